@@ -1,0 +1,49 @@
+# Every target sets up what it needs into .venv by itself; scripts/setup.sh says how. ARGS is passed on to the program.
+SHELL := /bin/bash
+python := .venv/bin/python
+
+# A ROS that is sourced in the calling shell must not mix with the one in .venv, nor another .venv's start-up hook with ours.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+.PHONY: help demo test test-all check format bench clean
+
+help:
+	@echo 'make demo      sample bags through the real graph, questions through service and action'
+	@echo 'make test      the tests that take seconds'
+	@echo 'make test-all  all tests that need no server and no GPU'
+	@echo 'make check     ruff, mypy, house rules'
+	@echo 'make format    let ruff format the code'
+	@echo 'make bench     the figures of benchmarks/, into out/bench.json'
+	@echo 'make clean     remove .venv and all that was built'
+
+demo:
+	@scripts/setup.sh base
+	@$(python) -m embodied_r_ros.demo $(ARGS)
+
+test:
+	@scripts/setup.sh base dev training
+	@$(python) -m pytest -m 'not slow and not vllm and not gpu' $(ARGS)
+
+test-all:
+	@scripts/setup.sh base dev training
+	@$(python) -m pytest $(ARGS)
+
+check:
+	@scripts/setup.sh base dev
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check --quiet . || { echo 'Not formatted as ruff does it: make format'; exit 1; }
+	@$(python) -m mypy
+	@$(python) -m pytest -q test/test_rooms.py
+
+format:
+	@scripts/setup.sh base dev
+	@$(python) -m ruff check --fix --quiet . ; $(python) -m ruff format .
+
+bench:
+	@scripts/setup.sh base dev training
+	@$(python) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv build install log out

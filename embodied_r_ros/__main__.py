@@ -1,0 +1,213 @@
+"""Key frames of a recording, and answers about it, from the command line, without ROS: `python -m embodied_r_ros`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from embodied_r_ros import offline
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.core.answers import letter, validate_question
+from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.models import PerceptionModel, ReasonerModel
+from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Observation, Question
+from embodied_r_ros.nodes import backends
+
+EXIT_NO_ANSWER = 1
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        exit status: 0, 1 for an answer whose error code is not OK, 2 for bad input or settings.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format='%(message)s')
+    try:
+        return int(options.run(options))
+    except EmbodiedRError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='python -m embodied_r_ros', description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    key_frames = commands.add_parser('keyframes', help='pick the key frames of a video file or bag')
+    key_frames.add_argument('path', metavar='PATH', help='video file, bag folder, .mcap, .db3 or .bag')
+    key_frames.add_argument('--rate', type=float, default=1.0, metavar='HZ', help='images looked at per second (1)')
+    key_frames.set_defaults(run=_run_key_frames)
+    answer = commands.add_parser('answer', help='answer a question about a video file or bag')
+    answer.add_argument('path', metavar='PATH', help='video file, bag folder, .mcap, .db3 or .bag')
+    answer.add_argument('--question', required=True, metavar='Q')
+    answer.add_argument('--choice', action='append', default=[], metavar='C', help='2 to 26 of them, or none')
+    answer.add_argument('--last', type=float, metavar='S', help='only the last seconds before the end')
+    answer.add_argument('--until', type=float, metavar='S', help='ask at this second instead of at the end')
+    answer.add_argument(
+        '--models', default='embedded', metavar='YAML', help='model pair: a file, or a name in config/models'
+    )
+    answer.add_argument(
+        '--perception', default='', choices=('opencv', 'openai'), help='who looks (as in the model pair)'
+    )
+    answer.add_argument('--vlm-url', default='', metavar='U', help='server of the vision-language model')
+    answer.add_argument('--vlm-model', default='', metavar='M', help='model id that it lists (the only one)')
+    answer.add_argument('--labels', metavar='F', help='YAML file that gives AprilTags their nouns')
+    answer.add_argument('--tag-size', type=float, metavar='M', help='side of the tags in metres, 0 for unknown')
+    answer.add_argument(
+        '--reasoner', default='', choices=('numpy', 'openai', 'transformers'), help='who thinks (as in the model pair)'
+    )
+    answer.add_argument('--lm-url', default='', metavar='U', help='server of the language model')
+    answer.add_argument('--lm-model', default='', metavar='M', help='model id that it lists; a folder in this process')
+    answer.add_argument(
+        '--prompt-format', default='', choices=('paper', 'compact'), help='words that the LM was trained on'
+    )
+    answer.set_defaults(run=_run_answer)
+    for command in (key_frames, answer):
+        command.add_argument('--json', action='store_true', help='one JSON object as the last line')
+    return parser
+
+
+def _run_key_frames(options: argparse.Namespace) -> int:
+    recording = offline.scan(options.path, KeyFrameSettings(sample_hz=options.rate))
+    ms_per_frame = 1e3 * recording.selection_s / recording.sampled
+    if options.json:
+        stamps_ns = [frame.stamp_ns for frame in recording.key_frames]
+        print(json.dumps({'key_frames': recording.numbers, 'stamps_ns': stamps_ns, 'ms_per_frame': ms_per_frame}))
+        return 0
+    first_ns = recording.key_frames[0].stamp_ns
+    for number, frame in zip(recording.numbers, recording.key_frames):
+        print(f'{number:7d} {_age(frame, first_ns)}  {frame.reason}{_overlap(frame)}')
+    print(f'{len(recording.numbers)} key frames of {recording.sampled} looked at, {ms_per_frame:.1f} ms each')
+    return 0
+
+
+def _run_answer(options: argparse.Namespace) -> int:
+    question = Question(text=options.question, choices=tuple(options.choice))
+    validate_question(question)
+    for name in ('last', 'until'):
+        value = getattr(options, name)
+        if value is not None and not 0.0 < value < math.inf:
+            raise SettingsError(f'--{name} must be seconds above 0, got {value!r}; leave it out for the whole recording')
+    result = asyncio.run(_answer(options, question))
+    print(json.dumps(to_json(result)) if options.json else readable(result, question))
+    return 0 if result.answer.error_code is ErrorCode.OK else EXIT_NO_ANSWER
+
+
+async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
+    model, opencv = _perception(options)
+    reasoner = _reasoner(options)
+    perceiver, lm = backends.perceiver(model, opencv), backends.reasoner(reasoner)
+    try:
+        recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True)
+        prompt_format = backends.prompt_format(reasoner)
+        return await offline.answer(
+            question, recording, perceiver, lm, prompt_format, last_s=options.last, until_s=options.until
+        )
+    finally:
+        await perceiver.aclose()
+        await lm.aclose()
+
+
+def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSettings]:
+    if options.perception == 'opencv' and (options.vlm_url or options.vlm_model):
+        raise SettingsError('--vlm-url and --vlm-model need --perception openai, got opencv; leave one of them out')
+    model = backends.perception_model(
+        backends.PerceptionBackend(
+            models=options.models, backend=options.perception, url=options.vlm_url, model=options.vlm_model
+        )
+    )
+    labels = model.labels if options.labels is None else options.labels
+    tag_size_m = model.tag_size_m if options.tag_size is None else options.tag_size
+    return model, OpenCVSettings(labels=labels, tag_size_m=tag_size_m)
+
+
+def _reasoner(options: argparse.Namespace) -> ReasonerModel:
+    in_process = options.reasoner in ('numpy', 'transformers')
+    if in_process and options.lm_url:
+        raise SettingsError(f'--lm-url needs --reasoner openai, got {options.reasoner}; leave one of them out')
+    return backends.reasoner_model(
+        backends.ReasonerBackend(
+            models=options.models,
+            backend=options.reasoner,
+            url=options.lm_url,
+            model='' if in_process else options.lm_model,
+            folder=options.lm_model if in_process else '',
+            prompt_format=options.prompt_format,
+        )
+    )
+
+
+def to_json(result: offline.OfflineAnswer) -> dict[str, Any]:
+    """An answer as scripts read it; what is not a number is null."""
+    answer = result.answer
+    evidence = [{'index': cited.index, 'stamp_ns': cited.stamp_ns, 'text': cited.text} for cited in answer.evidence]
+    observations = [
+        {
+            'index': seen.index,
+            'stamp_ns': seen.stamp_ns,
+            'action': seen.action,
+            'text': seen.text,
+            'source': seen.source,
+        }
+        for seen in result.observations
+    ]
+    return {
+        'answer': answer.answer,
+        'choice': answer.choice,
+        'thinking': answer.thinking,
+        'confidence': None if math.isnan(answer.confidence) else answer.confidence,
+        'evidence': evidence,
+        'observations': observations,
+        'error_code': answer.error_code.name,
+        'error_msg': answer.error_msg,
+        'timings_s': answer.timings_s,
+        'model': answer.model,
+        'prompt_id': answer.prompt_id,
+    }
+
+
+def readable(result: offline.OfflineAnswer, question: Question) -> str:
+    """An answer as people read it: what was seen, what was thought, and which frames it rests on."""
+    answer = result.answer
+    first_ns = result.observations[0].stamp_ns if result.observations else 0
+    lines = ['Seen']
+    lines += [f'  Frame {seen.index:<3d}{_age(seen, first_ns)}  {_words(seen)}' for seen in result.observations]
+    if answer.thinking:
+        lines += ['Thought', f'  {answer.thinking}']
+    lines += [_verdict(answer, question)]
+    if answer.evidence:
+        lines += ['Rests on']
+        lines += [f'  Frame {cited.index:<3d}{_age(cited, first_ns)}  {cited.text}' for cited in answer.evidence]
+    spans = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in answer.timings_s.items())
+    return '\n'.join([*lines, f'Seconds: {spans}'])
+
+
+def _verdict(answer: Answer, question: Question) -> str:
+    if answer.error_code is not ErrorCode.OK:
+        return f'No answer ({answer.error_code.name}): {answer.error_msg}'
+    return f'Answer: {letter(answer.choice) + ": " if question.choices else ""}{answer.answer}'
+
+
+def _age(seen: Any, first_ns: int) -> str:
+    return f'{(seen.stamp_ns - first_ns) / 1e9:7.1f} s'
+
+
+def _overlap(frame: KeyFrame) -> str:
+    return '' if math.isnan(frame.overlap) else f', overlap {frame.overlap:.2f}'
+
+
+def _words(seen: Observation) -> str:
+    return ': '.join(part for part in (seen.action, seen.text) if part)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,126 @@
+"""Reading AprilTags with OpenCV: which tag, where in the image, and where in front of the camera.
+
+The plain ArUco detector with corners refined to parts of a pixel is used, since it reads small and oblique tags better
+than OpenCV's AprilTag quad detector, and sooner. `cv2.aruco` changed its interface with OpenCV 4.7; both are served.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_r_ros.core.errors import SettingsError
+from embodied_r_ros.core.records import Intrinsics
+
+FAMILIES = ('36h11', '36h10', '25h9', '16h5')
+
+# Twice the width of a cell at middle distance; a share of the image's longer side, so that large images read alike.
+_THRESHOLD_WINDOW_SHARE = 23 / 640
+# Grey levels below the surroundings from which a pixel is black: well below a tag's contrast, above most textures'.
+_THRESHOLD_CONTRAST = 14
+_REFINE_WINDOW_PX = 3
+
+Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """A tag in an image.
+
+    Attributes:
+        corners_px: (4, 2), clockwise in the tag's own view, beginning with its upper left corner.
+    """
+
+    id: int
+    corners_px: Floats
+
+    @property
+    def side_px(self) -> float:
+        """Length of its longest side in the image."""
+        return float(np.linalg.norm(self.corners_px - np.roll(self.corners_px, 1, axis=0), axis=1).max())
+
+
+class TagReader:
+    """Finds the tags of one family.
+
+    Args:
+        family: one of FAMILIES.
+        least_side_px: shorter tags are not looked for.
+
+    Raises:
+        SettingsError: this build of OpenCV has no `cv2.aruco`.
+    """
+
+    def __init__(self, family: str, least_side_px: float) -> None:
+        if not hasattr(cv2, 'aruco'):
+            raise SettingsError(
+                f'reading AprilTags needs cv2.aruco, got OpenCV {cv2.__version__!r} without it; '
+                'install python3-opencv, or opencv-python 4.7 or later'
+            )
+        self._aruco: Any = cv2.aruco
+        self._family = int(getattr(self._aruco, f'DICT_APRILTAG_{family}'))
+        self._least_side_px = least_side_px
+        self._detect: Any = None
+        self._detects_hw: tuple[int, ...] = ()
+
+    def read(self, image: NDArray[np.uint8]) -> list[Tag]:
+        """The tags in an image, (height, width) grey or (height, width, 3) BGR, uint8."""
+        if image.shape[:2] != self._detects_hw:
+            self._detect = self._detector(max(image.shape[:2]))
+            self._detects_hw = image.shape[:2]
+        corners, ids, _ = self._detect(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        if ids is None:
+            return []
+        found = (
+            Tag(int(tag_id), np.asarray(quad, np.float64).reshape(4, 2)) for quad, tag_id in zip(corners, ids.ravel())
+        )
+        return [tag for tag in found if tag.side_px >= self._least_side_px]
+
+    def _detector(self, longer_px: int) -> Any:
+        aruco = self._aruco
+        modern = hasattr(aruco, 'ArucoDetector')
+        parameters = aruco.DetectorParameters() if modern else aruco.DetectorParameters_create()
+        window = max(3, round(_THRESHOLD_WINDOW_SHARE * longer_px) | 1)
+        parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = window
+        parameters.adaptiveThreshConstant = _THRESHOLD_CONTRAST
+        parameters.minMarkerPerimeterRate = 4 * 0.7 * self._least_side_px / longer_px
+        parameters.cornerRefinementMethod = aruco.CORNER_REFINE_SUBPIX
+        parameters.cornerRefinementWinSize = _REFINE_WINDOW_PX
+        if modern:
+            return aruco.ArucoDetector(aruco.getPredefinedDictionary(self._family), parameters).detectMarkers
+        dictionary = aruco.Dictionary_get(self._family)
+        return lambda image: aruco.detectMarkers(image, dictionary, parameters=parameters)
+
+
+def locate(tag: Tag, intrinsics: Intrinsics, size_m: float, depth_m: float = 0.0) -> Floats | None:
+    """Where the tag is, in the camera's optical axes (x right, y down, z ahead), metres, (3,).
+
+    Args:
+        size_m: side of the tag's black square.
+        depth_m: the point wanted lies this far behind the tag, such as the middle of the thing that carries it.
+
+    Returns:
+        None where the corners allow no pose in front of the camera.
+    """
+    half = size_m / 2
+    square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
+    camera = np.array([[intrinsics.fx_px, 0, intrinsics.cx_px], [0, intrinsics.fy_px, intrinsics.cy_px], [0, 0, 1.0]])
+    # For some corners the IPPE methods give NaN where the next one does not.
+    for method in (cv2.SOLVEPNP_IPPE_SQUARE, cv2.SOLVEPNP_IPPE, cv2.SOLVEPNP_ITERATIVE):
+        solved: Any = cv2.solvePnPGeneric(square, tag.corners_px.reshape(4, 1, 2), camera, None, flags=method)
+        for rotation, shift in zip(solved[1], solved[2]):
+            place: Floats = np.asarray(shift, np.float64).ravel()
+            if np.isfinite(place).all() and np.isfinite(rotation).all() and place[2] > 0:
+                facing = np.asarray(cv2.Rodrigues(rotation)[0], np.float64)[:, 2]
+                return place - facing * depth_m
+    return None
+
+
+def bearing_left_deg(place_m: Floats) -> float:
+    """Degrees left of the optical axis, seen from above, of a place in optical axes."""
+    return math.degrees(math.atan2(-place_m[0], place_m[2]))

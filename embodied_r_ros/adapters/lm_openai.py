@@ -1,0 +1,79 @@
+"""A language model behind an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from embodied_r_ros.adapters.lm import OnText
+from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient
+from embodied_r_ros.adapters.openai_replies import ChatReply
+from embodied_r_ros.core.models import ServerSettings
+from embodied_r_ros.core.records import Completion, Generation
+
+_CLOSING_TAG = re.compile(r'</(\w+)>')
+
+
+class OpenAILanguageModel:
+    """Implements `adapters.lm.LanguageModel`."""
+
+    def __init__(self, settings: ServerSettings, key_variable: str = LM_KEY) -> None:
+        self._client = OpenAIClient(settings, key_variable)
+
+    def __repr__(self) -> str:
+        return f'OpenAILanguageModel({self._client!r})'
+
+    @property
+    def name(self) -> str:
+        """The model's id; '' until `probe` has found the only one served."""
+        return self._client.served.id
+
+    async def probe(self) -> None:
+        """Find the server and the model on it.
+
+        Raises:
+            BackendError: as `OpenAIClient.probe` says.
+        """
+        await self._client.probe()
+
+    async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
+        """Continue the chat; with on_text the reply is streamed, thinking that the server splits off included.
+
+        Raises:
+            BackendError, ReplyError: as `OpenAIClient.chat` says.
+        """
+        start_s = time.monotonic()
+        options: dict[str, object] = {'temperature': request.temperature, 'max_tokens': request.max_tokens}
+        if request.temperature > 0.0:
+            options['seed'] = request.seed
+        if request.stop:
+            options['stop'] = list(request.stop)
+        messages = [{'role': message.role, 'content': message.content} for message in request.messages]
+        reply = await self._client.chat(messages, on_text, **options)
+        return Completion(
+            text=reply.text + _cut_off(reply, request.stop),
+            reasoning=reply.reasoning,
+            latency_s=time.monotonic() - start_s,
+            tokens=reply.tokens,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _cut_off(reply: ChatReply, stop: tuple[str, ...]) -> str:
+    """The stop string that ended the reply; servers leave it out, a reply keeps it.
+
+    vLLM says which one it was. Elsewhere a closing tag is taken to have been it, where its opening tag stands open.
+    """
+    if reply.finish_reason != 'stop':
+        return ''
+    if reply.tells_stop:
+        told = reply.stop_reason or ''
+        return told if told in stop and not reply.text.endswith(told) else ''
+    for string in stop:
+        tag = _CLOSING_TAG.fullmatch(string)
+        if tag and reply.text.rfind(f'<{tag[1]}>') > reply.text.rfind(string):
+            return string
+    return ''

@@ -1,0 +1,234 @@
+"""Perception without a model: measured ego-motion, and AprilTags that say what is in view, where, and how far.
+
+A labels file (YAML) gives tags their nouns:
+
+    17: sofa
+    18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}
+
+`size_m` is the side of the black square where it differs from the `tag_size_m` setting; `depth_m` is how far behind the
+tag the middle of the thing lies. The same tag may hang on several sides of one thing. The camera is taken to be level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import yaml
+
+from embodied_r_ros.adapters import codec
+from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, bearing_left_deg, locate
+from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.adapters.worker_thread import WorkerThread
+from embodied_r_ros.core import phrases
+from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.motion import EgoMotionEstimator
+from embodied_r_ros.core.phrases import Sighting
+from embodied_r_ros.core.records import Intrinsics, KeyFrame, Motion, MotionSource
+from embodied_r_ros.core.settings import check, setting
+
+REMEMBERED = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OpenCVSettings:
+    """How tags are read, and what they mean."""
+
+    tag_family: str = setting('36h11', 'AprilTag family', choices=FAMILIES)
+    tag_size_m: float = setting(
+        0.4, 'side of the black square; 0 is unknown and gives no distances', unit='m', minimum=0.0, maximum=10.0
+    )
+    labels: str = setting('', "path of the YAML file that gives tags their nouns; '' calls them 'tag 17'")
+    max_range_m: float = setting(
+        8.0, 'tags farther away are left out until they are nearer', unit='m', minimum=0.1, maximum=1000.0
+    )
+    min_side_px: float = setting(12.0, 'tags smaller in the image are left out', unit='px', minimum=6.0, maximum=1000.0)
+    assumed_fov_deg: float = setting(
+        65.0,
+        'horizontal field of view taken for bearings while the camera sends no calibration',
+        unit='deg',
+        minimum=5.0,
+        maximum=170.0,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TagLabel:
+    """What a tag hangs on; `size_m` None takes the setting's, `depth_m` is from the tag to the thing's middle."""
+
+    name: str
+    size_m: float | None = None
+    depth_m: float = 0.0
+
+
+class OpenCVPerceiver:
+    """Describes key frames by the tags in them; one worker thread, each key frame looked at once.
+
+    Args:
+        labels: in place of the file that the settings name.
+
+    Raises:
+        SettingsError: the labels cannot be used, or OpenCV cannot read tags.
+    """
+
+    name = 'opencv-apriltag'
+    source = 'opencv'
+
+    def __init__(self, settings: OpenCVSettings | None = None, labels: Mapping[int, TagLabel] | None = None) -> None:
+        self._settings = settings or OpenCVSettings()
+        if labels is None:
+            labels = read_labels(self._settings.labels) if self._settings.labels else {}
+        self._labels = dict(labels)
+        self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
+        self._seen: OrderedDict[tuple[int, int, int], dict[int, Sighting]] = OrderedDict()
+        self._worker = WorkerThread('opencv-perception')
+
+    async def probe(self) -> None:
+        """Look at an empty image once, so that the first real one does not wait for OpenCV's set-up."""
+        await self._worker.run(lambda cancelled: self._reader.read(np.zeros((48, 64), np.uint8)))
+
+    async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
+        """The motion between the two, and the things whose tags are in `current` and not in `previous`.
+
+        Raises:
+            InputError: the current image cannot be read.
+        """
+        return await self._worker.run(lambda cancelled: self.describe_now(previous, current))
+
+    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> str:
+        """All things in view whose names the question holds; all things in view where it holds none of them.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        in_view = await self._worker.run(lambda cancelled: self._sightings(current))
+        asked = question_text.lower()
+        named = [sighting for sighting in in_view.values() if sighting.name.lower() in asked]
+        return phrases.write_sightings(named or in_view.values())
+
+    async def aclose(self) -> None:
+        """End the worker thread."""
+        self._worker.close()
+
+    def describe_now(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
+        """`describe`, in the calling thread; for programs that run no asyncio loop."""
+        start_s = time.perf_counter()
+        in_view = self._sightings(current)
+        before = self._sightings_or_none(previous)
+        new = [sighting for tag_id, sighting in in_view.items() if tag_id not in before]
+        motion = current.motion or _motion_from_images(previous, current)
+        action = '' if motion is None else phrases.write_motion(motion)
+        return Description(action=action, text=phrases.write_sightings(new), latency_s=time.perf_counter() - start_s)
+
+    def _sightings_or_none(self, previous: KeyFrame | None) -> dict[int, Sighting]:
+        """What the earlier key frame shows; nothing where its image is broken, as was said when it was current."""
+        try:
+            return {} if previous is None else self._sightings(previous)
+        except InputError:
+            return {}
+
+    def _sightings(self, key_frame: KeyFrame) -> dict[int, Sighting]:
+        """The things in view by tag, from left to right; remembered for the latest key frames."""
+        key = (key_frame.session, key_frame.index, key_frame.stamp_ns)
+        if key not in self._seen:
+            self._seen[key] = self._look(key_frame)
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return self._seen[key]
+
+    def _look(self, key_frame: KeyFrame) -> dict[int, Sighting]:
+        image = codec.decode(key_frame.image)
+        sides: dict[int, list[Tag]] = {}
+        for tag in self._reader.read(image):
+            sides.setdefault(tag.id, []).append(tag)
+        intrinsics = key_frame.intrinsics or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
+        found = {
+            tag_id: self._sighting(tags, intrinsics, key_frame.intrinsics is not None) for tag_id, tags in sides.items()
+        }
+        kept = ((tag_id, sighting) for tag_id, sighting in found.items() if sighting is not None)
+        return dict(sorted(kept, key=lambda item: (-item[1].bearing_left_deg, item[0])))
+
+    def _sighting(self, tags: list[Tag], intrinsics: Intrinsics, calibrated: bool) -> Sighting | None:
+        """One sighting from all visible tags of an id, the larger the weightier; None where it is out of range."""
+        label = self._labels.get(tags[0].id, TagLabel(name=f'tag {tags[0].id}'))
+        size_m = self._settings.tag_size_m if label.size_m is None else label.size_m
+        measured = calibrated and size_m > 0
+        depth_m = label.depth_m if measured else 0.0
+        places = [(tag.side_px**2, locate(tag, intrinsics, size_m or 1.0, depth_m)) for tag in tags]
+        known = [(weight, place) for weight, place in places if place is not None]
+        if not known:
+            return None
+        place: Floats = np.average([place for _, place in known], axis=0, weights=[weight for weight, _ in known])
+        distance_m = math.hypot(place[0], place[2]) if measured else None
+        if distance_m is not None and distance_m > self._settings.max_range_m:
+            return None
+        return Sighting(name=label.name, bearing_left_deg=bearing_left_deg(place), distance_m=distance_m)
+
+
+def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
+    """Read a labels file.
+
+    Raises:
+        SettingsError: the file cannot be read or holds something else than ids with nouns.
+    """
+    try:
+        content = yaml.safe_load(pathlib.Path(path).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f'labels must be a readable YAML file, got {str(path)!r}: {error}') from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {content!r}")
+    return {_tag_id(path, key): _label(path, key, value) for key, value in content.items()}
+
+
+def _tag_id(path: str | pathlib.Path, key: Any) -> int:
+    if not isinstance(key, int) or isinstance(key, bool) or key < 0:
+        raise SettingsError(f'{path}: a tag id must be a whole number from 0 on, got {key!r}')
+    return key
+
+
+def _label(path: str | pathlib.Path, key: Any, value: Any) -> TagLabel:
+    entry = {'name': value} if isinstance(value, str) else value
+    if not isinstance(entry, dict) or not set(entry) <= {'name', 'size_m', 'depth_m'}:
+        raise SettingsError(f'{path}: tag {key!r} needs a noun, or name with size_m and depth_m; got {value!r}')
+    name = entry.get('name')
+    if not isinstance(name, str) or not name.strip() or ';' in name:
+        raise SettingsError(f'{path}: tag {key!r} needs a noun without semicolon as its name, got {name!r}')
+    for part, least in (('size_m', 1e-3), ('depth_m', 0.0)):
+        number = entry.get(part, least)
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not least <= number < math.inf:
+            raise SettingsError(f'{path}: {part} of tag {key!r} must be metres from {least:g} on, got {number!r}')
+    size_m = entry.get('size_m')
+    return TagLabel(
+        name=name.strip(), size_m=None if size_m is None else float(size_m), depth_m=float(entry.get('depth_m', 0.0))
+    )
+
+
+def _assumed(width: int, height: int, fov_deg: float) -> Intrinsics:
+    focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
+    return Intrinsics(
+        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
+    )
+
+
+def _motion_from_images(previous: KeyFrame | None, current: KeyFrame) -> Motion | None:
+    """Ego-motion where none was measured; None where the images do not tell."""
+    if previous is None:
+        return None
+    try:
+        before, after = (
+            codec.small_grey(codec.frame_from_compressed(k.stamp_ns, k.frame_id, k.image.data))
+            for k in (previous, current)
+        )
+        motion = EgoMotionEstimator(current.intrinsics).estimate(before, after)
+    except InputError:
+        return None
+    return None if motion.source is MotionSource.NONE else motion

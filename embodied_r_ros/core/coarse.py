@@ -1,0 +1,241 @@
+"""A walk on a coarse grid: measured motion and sightings rounded to 15 degrees and half metres so that the errors do not add up.
+
+Each move is rounded against the true pose that all moves so far add up to, and each sighting against the true place of its object,
+so the grid stays within half a cell or so of the truth however long the walk is. Headings are clockwise degrees from the
+first heading, positions are cells to the right and ahead of the start: the way people read a map.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from embodied_r_ros.core.phrases import Move, Sighting, read_motion, read_sightings
+from embodied_r_ros.core.records import Observation
+
+CELL_M = 0.5
+ANGLE_DEG = 15
+FARTHEST_CELLS = 20
+LEAST_TURN_DEG = 10.0
+LEAST_WALK_M = 0.35
+STRAIGHT_DEG = 22.5
+
+Cells = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarsePose:
+    """Heading in clockwise degrees (a multiple of 15 in [0, 360)) and position in cells to the right and ahead."""
+
+    heading: int = 0
+    right: int = 0
+    ahead: int = 0
+
+    def after(self, kind: str, amount: int) -> CoarsePose:
+        """The pose after a step: 'left' or 'right' by degrees, 'forward' by cells, 'start' and 'stay' by nothing."""
+        if kind in ('left', 'right'):
+            return dataclasses.replace(self, heading=(self.heading + (amount if kind == 'right' else -amount)) % 360)
+        right, ahead = polar(self.heading, amount) if kind == 'forward' else (0, 0)
+        return dataclasses.replace(self, right=self.right + right, ahead=self.ahead + ahead)
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarseSighting:
+    """A named object at a bearing (degrees clockwise of the heading, in (-180, 180]) and a distance in cells.
+
+    Attributes:
+        frame: position of the observation that reports it.
+    """
+
+    name: str
+    bearing: int
+    cells: int
+    frame: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarseStep:
+    """A step of the walk and what is first seen after it; `frames` are the positions of the observations it sums up."""
+
+    kind: str
+    amount: int
+    sightings: tuple[CoarseSighting, ...] = ()
+    frames: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarseLog:
+    """A walk as coarse steps; the first step is always 'start'."""
+
+    steps: tuple[CoarseStep, ...]
+
+    def poses(self, mirrored: frozenset[int] | set[int] = frozenset()) -> list[CoarsePose]:
+        """The pose after each step; turns at the mirrored steps go to the other side."""
+        poses = [CoarsePose()]
+        for index, step in enumerate(self.steps[1:], start=1):
+            kind = {'left': 'right', 'right': 'left'}.get(step.kind, step.kind) if index in mirrored else step.kind
+            poses.append(poses[-1].after(kind, step.amount))
+        return poses
+
+    def first_seen(self) -> dict[str, tuple[int, CoarseSighting]]:
+        """For each object, the step after which it is first seen, and that sighting."""
+        return {s.name: (index, s) for index, step in reversed(list(enumerate(self.steps))) for s in step.sightings}
+
+    def turns(self) -> list[tuple[str, tuple[int, ...]]]:
+        """The turns on the spot: side ('left', 'right', or 'both' where it swings), and the steps each consists of."""
+        groups: list[list[int]] = []
+        turning = False
+        for index, step in enumerate(self.steps):
+            if step.kind in ('left', 'right'):
+                if not turning:
+                    groups.append([])
+                groups[-1].append(index)
+                turning = True
+            elif step.kind == 'forward':
+                turning = False
+        sides = [{self.steps[index].kind for index in group} for group in groups]
+        return [(side.pop() if len(side) == 1 else 'both', tuple(group)) for side, group in zip(sides, groups)]
+
+
+def polar(angle: int, cells: int) -> Cells:
+    """Cells to the right and ahead that a distance in a direction (clockwise degrees) comes to, each rounded."""
+    return round(cells * math.sin(math.radians(angle))), round(cells * math.cos(math.radians(angle)))
+
+
+def direction(right: int, ahead: int) -> int:
+    """The clockwise direction of a displacement in cells, rounded to 15 degrees, in [0, 360)."""
+    return round(math.degrees(math.atan2(right, ahead)) / ANGLE_DEG) * ANGLE_DEG % 360
+
+
+def signed(angle: int) -> int:
+    """An angle in degrees as its equal in (-180, 180]."""
+    return 180 - (180 - angle) % 360
+
+
+def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
+    """Round what perception wrote to the coarse grid.
+
+    Moves between two frames that show something new are summed up. An object counts at its first sighting with a distance.
+    """
+    rounder = _Rounder()
+    for position, observation in enumerate(observations):
+        moves = read_motion(observation.action) if position else []
+        fresh = [s for s in read_sightings(observation.text) if s.distance_m is not None and rounder.is_new(s.name)]
+        rounder.add(position, moves, fresh)
+    return rounder.finish()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pending:
+    """Moves of one kind ('turn' or 'walk') that wait to be rounded: the true heading after them, and the true way they led."""
+
+    kind: str
+    heading_deg: float
+    start_m: tuple[float, float]
+    end_m: tuple[float, float]
+
+
+class _Rounder:
+    """Follows the true pose from the phrases and the coarse pose from the steps written so far."""
+
+    def __init__(self) -> None:
+        self._steps: list[CoarseStep] = [CoarseStep('start', 0)]
+        self._coarse = CoarsePose()
+        self._turned = 0
+        self._heading_deg = self._right_m = self._ahead_m = 0.0
+        self._pending: list[_Pending] = []
+        self._frames: list[int] = []
+        self._seen: set[str] = set()
+
+    def is_new(self, name: str) -> bool:
+        return name.lower() not in self._seen
+
+    def add(self, position: int, moves: Sequence[Move], fresh: Sequence[Sighting]) -> None:
+        for move in moves:
+            self._move(move)
+        self._frames.append(position)
+        if not fresh:
+            return
+        before = len(self._steps)
+        self._flush()
+        if len(self._steps) == before and (before > 1 or self._steps[0].sightings):
+            self._steps.append(CoarseStep('stay', 0, frames=tuple(self._frames)))
+        sightings = tuple(self._place(sighting, position) for sighting in fresh if self.is_new(sighting.name))
+        frames = tuple(sorted({*self._steps[-1].frames, *self._frames}))
+        self._steps[-1] = dataclasses.replace(self._steps[-1], sightings=sightings, frames=frames)
+        self._frames = []
+
+    def finish(self) -> CoarseLog:
+        self._flush()
+        return CoarseLog(tuple(self._steps))
+
+    def _move(self, move: Move) -> None:
+        start = (self._right_m, self._ahead_m)
+        if move.kind == 'turn':
+            self._heading_deg -= move.amount
+        else:
+            way = math.radians(self._heading_deg - (90.0 if move.kind == 'left' else 0.0))
+            self._right_m += move.amount * math.sin(way)
+            self._ahead_m += move.amount * math.cos(way)
+        kind = 'turn' if move.kind == 'turn' else 'walk'
+        if self._pending and self._pending[-1].kind == kind:
+            start = self._pending.pop().start_m
+        self._pending.append(_Pending(kind, self._heading_deg, start, (self._right_m, self._ahead_m)))
+
+    def _flush(self) -> None:
+        """Write the pending moves; a walk that is not along the heading becomes a turn, a walk and the turn back."""
+        for move in self._pending:
+            walked = (move.end_m[0] - move.start_m[0], move.end_m[1] - move.start_m[1])
+            way_deg = math.degrees(math.atan2(*walked))
+            aside_deg = (way_deg - move.heading_deg + 180.0) % 360.0 - 180.0
+            if move.kind == 'turn':
+                self._turn_to(move.heading_deg)
+            elif abs(aside_deg) <= STRAIGHT_DEG:
+                self._walk_to(move.end_m, math.hypot(*walked))
+            elif math.hypot(*walked) >= LEAST_WALK_M:
+                self._turn_to(move.heading_deg + aside_deg)
+                self._walk_to(move.end_m, math.hypot(*walked))
+                self._turn_to(move.heading_deg)
+        self._pending = []
+
+    def _turn_to(self, heading_deg: float) -> None:
+        off_deg = heading_deg - self._turned
+        amount = round(off_deg / ANGLE_DEG) * ANGLE_DEG
+        if abs(off_deg) < LEAST_TURN_DEG:
+            return
+        self._turned += amount
+        if amount % 360:
+            self._write('right' if amount > 0 else 'left', abs(amount) % 360)
+
+    def _walk_to(self, end_m: tuple[float, float], walked_m: float) -> None:
+        """Walk to the reachable cell that is nearest to a place; a walk worth the name is at least one cell long."""
+        while True:
+            def miss(cells: int) -> float:
+                right, ahead = polar(self._coarse.heading, cells)
+                return math.dist((self._coarse.right + right, self._coarse.ahead + ahead), (end_m[0] / CELL_M, end_m[1] / CELL_M))
+
+            cells = min(range(1 if walked_m >= LEAST_WALK_M else 0, FARTHEST_CELLS + 1), key=miss)
+            if cells:
+                self._write('forward', cells)
+            walked_m -= cells * CELL_M
+            if cells < FARTHEST_CELLS:
+                return
+
+    def _write(self, kind: str, amount: int) -> None:
+        self._coarse = self._coarse.after(kind, amount)
+        self._steps.append(CoarseStep(kind, amount, frames=tuple(self._frames)))
+
+    def _place(self, sighting: Sighting, position: int) -> CoarseSighting:
+        """The bearing and distance whose cell lies nearest to where the object truly is."""
+        distance_m = sighting.distance_m or 0.0
+        way = math.radians(self._heading_deg - sighting.bearing_left_deg)
+        right = (self._right_m + distance_m * math.sin(way)) / CELL_M - self._coarse.right
+        ahead = (self._ahead_m + distance_m * math.cos(way)) / CELL_M - self._coarse.ahead
+        angle, cells = math.degrees(math.atan2(right, ahead)), math.hypot(right, ahead)
+        nearest_angle, nearest_cells = round(angle / ANGLE_DEG), round(cells)
+        angles = [(nearest_angle + k) * ANGLE_DEG for k in (0, -1, 1)]
+        lengths = [c for c in (nearest_cells + k for k in (0, -1, 1)) if 1 <= c <= FARTHEST_CELLS] or [min(max(nearest_cells, 1), FARTHEST_CELLS)]
+        best = min(((a, c) for a in angles for c in lengths), key=lambda pair: math.dist(polar(*pair), (right, ahead)))
+        self._seen.add(sighting.name.lower())
+        return CoarseSighting(sighting.name.lower(), signed(best[0] - self._coarse.heading), best[1], position)

@@ -1,0 +1,274 @@
+"""The embedded reasoner's prompt format: a log of coarse steps, a question in tags, a thought that looks up and adds.
+
+    s0 start see n12 o0 right 15deg 3m . s1 left 90deg . s2 forward 2m see n40 o2 ahead 0deg 4m . where q1 n12 : w4 ?
+
+Step i is tagged s{i}, what is first seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
+tokens n{j} and back by program, so any noun will do. Questions are read by core.questions; nothing else is answered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+
+from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, FARTHEST_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
+from embodied_r_ros.core.formats import Thought
+from embodied_r_ros.core.questions import (
+    ACTION_GENERATION,
+    APPEARANCE_ORDER,
+    COUNTERFACTUAL,
+    FAMILIES,
+    LANDMARK_POSITION,
+    LEFT,
+    MOST_INSTRUCTIONS,
+    PROGRESS_EVALUATION,
+    RELATIVE_DIRECTION,
+    RELATIVE_DISTANCE,
+    RIGHT,
+    ROUTE_PLANNING,
+    ParsedQuestion,
+    read_question,
+)
+from embodied_r_ros.core.records import Completion, Message, Observation, Question
+
+MOST_STEPS = 32
+MOST_NAMES = 64
+FARTHEST_COORDINATE = 80
+PAD, BOS, EOS, UNKNOWN = '<pad>', '<s>', '</s>', '<unk>'
+
+_WORDS = (
+    'start see stay forward left right ahead behind . , ; : ? = - where if go to at facing from nearest of order first plan now '
+    'dir dist min rest check given drill'
+).split()
+
+
+def vocabulary() -> list[str]:
+    """Every token of the compact language, special tokens first; the position is the token's id."""
+    tokens = [PAD, BOS, EOS, UNKNOWN, '<think>', '</think>', '<answer>', '</answer>', *_WORDS]
+    tokens += [*FAMILIES, *(word for family in FAMILIES.values() for word in family)]
+    tokens += [f'{tag}{index}' for tag in 'sop' for index in range(MOST_STEPS + 1)]
+    tokens += [f'q{index}' for index in range(1, 6)] + [f'r{index}' for index in range(1, 6)]
+    tokens += [f'i{index}' for index in range(1, MOST_INSTRUCTIONS + 1)]
+    tokens += [f'{angle}deg' for angle in range(0, 360, ANGLE_DEG)]
+    tokens += [metres(cells) for cells in range(FARTHEST_CELLS + 1)]
+    tokens += [str(number) for number in range(-FARTHEST_COORDINATE, 2 * FARTHEST_COORDINATE + 1)]
+    tokens += [f'n{index}' for index in range(MOST_NAMES)]
+    return list(dict.fromkeys(tokens))
+
+
+def metres(cells: int) -> str:
+    """A distance in cells as its token, '2.5m'."""
+    return f'{cells * CELL_M:g}m'
+
+
+def bearing(angle: int) -> str:
+    """A signed bearing as its two tokens, 'right 15deg'."""
+    return 'ahead 0deg' if angle == 0 else f'{RIGHT if angle > 0 else LEFT} {abs(angle)}deg'
+
+
+def amount(step: CoarseStep) -> str:
+    """A step as its tokens, 'forward 2m', 'left 90deg', 'stay' or 'start'."""
+    if step.kind == 'forward':
+        return f'forward {metres(step.amount)}'
+    return f'{step.kind} {step.amount}deg' if step.kind in (LEFT, RIGHT) else step.kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+    """A question tied to a log: `mirrored` are the steps of the turn that a counterfactual puts to the other side."""
+
+    question: ParsedQuestion
+    mirrored: tuple[int, ...] = ()
+
+
+def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
+    """Tie a question to what was seen.
+
+    Raises:
+        CannotTell: a thing asked about was never seen, or there was no such turn.
+    """
+    seen = log.first_seen()
+    missing = [name for name in question.objects if name not in seen]
+    if missing:
+        raise CannotTell(f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {", ".join(sorted(seen)) or "nothing"}')
+    if question.task != COUNTERFACTUAL:
+        return Ask(question)
+    turns = log.turns()
+    index = question.turn - 1 if question.turn > 0 else question.turn
+    if not -len(turns) <= index < len(turns):
+        raise CannotTell(f'the question is about turn {question.turn}, but the window holds {len(turns)} turns')
+    side, steps = turns[index]
+    if side == question.side or side == 'both':
+        raise CannotTell(f'the question supposes a turn to the {question.side} instead, but that turn went to {side!r}')
+    return Ask(question, steps)
+
+
+def name_tokens(names: Iterable[str]) -> dict[str, str]:
+    """A name token for each name; the same names get the same tokens, whatever else is in the log, as far as they do not collide."""
+    tokens: dict[str, str] = {}
+    taken: set[int] = set()
+    for name in names:
+        slot = zlib.crc32(name.encode()) % MOST_NAMES
+        while slot in taken:
+            slot = (slot + 1) % MOST_NAMES
+        taken.add(slot)
+        tokens[name] = f'n{slot}'
+    return tokens
+
+
+def write_log(log: CoarseLog, names: dict[str, str]) -> str:
+    """The steps and sightings as tokens."""
+    parts = []
+    for index, step in enumerate(log.steps):
+        part = f's{index} {amount(step)}'
+        if step.sightings:
+            seen = (f'{names[s.name]} o{index} {bearing(s.bearing)} {metres(s.cells)}' for s in step.sightings)
+            part += ' see ' + ' , '.join(seen)
+        parts.append(part)
+    return ' . '.join(parts) + ' .'
+
+
+def write_ask(ask: Ask, names: dict[str, str]) -> str:
+    """The question as tokens."""
+    question = ask.question
+    tagged = [f'q{index} {names[name]}' for index, name in enumerate(question.objects, start=1)]
+    if question.task == LANDMARK_POSITION:
+        return f'where {tagged[0]} : {question.family} ?'
+    if question.task == COUNTERFACTUAL:
+        steps = ' '.join(f's{index}' for index in ask.mirrored)
+        return f'where {tagged[0]} if {steps} {question.side} : {question.family} ?'
+    if question.task == ACTION_GENERATION:
+        return f'go to {tagged[0]} : {question.family} ?'
+    if question.task == RELATIVE_DIRECTION:
+        return f'at {tagged[0]} facing {tagged[1]} where {tagged[2]} : {question.family} ?'
+    if question.task == ROUTE_PLANNING:
+        return f'from {tagged[0]} facing {tagged[1]} to {tagged[2]} to {tagged[3]} ?'
+    if question.task == RELATIVE_DISTANCE:
+        return f'nearest {tagged[0]} of {" ".join(tagged[1:])} ?'
+    if question.task == APPEARANCE_ORDER:
+        return f'{question.family} {" ".join(tagged)} ?'
+    return f'plan {write_plan(question.plan)} now ?'
+
+
+def write_plan(plan: Sequence[tuple[str, int]]) -> str:
+    """Instructions as tokens, 'i1 forward 3m i2 left 90deg'."""
+    return ' '.join(f'i{index} {amount(CoarseStep(kind, size))}' for index, (kind, size) in enumerate(plan, start=1))
+
+
+class CompactPrompt:
+    """A question in the compact language; implements `core.formats.Prompt`."""
+
+    stop = ('</answer>',)
+
+    def __init__(self, content: str, question: ParsedQuestion, log: CoarseLog, names: dict[str, str]) -> None:
+        self.messages = (Message(role='user', content=content),)
+        self._question, self._log, self._names = question, log, names
+
+    def read(self, completion: Completion) -> Thought:
+        """Read '<think> ... </think> <answer> ... </answer>'.
+
+        Raises:
+            ReplyError: the reply is not of that form, or the answer is no word of the question's answers.
+        """
+        text = f'{completion.reasoning} {completion.text}'.strip()
+        match = re.fullmatch(r'(?:<think> ?)?(.*?) ?(?:</think>)? ?<answer> (\S[^<]*?) </answer>.*', text)
+        if match is None:
+            raise ReplyError(f'wanted <think> ... </think> <answer> ... </answer>, got {text[-120:]!r}', text)
+        thinking, answer = match[1].strip(), match[2].strip()
+        return Thought(thinking=self._english(thinking), answer=self._answer(answer, text), cited=self._cited(thinking), raw_thinking=thinking)
+
+    def _answer(self, answer: str, text: str) -> str:
+        question = self._question
+        if answer in question.options:
+            return question.options[answer]
+        words = {word: word.replace('-', ' ') if question.family == 'a4' else word for word in FAMILIES.get(question.family, ())}
+        words |= {f'q{index}': name for index, name in enumerate(question.objects, start=1)}
+        words |= {f'i{index}': f'step {index}' for index in range(1, len(question.plan) + 1)}
+        if question.task == ROUTE_PLANNING:
+            words |= {'left': 'turn left', 'right': 'turn right', 'behind': 'turn back'}
+        parts = answer.split()
+        if not all(part in words for part in parts):
+            raise ReplyError(f'the answer {answer!r} is none of {", ".join(words)}', text)
+        return (', then ' if question.task == ROUTE_PLANNING else ', ').join(words[part] for part in parts)
+
+    def _cited(self, thinking: str) -> tuple[int, ...]:
+        """The frames of the sightings that the thought looked up; for progress, those of the instruction it ended in."""
+        if self._question.task == PROGRESS_EVALUATION:
+            now = re.search(r'now (i\d+)', thinking)
+            steps = [int(s) for s, i in re.findall(r's(\d+) \S+ \S+ (i\d+)', thinking) if now and i == now[1]]
+            found = {frame for step in steps if step < len(self._log.steps) for frame in self._log.steps[step].frames}
+            return tuple(sorted(found))
+        names = {token: name for name, token in self._names.items()}
+        seen = self._log.first_seen()
+        looked_up = re.findall(r'q\d (n\d+) o(\d+)', thinking)
+        return tuple(sorted({
+            seen[names[token]][1].frame for token, tag in looked_up
+            if token in names and names[token] in seen and seen[names[token]][0] == int(tag)
+        }))
+
+    def _english(self, thinking: str) -> str:
+        """The thought with its nouns, and with the frames it looks up named."""
+        names = {token: name for name, token in self._names.items()}
+        seen = self._log.first_seen()
+
+        def frame(match: re.Match[str]) -> str:
+            name = names.get(match[1], match[1])
+            if name not in seen or seen[name][0] != int(match[2]):
+                return f'{name} o{match[2]}'
+            return f'{name} (Frame {seen[name][1].frame})'
+
+        text = re.sub(r'(n\d+) o(\d+)', frame, thinking)
+        return re.sub(r'\bn\d+\b', lambda match: names.get(match[0], match[0]), text)
+
+
+class CompactFormat:
+    """The prompt format 'compact'; implements `core.formats.PromptFormat`."""
+
+    id = 'compact-1'
+
+    def ask(self, question: Question, observations: Sequence[Observation]) -> CompactPrompt:
+        """Put what was measured and a question of the eight forms into the compact language.
+
+        Raises:
+            UnsupportedQuestion: the question is none of the forms.
+            CannotTell: a thing asked about was never seen, or the window is beyond what the reasoner was trained on.
+            InputError: there is no observation.
+        """
+        if not observations:
+            raise InputError('there is no observation to reason over; wait for key frames or widen the window')
+        parsed = read_question(question.text, question.choices)
+        log = coarse_log(observations)
+        if len(log.steps) > MOST_STEPS + 1:
+            raise CannotTell(f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows at most {MOST_STEPS}; ask about a shorter one')
+        if len(log.first_seen()) > MOST_NAMES:
+            raise CannotTell(f'the window names {len(log.first_seen())} things, and the embedded reasoner tells at most {MOST_NAMES} apart')
+        ask = tie(parsed, log)
+        names = name_tokens(log.first_seen())
+        return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', parsed, log, names)
+
+    def check(self, question: Question, thought: Thought) -> CompactPrompt:
+        """Ask for the answer that the thinking alone leads to; its own last words are left out."""
+        parsed = read_question(question.text, question.choices)
+        tags = re.findall(r'(q\d) (n\d+)', thought.raw_thinking)
+        names = {name: dict(tags).get(f'q{index}', f'n{index}') for index, name in enumerate(parsed.objects, start=1)}
+        content = write_check(Ask(parsed), names, thought.raw_thinking)
+        return CompactPrompt(content, parsed, CoarseLog((CoarseStep('start', 0),)), names)
+
+
+def write_check(ask: Ask, names: dict[str, str], thinking: str) -> str:
+    """The consistency question: what was asked, and the thinking without its conclusion."""
+    return f'check {write_ask(ask, names)} given {conclusion_cut(ask.question, thinking)} ?'
+
+
+def conclusion_cut(question: ParsedQuestion, thinking: str) -> str:
+    """The thinking up to, but without, the words that state the answer."""
+    tokens = thinking.split()
+    if question.task == APPEARANCE_ORDER:
+        marks = [index for index, token in enumerate(tokens) if token in ('order', 'first')]
+        return ' '.join(tokens[: marks[-1]] if marks else tokens)
+    if question.task == ROUTE_PLANNING:
+        return ' '.join(tokens[:-2])
+    return ' '.join(tokens[:-1])

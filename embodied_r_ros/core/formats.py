@@ -1,0 +1,66 @@
+"""What a prompt format is: the way one family of reasoners is asked, and how its replies are read.
+
+A format is named in the model's YAML (`prompt_format`), so that the robot, the rewards and the evaluator ask in the same words
+that the model was trained on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+from embodied_r_ros.core.records import Completion, Message, Observation, Question
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Thought:
+    """A reply, read.
+
+    Attributes:
+        thinking: the line of thought, for people: nouns as they were asked, key frames as 'Frame i'.
+        answer: the answer in words or as a letter, not yet matched to a choice.
+        cited: positions of the observations that the thinking cites, ascending, each once, all within the prompt.
+        raw_thinking: the thought in the model's own words, for the consistency check.
+    """
+
+    thinking: str
+    answer: str
+    cited: tuple[int, ...] = ()
+    raw_thinking: str = ''
+
+
+class Prompt(Protocol):
+    """A question made ready for a language model, and the key to reading its reply."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The chat turns."""
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings that end the reply."""
+
+    def read(self, completion: Completion) -> Thought:
+        """Read the reply to this prompt.
+
+        Raises:
+            ReplyError: there is no answer in it.
+        """
+
+
+class PromptFormat(Protocol):
+    """One family of reasoners."""
+
+    id: str
+
+    def ask(self, question: Question, observations: Sequence[Observation]) -> Prompt:
+        """Put the observations, in the order of their stamps, and the question into a prompt.
+
+        Raises:
+            InputError: there is nothing to ask about, or the question is malformed.
+            UnsupportedQuestion: the reasoner knows no such question.
+        """
+
+    def check(self, question: Question, thought: Thought) -> Prompt:
+        """Ask again with the thinking but no observations (paper, consistency reward)."""

@@ -1,0 +1,282 @@
+"""From frames and poses to key frames: everything that the camera node does without ROS, and offline the same."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+from collections.abc import Callable
+
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.frames import NS_PER_S, Frame, FrameBuffer, StampSampler
+from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
+from embodied_r_ros.core.matching import Grey
+from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, pose_between, sound_pose
+from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Pose
+
+# Stamps that fall back by less than this are frames out of order; by more, time has been set back.
+TIME_JUMP_NS = NS_PER_S
+POSES_KEPT = 2048
+_SESSIONS_KEPT = 64
+
+
+class PoseTrack:
+    """The latest poses, bounded in number, read at any stamp.
+
+    A frame often comes before the pose that was measured just after it. Nothing waits for that pose: up to `max_age_s`
+    beyond the last one the pose goes on at the rate of the last two.
+
+    Attributes:
+        ignored: poses left out: a number was not finite, the quaternion zero, or the stamp not later than the last.
+    """
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_ns = int(max_age_s * NS_PER_S)
+        self.ignored = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all poses; the count of ignored ones stays."""
+        self._stamps_ns: list[int] = []
+        self._poses: list[Pose] = []
+
+    def push(self, stamp_ns: int, pose: Pose) -> bool:
+        """Add a pose; False where it is ignored. A stamp more than a second back starts the track anew."""
+        sound = sound_pose(pose)
+        last_ns = self._stamps_ns[-1] if self._stamps_ns else None
+        if last_ns is not None and stamp_ns < last_ns - TIME_JUMP_NS:
+            self.clear()
+        elif sound is None or (last_ns is not None and stamp_ns <= last_ns):
+            sound = None
+        if sound is None:
+            self.ignored += 1
+            return False
+        self._stamps_ns.append(stamp_ns)
+        self._poses.append(sound)
+        if len(self._poses) >= 2 * POSES_KEPT:
+            del self._stamps_ns[:POSES_KEPT], self._poses[:POSES_KEPT]
+        return True
+
+    def at(self, stamp_ns: int) -> Pose | None:
+        """The pose at a stamp; None where the nearest measured pose is more than `max_age_s` away."""
+        after = bisect.bisect_left(self._stamps_ns, stamp_ns)
+        if after < len(self._stamps_ns) and self._stamps_ns[after] == stamp_ns:
+            return self._poses[after]
+        if after == 0:
+            near = bool(self._poses) and self._stamps_ns[0] - stamp_ns <= self._max_age_ns
+            return self._poses[0] if near else None
+        if after == len(self._poses):
+            return self._beyond(stamp_ns)
+        old_ns, new_ns = self._stamps_ns[after - 1], self._stamps_ns[after]
+        if min(stamp_ns - old_ns, new_ns - stamp_ns) > self._max_age_ns:
+            return None
+        return pose_between(self._poses[after - 1], self._poses[after], (stamp_ns - old_ns) / (new_ns - old_ns))
+
+    def _beyond(self, stamp_ns: int) -> Pose | None:
+        if stamp_ns - self._stamps_ns[-1] > self._max_age_ns:
+            return None
+        if len(self._poses) == 1:
+            return self._poses[-1]
+        old_ns, new_ns = self._stamps_ns[-2:]
+        if new_ns - old_ns > self._max_age_ns:
+            return self._poses[-1]
+        return pose_between(self._poses[-2], self._poses[-1], (stamp_ns - old_ns) / (new_ns - old_ns))
+
+
+class KeyFramer:
+    """Takes frames, poses and the calibration as they come, and returns key frames.
+
+    Args:
+        settings: how key frames are picked.
+        shrink: makes the small grey image of a frame (`adapters.codec.small_grey`); raises InputError on a broken one.
+        encode: the frame's image as bytes, those it came in where it has any (`adapters.codec.encode_frame`).
+
+    Attributes:
+        session: start stamp of the session; None before its first frame.
+        frames: the latest frames, for requests.
+        poses: the latest poses.
+        received: frames pushed.
+        sampled: frames looked at.
+        ignored: frames left out, because their stamp was not later than that of the frame before.
+    """
+
+    def __init__(
+        self,
+        settings: KeyFrameSettings,
+        shrink: Callable[[Frame], Grey],
+        encode: Callable[[Frame], EncodedImage],
+    ) -> None:
+        self._settings = settings
+        self._shrink = shrink
+        self._encode = encode
+        self._selector = KeyFrameSelector(settings)
+        self._sampler = StampSampler(settings.sample_hz)
+        self._intrinsics: Intrinsics | None = None
+        self._sessions: deque[int] = deque(maxlen=_SESSIONS_KEPT)
+        self.frames = FrameBuffer(settings.buffer_s, int(settings.buffer_mb * 1e6))
+        self.poses = PoseTrack(settings.pose_max_age_s)
+        self.received = self.sampled = self.ignored = 0
+        self.session: int | None = None
+        self._last_ns: int | None = None
+        self._last_sampled: Frame | None = None
+        self._last_key: KeyFrame | None = None
+        self._last_grey: Grey | None = None
+
+    @property
+    def overlap(self) -> float:
+        """Of the last frame looked at with the last key frame; NaN where it could not be measured."""
+        return self._selector.overlap
+
+    def start_session(self, stamp_ns: int) -> int:
+        """Start a session: the next frame is its first key frame.
+
+        Returns:
+            The session's number: its start stamp, or the next number that none of the last 64 sessions has, since a
+            looped recording starts at the same stamp again.
+        """
+        self._forget()
+        while stamp_ns in self._sessions:
+            stamp_ns += 1
+        self._sessions.append(stamp_ns)
+        self.session = stamp_ns
+        return stamp_ns
+
+    def push_pose(self, stamp_ns: int, pose: Pose) -> bool:
+        """Take a pose; False where it is ignored (see `PoseTrack`)."""
+        return self.poses.push(stamp_ns, pose)
+
+    def set_intrinsics(self, intrinsics: Intrinsics) -> bool:
+        """Take a calibration; False where it is none, as of a camera that publishes zeros."""
+        numbers = (intrinsics.fx_px, intrinsics.fy_px, intrinsics.cx_px, intrinsics.cy_px)
+        sizes = (intrinsics.width, intrinsics.height, intrinsics.fx_px, intrinsics.fy_px)
+        if not all(map(math.isfinite, numbers)) or min(sizes) <= 0:
+            self._intrinsics = None
+            return False
+        self._intrinsics = intrinsics
+        return True
+
+    def push(self, frame: Frame) -> KeyFrame | None:
+        """Take the next frame.
+
+        A stamp that is repeated or falls back by less than a second is ignored; one that falls back further starts a
+        new session.
+
+        Returns:
+            The key frame, where it is one.
+
+        Raises:
+            InputError: the frame has no stamp or cannot be read. It is left out, and nothing else changes.
+        """
+        self.received += 1
+        if frame.stamp_ns < 0 or (frame.stamp_ns == 0 and self._last_ns is not None and self._last_ns > 0):
+            raise InputError(
+                f'a frame needs the time at which it was taken, got stamp_ns {frame.stamp_ns!r} after '
+                f'{self._last_ns!r}; let the camera driver fill header.stamp'
+            )
+        jumped = self._last_ns is not None and frame.stamp_ns < self._last_ns - TIME_JUMP_NS
+        if not jumped and self._last_ns is not None and frame.stamp_ns <= self._last_ns:
+            self.ignored += 1
+            return None
+        grey = self._shrink(frame) if jumped or self._sampler.due(frame.stamp_ns) else None
+        if jumped or self.session is None:
+            self.start_session(frame.stamp_ns)
+        self._last_ns = frame.stamp_ns
+        self.frames.push(frame)
+        if grey is None:
+            return None
+        self._sampler.take(frame.stamp_ns)
+        self.sampled += 1
+        self._last_sampled = frame
+        decision = self._selector.push(grey, frame.stamp_ns)
+        return None if decision is None else self._key_frame(frame, grey, decision)
+
+    def capture(self) -> KeyFrame:
+        """Make the newest frame that can be read a key frame, reason 'requested'.
+
+        Returns:
+            The key frame; the last one once more, the same object, where no newer frame has come.
+
+        Raises:
+            InputError: no frame has come yet, or none that can be read.
+        """
+        for frame in reversed(self.frames):
+            if self._last_key is not None and frame.stamp_ns <= self._last_key.stamp_ns:
+                return self._last_key
+            try:
+                return self._take(frame)
+            except InputError:
+                continue
+        if self._last_key is not None:
+            return self._last_key
+        raise InputError('a capture needs a frame, got none that can be read so far; check that the camera publishes')
+
+    def finish(self) -> KeyFrame | None:
+        """The end of a recording: its last sampled frame as a key frame, unless it is one already (paper's code)."""
+        frame = self._last_sampled
+        if frame is None or (self._last_key is not None and frame.stamp_ns <= self._last_key.stamp_ns):
+            return None
+        return self._take(frame)
+
+    def motion_since(self, stamp_ns: int) -> Motion | None:
+        """Measured motion from the last key frame to a stamp; None without poses at both."""
+        pose = self.poses.at(stamp_ns)
+        if pose is None or self._last_key is None or self._last_key.pose is None:
+            return None
+        return motion_from_poses(self._last_key.pose, pose)
+
+    def _take(self, frame: Frame) -> KeyFrame:
+        grey = self._shrink(frame)
+        return self._key_frame(frame, grey, self._selector.take(grey, frame.stamp_ns, REQUESTED))
+
+    def _key_frame(self, frame: Frame, grey: Grey, decision: KeyFrameDecision) -> KeyFrame:
+        pose = self.poses.at(frame.stamp_ns)
+        intrinsics = fit_intrinsics(self._intrinsics, frame.width, frame.height)
+        key = KeyFrame(
+            session=0 if self.session is None else self.session,
+            index=0 if self._last_key is None else self._last_key.index + 1,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            image=self._encode(frame),
+            reason=decision.reason,
+            overlap=decision.overlap,
+            intrinsics=intrinsics,
+            pose=pose,
+            motion=self._motion(pose, intrinsics, grey, decision),
+        )
+        self._last_key, self._last_grey = key, grey
+        return key
+
+    def _motion(
+        self, pose: Pose | None, intrinsics: Intrinsics | None, grey: Grey, decision: KeyFrameDecision
+    ) -> Motion | None:
+        if self._last_key is None or self._last_grey is None:
+            return None
+        if pose is not None and self._last_key.pose is not None:
+            return motion_from_poses(self._last_key.pose, pose)
+        estimator = EgoMotionEstimator(intrinsics)
+        if decision.matches is not None:
+            motion = estimator.from_matches(decision.matches)
+        elif grey.shape == self._last_grey.shape:
+            motion = estimator.estimate(self._last_grey, grey)
+        else:
+            return None
+        return None if motion.source is MotionSource.NONE else motion
+
+    def _forget(self) -> None:
+        self._last_ns = self._last_sampled = self._last_key = self._last_grey = None
+        self._selector.reset()
+        self._sampler.reset()
+        self.frames.clear()
+
+
+def fit_intrinsics(intrinsics: Intrinsics | None, width: int, height: int) -> Intrinsics | None:
+    """The calibration for images of another size of the same view; None where the aspect ratio differs (a crop)."""
+    if intrinsics is None or (intrinsics.width, intrinsics.height) == (width, height):
+        return intrinsics
+    if abs(intrinsics.width * height - intrinsics.height * width) > max(intrinsics.width, intrinsics.height):
+        return None
+    x, y = width / intrinsics.width, height / intrinsics.height
+    return Intrinsics(
+        width=width, height=height,
+        fx_px=intrinsics.fx_px * x, fy_px=intrinsics.fy_px * y, cx_px=intrinsics.cx_px * x, cy_px=intrinsics.cy_px * y,
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""Points found again from one small grey image in another, the homography between the two, and how much both show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+LEAST_MATCHES = 12
+LEAST_INLIER_SHARE = 0.3
+RANSAC_PX = 3.0
+RANSAC_ITERATIONS = 200
+LEAST_SHARE_OF_AREA = 0.01
+
+# Smaller eigenvalues of the structure tensor are sensor noise on a blank surface.
+LEAST_EIGENVALUE = 2e-4
+ORB_FEATURES = 300
+SHIFT_DIVISOR = 4
+LEAST_SHIFT_RESPONSE = 0.2
+THUMBNAIL_WH = (32, 18)
+BLANK_STD = 3.0
+SAME_VIEW_CORRELATION = 0.9
+_RIPPLE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Points of an earlier image and where they are in a later one.
+
+    Attributes:
+        before, after: (n, 2) float32, x and y in pixels.
+        size_wh: width and height of both images in pixels.
+    """
+
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+    size_wh: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Features:
+    """Points of an image that can be recognised in another one.
+
+    Attributes:
+        points: (n, 2) float32, x and y in pixels.
+        signs: (n, 32) uint8, their ORB descriptors.
+        size_wh: width and height of the image in pixels.
+    """
+
+    points: NDArray[np.float32]
+    signs: NDArray[np.uint8]
+    size_wh: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class View:
+    """How a later image lies in an earlier one.
+
+    Attributes:
+        to_before: (3, 3) homography from the later to the earlier image, in pixels.
+        inliers: (n,) bool over the matches.
+        overlap: 0 to 1, the smaller of the shares that each image shows of the other.
+    """
+
+    to_before: Floats
+    inliers: NDArray[np.bool_]
+    overlap: float
+
+
+def find_corners(grey: Grey, most: int) -> NDArray[np.float32]:
+    """Corners worth tracking, (n, 2) float32; none on a surface without texture, noisy or not."""
+    smooth = cv2.GaussianBlur(grey, (5, 5), 0)
+    best = float(cv2.cornerMinEigenVal(smooth, 5).max())
+    if best < LEAST_EIGENVALUE:
+        return np.zeros((0, 2), np.float32)
+    quality = min(max(0.01, LEAST_EIGENVALUE / best), 1.0)
+    distance_px = max(grey.shape) / 45.0
+    found = cv2.goodFeaturesToTrack(smooth, most, quality, distance_px, blockSize=5)
+    return np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
+
+
+def describe(grey: Grey) -> Features:
+    """Find and describe ORB features (paper, key-frame extractor, step 1)."""
+    orb = cv2.ORB_create(ORB_FEATURES, scaleFactor=1.3, nlevels=5, edgeThreshold=15, patchSize=21, fastThreshold=10)
+    found, signs = orb.detectAndCompute(grey, None)
+    points = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+    size_wh = (grey.shape[1], grey.shape[0])
+    return Features(points=points, signs=np.zeros((0, 32), np.uint8) if signs is None else signs, size_wh=size_wh)
+
+
+def match_features(before: Features, after: Features) -> Matches:
+    """Match the features of two images of the same size; each is the other's nearest."""
+    if not len(before.points) or not len(after.points):
+        return no_matches(after.size_wh)
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(before.signs, after.signs)
+    old, new = [pair.queryIdx for pair in pairs], [pair.trainIdx for pair in pairs]
+    return Matches(before=before.points[old], after=after.points[new], size_wh=after.size_wh)
+
+
+def no_matches(size_wh: tuple[int, int]) -> Matches:
+    """Nothing was found again."""
+    return Matches(before=np.zeros((0, 2), np.float32), after=np.zeros((0, 2), np.float32), size_wh=size_wh)
+
+
+def fit_view(matches: Matches) -> View | None:
+    """Fit the homography from the later to the earlier image, and measure the overlap with it.
+
+    The overlap is symmetric: moving backward and climbing show the earlier image whole, but less and less of the later
+    one was in it.
+
+    Returns:
+        None where too few matches agree on one homography, or where it turns the image over.
+    """
+    if len(matches.before) < LEAST_MATCHES:
+        return None
+    fitted, mask = cv2.findHomography(
+        matches.after, matches.before, cv2.RANSAC, RANSAC_PX, maxIters=RANSAC_ITERATIONS, confidence=0.99
+    )
+    if fitted is None or mask is None:
+        return None
+    homography: Floats = np.asarray(fitted, np.float64)
+    inliers: NDArray[np.bool_] = np.asarray(mask, bool).ravel()
+    count = int(inliers.sum())
+    if count < LEAST_MATCHES or count < LEAST_INLIER_SHARE * len(inliers) or not np.all(np.isfinite(homography)):
+        return None
+    if abs(float(np.linalg.det(homography))) < 1e-9:
+        return None
+    forward = shown_share(homography, matches.size_wh)
+    backward = shown_share(np.asarray(np.linalg.inv(homography), np.float64), matches.size_wh)
+    if forward is None or backward is None:
+        return None
+    return View(to_before=homography, inliers=inliers, overlap=min(forward, backward))
+
+
+def shown_share(homography: Floats, size_wh: tuple[int, int]) -> float | None:
+    """Share of an image that another one of the same size covers, once a homography has moved its corners there.
+
+    Returns:
+        0 to 1, or None where the moved corners are no sound view: beyond the horizon, turned over, not convex.
+    """
+    width, height = float(size_wh[0]), float(size_wh[1])
+    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    moved = np.hstack([corners, np.ones((4, 1))]) @ np.asarray(homography, np.float64).T
+    moved = moved if moved[:, 2].sum() > 0.0 else -moved
+    if np.any(moved[:, 2] < 1e-6):
+        return None
+    quad = (moved[:, :2] / moved[:, 2:]).astype(np.float32)
+    if cv2.contourArea(quad, True) <= 0.0 or not cv2.isContourConvex(quad):
+        return None
+    if abs(cv2.contourArea(quad)) < LEAST_SHARE_OF_AREA * width * height:
+        return None
+    common, _ = cv2.intersectConvexConvex(corners.astype(np.float32), quad)
+    return float(min(max(common / (width * height), 0.0), 1.0))
+
+
+def whole_shift(before: Grey, after: Grey) -> tuple[float, float]:
+    """Pixels in x and y by which an image has moved as a whole; 0, 0 where no shift stands out (phase correlation)."""
+    size_wh = (before.shape[1] // SHIFT_DIVISOR, before.shape[0] // SHIFT_DIVISOR)
+    if min(size_wh) < 8:
+        return 0.0, 0.0
+    old, new = (cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) for grey in (before, after))
+    (x, y), response = cv2.phaseCorrelate(old, new, cv2.createHanningWindow(size_wh, cv2.CV_32F))
+    if not response > LEAST_SHIFT_RESPONSE:
+        return 0.0, 0.0
+    return x * before.shape[1] / size_wh[0], y * before.shape[0] / size_wh[1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """An image in so few pixels that noise and small things are gone.
+
+    Attributes:
+        pixels: (18, 32) float32.
+        noise_std: grey levels that the image's noise leaves in them.
+    """
+
+    pixels: NDArray[np.float32]
+    noise_std: float
+
+    @classmethod
+    def of(cls, grey: Grey) -> Thumbnail:
+        """Shrink an image, and estimate its noise (Immerkaer 1996)."""
+        small: NDArray[Any] = cv2.resize(grey, THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
+        ripple = cv2.filter2D(grey, cv2.CV_32F, _RIPPLE)
+        noise_std = math.sqrt(math.pi / 2.0) / 6.0 * float(np.abs(ripple).mean())
+        averaged = math.sqrt(max(grey.size / small.size, 1.0))
+        return cls(pixels=small.astype(np.float32), noise_std=noise_std / averaged)
+
+    @property
+    def blank(self) -> bool:
+        """No structure that the noise does not explain: a wall, the dark, a covered lens."""
+        return self._no_structure(self.pixels)
+
+    def same_view(self, other: Thumbnail) -> bool:
+        """Whether two thumbnails show the same, brightness and contrast apart; both blank counts as the same.
+
+        Each row's mean is taken off first: sky above and floor below look alike from anywhere.
+        """
+        if self.blank or other.blank:
+            return self.blank and other.blank
+        mine = self.pixels - self.pixels.mean(axis=1, keepdims=True)
+        its = other.pixels - other.pixels.mean(axis=1, keepdims=True)
+        if self._no_structure(mine) or other._no_structure(its):
+            return self._no_structure(mine) and other._no_structure(its)
+        return float(np.corrcoef(mine.ravel(), its.ravel())[0, 1]) > SAME_VIEW_CORRELATION
+
+    def _no_structure(self, pixels: NDArray[np.float32]) -> bool:
+        return float(pixels.std()) < max(BLANK_STD, 2.0 * self.noise_std)

@@ -1,0 +1,328 @@
+"""Ego-motion between two key frames, from odometry or from the images, in the paper's ten actions.
+
+Odometry follows REP 103 (x forward, y left, z up), images the optical axes (x right, y down, z forward). `Motion` is in
+the axes of the earlier frame either way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.matching import (
+    LEAST_MATCHES,
+    RANSAC_ITERATIONS,
+    Floats,
+    Grey,
+    Matches,
+    describe,
+    fit_view,
+    match_features,
+)
+from embodied_r_ros.core.phrases import LEAST_MOVE_M, LEAST_TURN_DEG
+from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Pose
+
+ACTIONS = (
+    'move forward', 'move backward', 'move left', 'move right', 'move upward', 'move downward',
+    'rotate left', 'rotate right', 'tilt downward', 'tilt upward',
+)  # fmt: skip
+STAY = 'stay'
+
+# A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
+DEG_PER_M = math.degrees(math.atan(1.0 / 3.0))
+LEAST_SHIFT_SHARE = 0.01
+RAY_TOLERANCE_RAD = 0.008
+ROTATION_SHARE = 0.8
+# In units of the focal length.
+POINT_TOLERANCE = 0.006
+PLANE_SHARE = 0.8
+UNKNOWN = Motion(name=STAY)
+_RANSAC_ROUNDS = 60
+
+
+def motion_from_poses(before: Pose, after: Pose) -> Motion:
+    """Motion between two poses of the same odometry frame, in the axes of the earlier base.
+
+    `name` is the action that shifts the image most, a metre counting as much as 18.4 degrees (`DEG_PER_M`); 'stay'
+    below 5 cm and 2 degrees.
+    """
+    axes = rotation_matrix(before)
+    moved = np.array([after.x_m - before.x_m, after.y_m - before.y_m, after.z_m - before.z_m])
+    forward_m, left_m, up_m = axes.T @ moved
+    ahead = axes.T @ rotation_matrix(after)[:, 0]
+    rotate_left_deg = math.degrees(math.atan2(ahead[1], ahead[0]))
+    tilt_up_deg = math.degrees(math.asin(min(max(float(ahead[2]), -1.0), 1.0)))
+    moves = {
+        ('move forward', 'move backward'): forward_m,
+        ('move left', 'move right'): left_m,
+        ('move upward', 'move downward'): up_m,
+    }
+    turns = {('rotate left', 'rotate right'): rotate_left_deg, ('tilt upward', 'tilt downward'): tilt_up_deg}
+    felt = {names: float(metres) * DEG_PER_M for names, metres in moves.items() if abs(metres) >= LEAST_MOVE_M}
+    felt.update({names: degrees for names, degrees in turns.items() if abs(degrees) >= LEAST_TURN_DEG})
+    return Motion(
+        name=_largest(felt),
+        forward_m=float(forward_m),
+        left_m=float(left_m),
+        up_m=float(up_m),
+        rotate_left_deg=rotate_left_deg,
+        tilt_up_deg=tilt_up_deg,
+        source=MotionSource.ODOMETRY,
+    )
+
+
+def rotation_matrix(pose: Pose) -> Floats:
+    """(3, 3) matrix whose columns are the base's axes in the odometry frame."""
+    x, y, z, w = pose.qx, pose.qy, pose.qz, pose.qw
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def sound_pose(pose: Pose) -> Pose | None:
+    """The pose with its quaternion brought to length 1; None where a number is not finite or the quaternion is zero."""
+    numbers = dataclasses.astuple(pose)
+    length = math.sqrt(sum(number * number for number in numbers[3:]))
+    if not all(map(math.isfinite, numbers)) or not math.isfinite(length) or length < 1e-6:
+        return None
+    if abs(length - 1.0) < 1e-9:
+        return pose
+    return dataclasses.replace(pose, qx=pose.qx / length, qy=pose.qy / length, qz=pose.qz / length, qw=pose.qw / length)
+
+
+def pose_between(before: Pose, after: Pose, share: float) -> Pose:
+    """The pose at a share of the way between two; shares above 1 go on beyond the later one at the same rate.
+
+    The position is taken along the line, the orientation along the shorter arc (slerp).
+    """
+    old = np.array([before.qx, before.qy, before.qz, before.qw])
+    new = np.array([after.qx, after.qy, after.qz, after.qw])
+    cosine = float(old @ new)
+    if cosine < 0.0:
+        new, cosine = -new, -cosine
+    angle = math.acos(min(cosine, 1.0))
+    if angle < 1e-6:
+        mixed = old + share * (new - old)
+    else:
+        mixed = (math.sin((1.0 - share) * angle) * old + math.sin(share * angle) * new) / math.sin(angle)
+    x, y, z, w = (float(part) for part in mixed / np.linalg.norm(mixed))
+    return Pose(
+        x_m=before.x_m + share * (after.x_m - before.x_m),
+        y_m=before.y_m + share * (after.y_m - before.y_m),
+        z_m=before.z_m + share * (after.z_m - before.z_m),
+        qx=x, qy=y, qz=z, qw=w,
+    )  # fmt: skip
+
+
+class EgoMotionEstimator:
+    """Ego-motion from two images: degrees where the camera is calibrated, else only the action's name.
+
+    Calibrated, points of the two images become rays. A rotation that explains nearly as many of them as a motion of any
+    kind does is taken as the whole motion. Otherwise rotation and direction of travel come from the homography where
+    the points lie in one plane, from the essential matrix where they do not, and the name from whichever shifts the
+    image more: the rotation, or what is left of the shifts without it.
+
+    Uncalibrated, the image's growth speaks for moving forward or backward; its shift for a turn or tilt where one
+    homography explains it, for moving where near things shift more than far ones.
+    """
+
+    def __init__(self, intrinsics: Intrinsics | None) -> None:
+        self._intrinsics = intrinsics
+
+    def estimate(self, before_grey: Grey, after_grey: Grey) -> Motion:
+        """Motion between two grey images, (height, width) uint8; see `from_matches`.
+
+        Raises:
+            InputError: the images differ in size.
+        """
+        if before_grey.shape != after_grey.shape:
+            raise InputError(
+                f'motion needs two images of one size, got (height, width) {before_grey.shape!r} and '
+                f'{after_grey.shape!r}; bring them to one size first'
+            )
+        return self.from_matches(match_features(describe(before_grey), describe(after_grey)))
+
+    def from_matches(self, matches: Matches) -> Motion:
+        """Motion from points found again; the size of the images may differ from that of the calibration by a scale.
+
+        Returns:
+            A motion of source IMAGES; 'stay' with source NONE where the images do not tell.
+        """
+        if len(matches.before) < LEAST_MATCHES:
+            return UNKNOWN
+        camera = self._camera_matrix(matches.size_wh)
+        shift_px = np.linalg.norm(matches.after - matches.before, axis=1)
+        if float(np.median(shift_px)) < LEAST_SHIFT_SHARE * max(matches.size_wh):
+            return Motion(name=STAY, source=MotionSource.IMAGES) if camera is None else _measured(STAY, np.eye(3))
+        if camera is None:
+            name = _name_of_flow(matches)
+            return UNKNOWN if name is None else Motion(name=name, source=MotionSource.IMAGES)
+        before, after = _rays(matches.before, camera), _rays(matches.after, camera)
+        found = _fit(before, after)
+        if found is None:
+            return UNKNOWN
+        rotation, travel = found
+        name = _name_of_turn(rotation) if travel is None else _dominating(before, after, rotation, travel)
+        return _measured(name, rotation)
+
+    def _camera_matrix(self, size_wh: tuple[int, int]) -> Floats | None:
+        width, height = size_wh
+        known = self._intrinsics
+        # Small images are rounded to whole pixels, so their aspect ratio is off by a little.
+        if known is None or abs(known.width * height - known.height * width) > 2 * max(known.width, known.height):
+            return None
+        x, y = width / known.width, height / known.height
+        return np.array(
+            [[known.fx_px * x, 0.0, known.cx_px * x], [0.0, known.fy_px * y, known.cy_px * y], [0.0, 0.0, 1.0]]
+        )
+
+
+def _measured(name: str, rotation: Floats) -> Motion:
+    left_deg, up_deg = _turn_deg(rotation)
+    return Motion(name=name, rotate_left_deg=left_deg, tilt_up_deg=up_deg, source=MotionSource.IMAGES)
+
+
+def _name_of_flow(matches: Matches) -> str | None:
+    """The action behind the shifts in pixels; None where they do not agree."""
+    grown, mask = cv2.estimateAffinePartial2D(
+        matches.before, matches.after, method=cv2.RANSAC, ransacReprojThreshold=6.0
+    )
+    if grown is None or int(mask.sum()) < LEAST_MATCHES:
+        return None
+    width, height = matches.size_wh
+    middle = np.array([width / 2.0, height / 2.0])
+    right_px, down_px = (float(part) for part in grown[:, :2] @ middle + grown[:, 2] - middle)
+    growth_px = (math.hypot(grown[0, 0], grown[1, 0]) - 1.0) * math.hypot(width, height) / 4.0
+    _, solid = cv2.findFundamentalMat(matches.before, matches.after, cv2.FM_RANSAC, 1.5, 0.99)
+    view = fit_view(matches)
+    if view is not None and (solid is None or int(view.inliers.sum()) >= ROTATION_SHARE * int(solid.sum())):
+        sideways, upward = ('rotate left', 'rotate right'), ('tilt upward', 'tilt downward')
+    else:
+        sideways, upward = ('move left', 'move right'), ('move upward', 'move downward')
+    return _largest({('move forward', 'move backward'): growth_px, sideways: right_px, upward: down_px})
+
+
+def _rays(points: NDArray[np.float32], camera: Floats) -> Floats:
+    """Unit vectors towards pixels, (n, 3), in optical axes."""
+    rays = np.hstack([points.astype(np.float64), np.ones((len(points), 1))]) @ np.linalg.inv(camera).T
+    unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    return unit
+
+
+def _fit_rotation(before: Floats, after: Floats) -> tuple[Floats, int]:
+    """The rotation that takes most rays of the earlier image to the later one, and how many it explains."""
+    random = np.random.default_rng(0)
+    best = np.zeros(len(before), bool)
+    for _ in range(_RANSAC_ROUNDS):
+        pair = random.choice(len(before), 2, replace=False)
+        fits = _rotates(_kabsch(before[pair], after[pair]), before, after)
+        if fits.sum() > best.sum():
+            best = fits
+    if best.sum() < 3:
+        return np.eye(3), 0
+    rotation = _kabsch(before[best], after[best])
+    return rotation, int(_rotates(rotation, before, after).sum())
+
+
+def _kabsch(before: Floats, after: Floats) -> Floats:
+    left, _, right = np.linalg.svd(after.T @ before)
+    sign = np.sign(np.linalg.det(left @ right))
+    rotation: Floats = left @ np.diag([1.0, 1.0, sign]) @ right
+    return rotation
+
+
+def _rotates(rotation: Floats, before: Floats, after: Floats) -> NDArray[np.bool_]:
+    fits: NDArray[np.bool_] = np.linalg.norm(before @ rotation.T - after, axis=1) < RAY_TOLERANCE_RAD
+    return fits
+
+
+def _fit(before: Floats, after: Floats) -> tuple[Floats, Floats | None] | None:
+    """Rotation of points from the earlier to the later camera, and the later one's direction in the earlier's axes.
+
+    The simplest model that explains nearly as many points as the most general one: a turn alone (the direction is then
+    None), a view of a plane, a view of solid things.
+    """
+    flat_before: Any = before[:, :2] / before[:, 2:]
+    flat_after: Any = after[:, :2] / after[:, 2:]
+    essential, mask = cv2.findEssentialMat(flat_before, flat_after, np.eye(3), cv2.RANSAC, 0.99, POINT_TOLERANCE)
+    homography, flat = cv2.findHomography(
+        flat_before, flat_after, cv2.RANSAC, 2.0 * POINT_TOLERANCE, maxIters=RANSAC_ITERATIONS, confidence=0.99
+    )
+    solid = 0 if essential is None or essential.shape != (3, 3) else int(mask.sum())
+    planar = 0 if homography is None else int(flat.sum())
+    if max(solid, planar) < LEAST_MATCHES:
+        return None
+    rotation, turning = _fit_rotation(before, after)
+    if turning >= ROTATION_SHARE * max(solid, planar):
+        return rotation, None
+    if planar >= PLANE_SHARE * solid:
+        return _travel_past_plane(homography, before[np.asarray(flat, bool).ravel()])
+    count, turned, shift, _ = cv2.recoverPose(essential, flat_before, flat_after, np.eye(3), mask=mask)
+    return _turn_and_travel(turned, shift) if count >= LEAST_MATCHES else None
+
+
+def _travel_past_plane(homography: Floats, before: Floats) -> tuple[Floats, Floats] | None:
+    """Of the two to four motions that explain a plane's homography, the one that turns least and has it in front."""
+    _, rotations, shifts, normals = cv2.decomposeHomographyMat(homography, np.eye(3))
+    sound = [
+        (rotation, shift)
+        for rotation, shift, normal in zip(rotations, shifts, normals)
+        if float(np.mean(before @ normal.ravel() > 0.0)) > ROTATION_SHARE
+    ]
+    if not sound:
+        return None
+    return _turn_and_travel(*max(sound, key=lambda motion: float(np.trace(motion[0]))))
+
+
+def _turn_and_travel(rotation: Any, shift: Any) -> tuple[Floats, Floats]:
+    turned: Floats = np.asarray(rotation, np.float64)
+    return turned, -turned.T @ np.asarray(shift, np.float64).ravel()
+
+
+def _turn_deg(rotation: Floats) -> tuple[float, float]:
+    """Degrees that the later camera looks to the left of and above the earlier one."""
+    ahead = rotation.T @ np.array([0.0, 0.0, 1.0])
+    up_deg = math.degrees(math.asin(min(max(float(-ahead[1]), -1.0), 1.0)))
+    return math.degrees(math.atan2(-ahead[0], ahead[2])), up_deg
+
+
+def _name_of_turn(rotation: Floats) -> str:
+    left_deg, up_deg = _turn_deg(rotation)
+    turns = {('rotate left', 'rotate right'): left_deg, ('tilt upward', 'tilt downward'): up_deg}
+    return _largest({names: degrees for names, degrees in turns.items() if abs(degrees) >= LEAST_TURN_DEG})
+
+
+def _dominating(before: Floats, after: Floats, rotation: Floats, travel: Floats) -> str:
+    turned = before @ rotation.T
+    by_turn = float(np.median(np.linalg.norm(turned - before, axis=1)))
+    by_travel = float(np.median(np.linalg.norm(after - turned, axis=1)))
+    if by_turn > by_travel:
+        name = _name_of_turn(rotation)
+        if name != STAY:
+            return name
+    right, down, ahead = (float(part) for part in travel)
+    return _largest(
+        {
+            ('move forward', 'move backward'): ahead,
+            ('move left', 'move right'): -right,
+            ('move upward', 'move downward'): -down,
+        }
+    )
+
+
+def _largest(amounts: dict[tuple[str, str], float]) -> str:
+    """The name of the largest amount by its sign; 'stay' where there is none."""
+    if not amounts:
+        return STAY
+    (positive, negative), amount = max(amounts.items(), key=lambda pair: abs(pair[1]))
+    return positive if amount > 0 else negative

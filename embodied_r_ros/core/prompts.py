@@ -1,0 +1,188 @@
+"""What models are asked: perception's three prompts, and the paper's prompt format for the reasoner.
+
+A perception prompt is text that follows the images: the previous key frame, where there is one, then the current one.
+The image parts come first and are the same bytes in the first pass and in the focus pass, so that a server with prefix
+caching reads the images once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from embodied_r_ros.core import replies
+from embodied_r_ros.core.answers import letter
+from embodied_r_ros.core.citations import cited_frames
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.formats import Thought
+from embodied_r_ros.core.motion import ACTIONS
+from embodied_r_ros.core.phrases import NOTHING_NEW, write_motion
+from embodied_r_ros.core.records import Completion, Message, Motion, MotionSource, Observation, Question
+
+_EYE = (
+    'You look through the camera of a moving agent. Before you write, picture the place in three dimensions. Say where '
+    'things are as seen from the agent (ahead, to the front left, behind on the right, above, below) and how far off, '
+    'never as positions in the picture. Tell look-alikes apart by colour and shape. Write only what can be seen.'
+)
+_PAIR = 'The first image was taken before a move of the agent, the second one after it.'
+_BRIEF = 'Be brief: two or three sentences.'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerceptionPrompt:
+    """What is said to the vision-language model after the images, and the JSON schema of the reply."""
+
+    text: str
+    schema: dict[str, Any]
+
+
+def describe_prompt(has_previous: bool, motion: Motion | None = None) -> PerceptionPrompt:
+    """Ask for a description of a key frame that any later question can use (paper, section 3, without the question).
+
+    Args:
+        has_previous: whether two images are shown, before and after a move, or the first one alone.
+        motion: between the two. Odometry is told as a fact, and only what is new is asked for; a motion seen in the
+            images is told as a guess; without either the model names one of the ten actions.
+    """
+    if not has_previous:
+        text = (
+            f'{_EYE}\nThe image is what the agent sees as it starts out. Describe the place: the things in it with '
+            f'colour and shape, and where each stands as seen from the agent. {_BRIEF}\n'
+            'Reply in JSON: {"view": "..."}'
+        )
+        return PerceptionPrompt(text=text, schema=_schema({'view': {'type': 'string'}}))
+    told = f'{_EYE}\n{_PAIR}'
+    news = (
+        'what has come into view or become clearer through the move, and where it is now; how the agent now stands to '
+        'the things that both images show'
+    )
+    if motion is not None and motion.source is MotionSource.ODOMETRY:
+        text = (
+            f'{told} The move was measured by odometry: {write_motion(motion)}. Take that as certain.\n'
+            f'Describe {news}. {_BRIEF}\n'
+            'Reply in JSON: {"new": "..."}'
+        )
+        return PerceptionPrompt(text=text, schema=_schema({'new': {'type': 'string'}}))
+    hint = f' Tracking image points suggests that it {write_motion(motion)}; it may err.' if motion else ''
+    text = (
+        f'{told}{hint}\n1. Name the move: exactly one of {", ".join(ACTIONS)}.\n2. Describe {news}. {_BRIEF}\n'
+        'Reply in JSON: {"action": "...", "new": "..."}'
+    )
+    return PerceptionPrompt(text=text, schema=_schema({'action': {'enum': list(ACTIONS)}, 'new': {'type': 'string'}}))
+
+
+def focus_prompt(has_previous: bool, question_text: str) -> PerceptionPrompt:
+    """Ask what a key frame shows of the things that a question is about, without answering it."""
+    shown = f'{_PAIR} ' if has_previous else ''
+    text = (
+        f'{_EYE}\n{shown}Later somebody will ask: "{question_text.strip()}"\nDo not answer that, and name no option. '
+        'Of the things it mentions, describe those that can be seen: how they look, where they are as seen from the '
+        f'agent, how far off. If none can be seen, say so. {_BRIEF}\nReply in JSON: {{"relevant": "..."}}'
+    )
+    return PerceptionPrompt(text=text, schema=_schema({'relevant': {'type': 'string'}}))
+
+
+def _schema(properties: dict[str, Any]) -> dict[str, Any]:
+    return {'type': 'object', 'properties': properties, 'required': list(properties), 'additionalProperties': False}
+
+
+_SYSTEM = (
+    'A user asks a question and you, the assistant, solve it. First think the question through, then give the answer. '
+    'Put the reasoning between <think> and </think> and the answer between <answer> and </answer>, like this: <think> '
+    'reasoning here </think><answer> answer here </answer>. The answer has to follow from the reasoning.'
+)
+_ROLE = 'Take the place of an agent. The video is what you have seen through your own eyes, from the past up to now.'
+_PREAMBLE = (
+    'The video is told in words. Frame 0 is where you started, with what you saw there. You kept moving, and so kept '
+    'seeing new things (the later frames). The last frame is what you see where you are now.'
+)
+_LETTER_ONLY = 'Name the frames you rely on as "Frame i". Answer with the letter of one choice.'
+_WORDS_ONLY = 'Name the frames you rely on as "Frame i". Answer in a few words.'
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperPrompt:
+    """A question in the paper's format; implements `core.formats.Prompt`."""
+
+    messages: tuple[Message, ...]
+    count: int
+    stop: tuple[str, ...] = ()
+
+    def read(self, completion: Completion) -> Thought:
+        """Read '<think> ... </think><answer> ... </answer>'.
+
+        Raises:
+            ReplyError: there is not exactly one answer block, or nothing in it.
+        """
+        thinking, answer = replies.read_thought(completion.text, completion.reasoning)
+        return Thought(
+            thinking=thinking, answer=answer, cited=cited_frames(thinking, self.count), raw_thinking=thinking
+        )
+
+
+class PaperCheckPrompt(PaperPrompt):
+    """The consistency question, whose reply may be the bare answer."""
+
+    def read(self, completion: Completion) -> Thought:
+        """Read an answer block, or the whole reply where there is none.
+
+        Raises:
+            ReplyError: the reply is empty, or its answer block cannot be read.
+        """
+        return Thought(thinking='', answer=replies.read_short_answer(completion.text, completion.reasoning))
+
+
+class PaperFormat:
+    """The format that Embodied-R's weights were trained on, in substance; implements `core.formats.PromptFormat`."""
+
+    id = 'paper'
+
+    def ask(self, question: Question, observations: Sequence[Observation]) -> PaperPrompt:
+        """Write 'Frame 0: Observe: ...', 'Frame i: After <action>, Observe: ...' and so on, then the question.
+
+        Raises:
+            InputError: there is no observation.
+        """
+        if not observations:
+            raise InputError(
+                'observations to reason over were wanted, got none; wait for key frames or widen the window'
+            )
+        frames = '\n'.join(_frame(place, seen) for place, seen in enumerate(observations))
+        user = f'{_ROLE} Video content:\n<\n{_PREAMBLE}\n{frames}\n>\nQuestion: {_question(question)}'
+        messages = (Message(role='system', content=_SYSTEM), Message(role='user', content=user))
+        return PaperPrompt(messages, len(observations))
+
+    def check(self, question: Question, thought: Thought) -> PaperCheckPrompt:
+        """Ask which answer the thinking alone leads to (paper, section on the consistency reward)."""
+        what = 'letter of the choice' if question.choices else 'answer in a few words'
+        user = (
+            f'Somebody who saw the video thought about a question. Say which answer that thought leads to, right or '
+            f'wrong. Write only the {what}, without any reasoning of your own.\nQuestion: {_plain_question(question)}\n'
+            f'Thought: {thought.raw_thinking or thought.thinking}'
+        )
+        return PaperCheckPrompt((Message(role='user', content=user),), 0)
+
+
+def _frame(place: int, seen: Observation) -> str:
+    text = ' '.join(seen.text.split()) or NOTHING_NEW
+    action = _imperative(seen.action)
+    if place == 0 or not action:
+        return f'Frame {place}: Observe: {text}'
+    return f'Frame {place}: After {action}, Observe: {text}'
+
+
+def _imperative(action: str) -> str:
+    """'moved forward 1.42 m' as 'Move forward 1.42 m', the form that the weights were trained on."""
+    text = re.sub(r'\b(move|rotate|tilt|stay)(?:d|ed)\b', r'\1', ' '.join(action.split()), flags=re.IGNORECASE)
+    return text[:1].upper() + text[1:]
+
+
+def _question(question: Question) -> str:
+    return f'{_plain_question(question)}\n{_LETTER_ONLY if question.choices else _WORDS_ONLY}'
+
+
+def _plain_question(question: Question) -> str:
+    choices = [f'{letter(index)}. {choice.strip()}' for index, choice in enumerate(question.choices)]
+    return '\n'.join((question.text.strip(), *(['Choices:', *choices] if choices else [])))

@@ -1,0 +1,273 @@
+"""From a question and a window of observations to an answer: select, ask, vote, match, cite, check.
+
+The whole is a generator that yields requests for a language model and is sent its replies, so that it needs neither a
+network nor an event loop; `adapters.lm.drive` runs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Generator, Sequence
+
+from embodied_r_ros.core import answers, citations, memory, phrases
+from embodied_r_ros.core.errors import (
+    BackendError,
+    BackendRefused,
+    BackendTimeout,
+    CannotTell,
+    EmbodiedRError,
+    InputError,
+    ReplyError,
+    UnsupportedQuestion,
+)
+from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
+from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Observation, Question
+from embodied_r_ros.core.settings import check, setting
+
+Steps = Generator[list[Generation], list[Completion], Answer]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReasoningSettings:
+    """How the reasoner is asked."""
+
+    max_observations: int = setting(32, 'observations put before the reasoner at most', minimum=2, maximum=1024)
+    max_tokens: int = setting(2048, 'length of a thought with its answer', unit='tokens', minimum=16, maximum=65536)
+    temperature: float = setting(
+        0.7, 'of the sampling when there are several votes; one vote is greedy', minimum=0.0, maximum=2.0
+    )
+    seed: int = setting(0, 'of the first vote; the others count on from it', minimum=0)
+    least_confidence: float = setting(
+        0.0,
+        'share of the votes below which the answer is CANNOT_TELL; one vote has no confidence',
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Vote:
+    """One thought, its choice (-1 for an open question), and what makes two votes equal."""
+
+    thought: Thought
+    choice: int
+    key: str
+
+
+def answer(
+    question: Question,
+    observations: Sequence[Observation],
+    format: PromptFormat,  # noqa: A002 - the word that design and YAML use
+    settings: ReasoningSettings,
+    model_name: str = '',
+) -> Steps:
+    """Answer a question about a window of observations.
+
+    Yields lists of requests that may run side by side and takes the list of their replies; `throw` an EmbodiedRError
+    into it where a request failed. Frames are numbered by position in the prompt, and by key frame index in the
+    answer's thinking, so that its 'Frame 57' is the 57 of the evidence. Timings are wall-clock seconds: 'prompt'
+    (selecting, writing), 'think', 'read' and, where asked for, 'check'.
+
+    Args:
+        question: its window has been cut already.
+        observations: the window, oldest first; with none the answer is WINDOW_EMPTY.
+        format: how this reasoner is asked and read.
+        settings: how much it is given, and how sure it must be.
+        model_name: as the answer reports it.
+
+    Returns:
+        the answer, its code OK, CANNOT_TELL or WINDOW_EMPTY.
+
+    Raises:
+        InputError: the question is malformed.
+        UnsupportedQuestion: this reasoner knows no such question.
+        CannotTell: the observations do not hold what is asked about.
+        ReplyError: no thought could be read, or none matches a choice.
+    """
+    answers.validate_question(question)
+    if not observations:
+        message = 'no observation lies in the window; ask about a longer one, or wait for the first key frame'
+        return Answer(error_code=ErrorCode.WINDOW_EMPTY, error_msg=message, model=model_name, prompt_id=format.id)
+    clock = _Clock()
+    chosen = choose(question, observations, settings.max_observations)
+    prompt = format.ask(question, chosen)
+    clock.stop('prompt')
+    completions = yield _requests(prompt, question.votes, settings)
+    clock.stop('think')
+    votes = _read(prompt, question, completions)
+    winners = _majority(votes)
+    clock.stop('read')
+    best = winners[0]
+    confidence = len(winners) / question.votes if question.votes > 1 else math.nan
+    consistency = math.nan
+    if question.check_consistency:
+        consistency = yield from _consistency(question, best, format, settings)
+        clock.stop('check')
+    unsure = confidence < settings.least_confidence
+    return Answer(
+        error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
+        error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
+        answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
+        choice=best.choice,
+        thinking=citations.renumber(best.thought.thinking, [seen.index for seen in chosen]),
+        confidence=confidence,
+        consistency=consistency,
+        evidence=_evidence(best.thought, chosen),
+        used=len(chosen),
+        available=len(observations),
+        seen_until_ns=chosen[-1].stamp_ns,
+        timings_s=clock.spans_s,
+        model=model_name,
+        prompt_id=format.id,
+    )
+
+
+def choose(question: Question, observations: Sequence[Observation], n: int) -> list[Observation]:
+    """At most n observations that a question is answered from: `memory.select` by the words of question and choices.
+
+    The motion of those left out is told with the next one kept, so that the way stays whole.
+    """
+    chosen = memory.select(observations, ' '.join((question.text, *question.choices)), n)
+    return keep_way(observations, chosen)
+
+
+def keep_way(observations: Sequence[Observation], kept: Sequence[Observation]) -> list[Observation]:
+    """The observations kept, each told with the motion of those left out before it; nothing precedes the first."""
+    keys = {(seen.session, seen.index) for seen in kept}
+    whole: list[Observation] = []
+    skipped: list[str] = []
+    for seen in observations:
+        if (seen.session, seen.index) not in keys:
+            skipped.append(seen.action)
+            continue
+        if whole and skipped:
+            seen = dataclasses.replace(seen, action=phrases.join_motions([*skipped, seen.action]))
+        whole.append(seen)
+        skipped = []
+    return whole
+
+
+def failure(error: EmbodiedRError) -> Answer:
+    """The answer that says what went wrong: a code to act on, and the error's own sentence."""
+    return Answer(error_code=_code(error), error_msg=str(error))
+
+
+def _code(error: EmbodiedRError) -> ErrorCode:
+    if isinstance(error, UnsupportedQuestion):
+        return ErrorCode.QUESTION_UNSUPPORTED
+    if isinstance(error, CannotTell):
+        return ErrorCode.CANNOT_TELL
+    if isinstance(error, InputError):
+        return ErrorCode.BAD_QUESTION
+    if isinstance(error, ReplyError):
+        return ErrorCode.BAD_REPLY
+    if isinstance(error, BackendTimeout):
+        return ErrorCode.TIMEOUT
+    if isinstance(error, BackendRefused):
+        return ErrorCode.SERVER_REFUSED
+    # BackendUnavailable, and what an in-process model or a setting can do: nobody is there to think.
+    return ErrorCode.SERVER_DOWN
+
+
+def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[Generation]:
+    greedy = votes == 1
+    return [
+        Generation(
+            messages=prompt.messages,
+            temperature=0.0 if greedy else settings.temperature,
+            seed=settings.seed + vote,
+            max_tokens=settings.max_tokens,
+            stop=prompt.stop,
+        )
+        for vote in range(votes)
+    ]
+
+
+def _read(prompt: Prompt, question: Question, completions: Sequence[Completion]) -> list[_Vote]:
+    """The votes that can be read; the others count against the confidence. Raises the first error if none can."""
+    votes, errors = [], []
+    for completion in completions:
+        try:
+            votes.append(_vote(prompt.read(completion), question, completion))
+        except ReplyError as error:
+            errors.append(error)
+    if not votes:
+        raise errors[0]
+    return votes
+
+
+def _vote(thought: Thought, question: Question, completion: Completion) -> _Vote:
+    if not question.choices:
+        return _Vote(thought, -1, answers.same_words(thought.answer))
+    index = answers.match_choice(thought.answer, question.choices)
+    if index is None:
+        options = '; '.join(f'{answers.letter(i)}: {choice}' for i, choice in enumerate(question.choices))
+        raise ReplyError(
+            f'one of the choices ({options}) was wanted, the model answered {thought.answer!r}', completion.text
+        )
+    return _Vote(thought, index, str(index))
+
+
+def _majority(votes: Sequence[_Vote]) -> list[_Vote]:
+    """The largest group of equal votes; among equally large ones that of the earliest vote."""
+    groups: dict[str, list[_Vote]] = {}
+    for vote in votes:
+        groups.setdefault(vote.key, []).append(vote)
+    return max(groups.values(), key=len)
+
+
+def _consistency(
+    question: Question,
+    best: _Vote,
+    format: PromptFormat,  # noqa: A002
+    settings: ReasoningSettings,
+) -> Generator[list[Generation], list[Completion], float]:
+    """1.0 when the thinking alone leads to the same answer, 0.0 to another or to none; NaN when the model failed."""
+    prompt = format.check(question, best.thought)
+    try:
+        completions = yield _requests(prompt, 1, settings)
+    except BackendError:
+        return math.nan
+    try:
+        again = _read(prompt, question, completions)[0]
+    except ReplyError:
+        return 0.0
+    return float(again.key == best.key)
+
+
+def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence, ...]:
+    """The cited observations; a position outside the prompt cites nothing."""
+    cited = [chosen[place] for place in thought.cited if 0 <= place < len(chosen)]
+    return tuple(
+        Evidence(session=seen.session, index=seen.index, stamp_ns=seen.stamp_ns, text=_words(seen), pose=seen.pose)
+        for seen in cited
+    )
+
+
+def _words(seen: Observation) -> str:
+    return ': '.join(part for part in (seen.action, seen.text) if part)
+
+
+def _unsure_text(agree: int, votes: int, settings: ReasoningSettings) -> str:
+    return (
+        f'{agree} of {votes} thoughts agree, which is below least_confidence {settings.least_confidence:g}; '
+        'look at the evidence, show the robot more, or ask for more votes'
+    )
+
+
+class _Clock:
+    """Wall-clock seconds per stage."""
+
+    def __init__(self) -> None:
+        self.spans_s: dict[str, float] = {}
+        self._last_s = time.monotonic()
+
+    def stop(self, stage: str) -> None:
+        now_s = time.monotonic()
+        self.spans_s[stage] = now_s - self._last_s
+        self._last_s = now_s

@@ -1,0 +1,117 @@
+"""Settings are declared once: a frozen keyword-only dataclass whose fields carry default, unit, bounds and help.
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class BufferSettings:
+        buffer_s: float = setting(10.0, 'seconds of frames kept', unit='s', minimum=0.1, maximum=600.0)
+
+        def __post_init__(self) -> None:
+            check(self)
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from embodied_r_ros.core.errors import SettingsError
+
+Settings = TypeVar('Settings')
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 - the word that argparse and ROS descriptors use
+    *,
+    unit: str = '',
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare one field of a settings dataclass: its default, what it is for, and what it may be."""
+    metadata = {'help': help, 'unit': unit, 'minimum': minimum, 'maximum': maximum, 'choices': choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def fields(settings: Any) -> list[tuple[str, type, dataclasses.Field[Any]]]:
+    """Name, type (bool, int, float or str) and field of each setting of a settings class or instance."""
+    cls = settings if isinstance(settings, type) else type(settings)
+    hints = typing.get_type_hints(cls)
+    return [(field.name, hints[field.name], field) for field in dataclasses.fields(cls)]
+
+
+def check(settings: Any) -> None:
+    """Hold each field against its type, bounds and choices.
+
+    Raises:
+        SettingsError: naming the field, what it may be and what came.
+    """
+    for name, kind, field in fields(settings):
+        value, rule = getattr(settings, name), field.metadata
+        if isinstance(value, int) and not isinstance(value, bool) and kind is float:
+            object.__setattr__(settings, name, float(value))
+            value = float(value)
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise SettingsError(f'{name} must be of type {kind.__name__}, got {value!r}')
+        if kind in (int, float):
+            low, high = rule['minimum'], rule['maximum']
+            if not ((low is None or value >= low) and (high is None or value <= high)):
+                unit = f' {rule["unit"]}' if rule['unit'] else ''
+                raise SettingsError(f'{name} must lie in {bounds(field)}{unit}, got {value!r}')
+        if rule['choices'] and value not in rule['choices']:
+            raise SettingsError(f'{name} must be one of {", ".join(rule["choices"])}, got {value!r}')
+
+
+def bounds(field: dataclasses.Field[Any]) -> str:
+    """The allowed range of a numeric field as text: '[0.1, 600]', '>= 0' or ''."""
+    low, high = field.metadata['minimum'], field.metadata['maximum']
+    if low is None and high is None:
+        return ''
+    if high is None:
+        return f'>= {low:g}'
+    if low is None:
+        return f'<= {high:g}'
+    return f'[{low:g}, {high:g}]'
+
+
+def from_mapping(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Build settings from a mapping, such as a block of a YAML file.
+
+    Raises:
+        SettingsError: a name is unknown, or a value is not allowed.
+    """
+    known = [name for name, _, _ in fields(cls)]
+    for name in values:
+        if name not in known:
+            raise SettingsError(f'unknown setting {name!r}; known are: {", ".join(known)}')
+    return cls(**values)
+
+
+def add_arguments(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
+    """Add one command-line option per setting; `from_arguments` reads them back."""
+    for name, kind, field in fields(cls):
+        rule = field.metadata
+        notes = [rule['unit'], bounds(field), f'default {field.default!r}']
+        text = f'{rule["help"]} ({", ".join(note for note in notes if note)})'
+        option = '--' + name.replace('_', '-')
+        if kind is bool:
+            parser.add_argument(option, dest=name, action=argparse.BooleanOptionalAction, default=field.default, help=text)
+        else:
+            parser.add_argument(option, dest=name, type=kind, choices=rule['choices'] or None, default=field.default, help=text)
+
+
+def from_arguments(cls: type[Settings], arguments: argparse.Namespace) -> Settings:
+    """Settings from what `add_arguments` put on the command line."""
+    return cls(**{name: getattr(arguments, name) for name, _, _ in fields(cls)})
+
+
+def table(cls: type[Any]) -> str:
+    """The settings as a Markdown table, for the README."""
+    rows = ['| setting | default | allowed | what it is for |', '|---|---|---|---|']
+    for name, _, field in fields(cls):
+        rule = field.metadata
+        allowed = ', '.join(rule['choices']) or ' '.join(part for part in (bounds(field), rule['unit']) if part)
+        rows.append(f'| `{name}` | `{field.default!r}` | {allowed} | {rule["help"]} |')
+    return '\n'.join(rows)

@@ -1,0 +1,267 @@
+"""What reasoning_node does with a question, without ROS: window, wait, look again, think, within the deadline.
+
+Everything here runs in one asyncio loop, so nothing is locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import time
+from collections.abc import Callable
+
+from embodied_r_ros.adapters.lm import LanguageModel, drive
+from embodied_r_ros.core import answers, reasoning
+from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
+from embodied_r_ros.core.formats import PromptFormat
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.present import PRESENT, with_present, without_present
+from embodied_r_ros.core.records import Answer, ErrorCode, Observation, Pose
+from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.nodes import windows
+from embodied_r_ros.nodes.readiness import Backend, probe
+from embodied_r_ros.nodes.requests import Request
+from embodied_r_ros.nodes.stages import OnProgress, Stages
+from embodied_r_ros.nodes.surroundings import Declined, Surroundings
+from embodied_r_ros.nodes.timeline import Timeline
+
+_RETRY_FIRST_S = 0.5
+_RETRY_LONGEST_S = 5.0
+_PROBE_S = 2.0
+_LOAD_S = 1800.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AskerSettings:
+    """How questions are taken."""
+
+    max_questions: int = setting(128, 'questions under way at once; more are answered BUSY', minimum=1, maximum=10000)
+    deadline_s: float = setting(
+        30.0, 'wall-clock time for a question that names none', unit='s', minimum=0.01, maximum=3600.0
+    )
+    describe_share: float = setting(
+        0.5, 'share of the deadline spent waiting for key frames in flight', minimum=0.0, maximum=1.0
+    )
+    in_flight_s: float = setting(
+        20.0,
+        'wall-clock time after which an undescribed key frame is not waited for',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
+    )
+    focus_frames: int = setting(4, 'key frames looked at again for one question', minimum=1, maximum=64)
+    focus_share: float = setting(
+        0.5, 'share of the remaining time that looking again may take', minimum=0.05, maximum=0.95
+    )
+    present_motion: bool = setting(
+        True, 'tell the reasoner of measured motion since the last key frame (needs odometry)'
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Asker:
+    """Keeps what was observed, and answers questions about it.
+
+    Args:
+        settings, reasoning_settings: of the taking and of the thinking.
+        memory: where observations go.
+        lm: who thinks.
+        prompt_format: how it is asked.
+        around: the neighbours.
+        say: gets a level ('info', 'warning', 'error') and a sentence for people.
+    """
+
+    def __init__(
+        self,
+        settings: AskerSettings,
+        reasoning_settings: reasoning.ReasoningSettings,
+        memory: ObservationMemory,
+        lm: LanguageModel,
+        prompt_format: PromptFormat,
+        around: Surroundings,
+        say: Callable[[str, str], None],
+    ) -> None:
+        self.counters: collections.Counter[str] = collections.Counter()
+        self.backend = Backend.LOADING
+        self.trouble = ''
+        self.memory = memory
+        self.timeline = Timeline(memory, settings.in_flight_s)
+        self._settings = settings
+        self._reasoning_settings = reasoning_settings
+        self._lm = lm
+        self._format = prompt_format
+        self._around = around
+        self._say = say
+        self._open: set[asyncio.Task[Answer]] = set()
+        self._probing: asyncio.Future[bool] | None = None
+        self._pose: tuple[int, Pose] | None = None
+
+    @property
+    def open_questions(self) -> int:
+        """Questions under way."""
+        return len(self._open)
+
+    def note_key_frame(self, session: int, index: int, stamp_ns: int) -> None:
+        """A key frame has come; what is written about it will follow."""
+        if session != self.timeline.session:
+            self._pose = None
+        self.timeline.key_frame(session, index, stamp_ns, self._around.now_ns())
+
+    def note_observation(self, observation: Observation) -> None:
+        """Take in what perception wrote."""
+        self.memory.add(observation)
+        self.timeline.observed(observation, self._around.now_ns())
+
+    def note_pose(self, stamp_ns: int, pose: Pose) -> None:
+        """Where the robot is now."""
+        self._pose = (stamp_ns, pose)
+        self.timeline.heard(stamp_ns, self._around.now_ns())
+
+    async def run(self) -> None:
+        """Get the model ready, however long that takes; ends when it is."""
+        wait_s = _RETRY_FIRST_S
+        while not await self._probe(_LOAD_S):
+            if self.backend is not Backend.DOWN:
+                self._say(
+                    'error', f'{self.trouble}; questions are answered SERVER_DOWN, and it is tried again until it works'
+                )
+            self.backend = Backend.DOWN
+            await asyncio.sleep(wait_s)
+            wait_s = min(2.0 * wait_s, _RETRY_LONGEST_S)
+
+    async def interrupt(self) -> None:
+        """End all questions under way; they are answered NOT_ACTIVE."""
+        tasks = list(self._open)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def ask(self, request: Request, on_progress: OnProgress | None = None) -> Answer:
+        """Answer a question within its deadline, whatever happens. Cancelled, it answers CANCELLED."""
+        stages = Stages(on_progress)
+        deadline_s = request.deadline_s or self._settings.deadline_s
+        self.counters['asked'] += 1
+        if len(self._open) >= self._settings.max_questions:
+            busy = f'{len(self._open)} questions are under way, as many as max_questions allows; ask again shortly'
+            answer = Answer(error_code=ErrorCode.BUSY, error_msg=busy)
+        else:
+            answer = await self._within(deadline_s, request, stages)
+        self.counters[answer.error_code.name.lower()] += 1
+        timings_s = {**stages.finish(), **answer.timings_s, 'total': stages.total_s}
+        return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
+
+    async def _within(self, deadline_s: float, request: Request, stages: Stages) -> Answer:
+        task = asyncio.ensure_future(self._answer(request, stages, time.monotonic() + deadline_s))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        try:
+            await asyncio.wait([task], timeout=deadline_s)
+        except asyncio.CancelledError:
+            return Answer(error_code=ErrorCode.CANCELLED, error_msg=f'cancelled by the asker during {stages.name!r}')
+        finally:
+            task.cancel()
+        if not task.done():
+            late = (
+                f'no answer within the deadline of {deadline_s:.1f} s, spent last on {stages.name!r}; allow more time'
+            )
+            return Answer(error_code=ErrorCode.TIMEOUT, error_msg=late)
+        if task.cancelled():
+            message = 'the node was deactivated while it worked on the question; activate it and ask again'
+            return Answer(error_code=ErrorCode.NOT_ACTIVE, error_msg=message)
+        error = task.exception()
+        if isinstance(error, Declined):
+            return Answer(error_code=error.code, error_msg=str(error))
+        if isinstance(error, EmbodiedRError):
+            return reasoning.failure(error)
+        return task.result()
+
+    async def _answer(self, request: Request, stages: Stages, end_s: float) -> Answer:
+        answers.validate_question(request.question)
+        await self._model_ready()
+        if request.fresh:
+            await self._fresh(stages, end_s)
+        observations = await self._window(request, stages, end_s)
+        if request.focus == 'always':
+            observations = await self._focused(request, observations, stages, end_s)
+        answer = await self._think(request, observations, stages)
+        if request.focus == 'auto' and answer.error_code is ErrorCode.CANNOT_TELL:
+            observations = await self._focused(request, observations, stages, end_s)
+            answer = await self._think(request, observations, stages)
+        return answer
+
+    async def _model_ready(self) -> None:
+        if self.backend is Backend.LOADING:
+            raise Declined(ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly')
+        if self.backend is Backend.DOWN and not await self._probe_together():
+            raise Declined(ErrorCode.SERVER_DOWN, self.trouble)
+
+    async def _probe_together(self) -> bool:
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.ensure_future(self._probe(_PROBE_S))
+        return await asyncio.shield(self._probing)
+
+    async def _probe(self, timeout_s: float) -> bool:
+        self.trouble = await probe(self._lm.probe, timeout_s, self._say) or ''
+        if self.trouble:
+            return False
+        if self.backend is not Backend.READY:
+            self._say('info', f'{self._lm.name} is ready to think')
+        self.backend = Backend.READY
+        return True
+
+    async def _fresh(self, stages: Stages, end_s: float) -> None:
+        stages.begin('capture')
+        session, index, stamp_ns = await self._around.capture(end_s - time.monotonic())
+        self.note_key_frame(session, index, stamp_ns)
+        stages.begin('describe')
+        await self.timeline.wait_until(lambda: self.timeline.has(session, index, stamp_ns), end_s)
+
+    async def _window(self, request: Request, stages: Stages, end_s: float) -> list[Observation]:
+        present_ns = self.timeline.present_ns(self._around.now_ns())
+        window = windows.cut(request, present_ns)
+        session = self.timeline.session
+        if session is None:
+            message = 'no key frame has come yet; see that the camera runs and that camera_node hears its topic'
+            raise Declined(ErrorCode.NO_FRAMES, message)
+        if self.timeline.in_flight(window.start_ns, window.end_ns):
+            stages.begin('describe')
+            until_s = time.monotonic() + self._settings.describe_share * (end_s - time.monotonic())
+            await self.timeline.wait_until(lambda: not self.timeline.in_flight(window.start_ns, window.end_ns), until_s)
+        seen = self.memory.window(session)
+        observations = self.memory.window(session, window.start_ns, window.end_ns)
+        if not observations:
+            raise windows.nothing_in(window, seen, self.timeline.key_frames)
+        reaches_present = self._settings.present_motion and observations[-1] is seen[-1]
+        if reaches_present and self._pose is not None and self._pose[0] <= window.end_ns:
+            return with_present(observations, *self._pose)
+        return observations
+
+    async def _focused(
+        self, request: Request, observations: list[Observation], stages: Stages, end_s: float
+    ) -> list[Observation]:
+        stages.begin('focus')
+        seen = [observation for observation in observations if observation.source != PRESENT]
+        chosen = reasoning.choose(request.question, seen, self._settings.focus_frames)
+        indices = [observation.index for observation in chosen]
+        budget_s = self._settings.focus_share * (end_s - time.monotonic())
+        found = await self._around.focus(observations[0].session, indices, request.question.text, budget_s)
+        return [
+            dataclasses.replace(seen, text=f'{seen.text}; {found[seen.index]}')
+            if found.get(seen.index) and seen.source != PRESENT
+            else seen
+            for seen in observations
+        ]
+
+    async def _think(self, request: Request, observations: list[Observation], stages: Stages) -> Answer:
+        stages.begin('think')
+        steps = reasoning.answer(request.question, observations, self._format, self._reasoning_settings, self._lm.name)
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await drive(steps, self._lm, lambda piece: loop.call_soon_threadsafe(stages.heard, piece))
+        except CannotTell as error:
+            return reasoning.failure(error)
+        return without_present(answer, observations)

@@ -1,0 +1,206 @@
+"""One asyncio loop in one thread beside a node's executor, so that waiting for a model never holds up the node.
+
+    executor thread                         loop thread
+    async def callback:
+        await bridge.submit(coroutine) ───> task with a steady-clock deadline
+        <── rclpy Future, executor woken ── result or error
+    subscription: bridge.post(f, x) ──────> f(x), in the order posted
+
+What the loop thread owns (memory, queues, HTTP clients) needs no lock: the executor thread only posts to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from rclpy.task import Future
+
+from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError
+
+
+class Cancelled(EmbodiedRError):
+    """The work was cancelled by its caller, or its bridge was stopped."""
+
+
+class AsyncBridge:
+    """Runs coroutines for a node.
+
+    Args:
+        node: whose executor is woken when a future completes.
+        report: called in the loop thread with a bug that a background coroutine raised.
+        name: of the loop's thread.
+    """
+
+    def __init__(self, node: Any, report: Callable[[BaseException], None], name: str = 'models') -> None:
+        self._node = node
+        self._report = report
+        self._loop = asyncio.new_event_loop()
+        self._tasks: dict[Future, asyncio.Task[Any]] = {}
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, work: Coroutine[Any, Any, Any], deadline_s: float | None = None, *, report: bool = False
+    ) -> Future:
+        """Start a coroutine in the loop; await the returned future in an `async def` callback.
+
+        The future completes soon after `deadline_s` (wall-clock seconds), even if the coroutine resists being
+        cancelled. With `report`, what it raises is reported as well.
+
+        Raises (from the future):
+            BackendTimeout: the deadline passed.
+            Cancelled: by `cancel` or `stop`.
+        """
+        future: Future = Future(executor=self._node.executor)
+        if self._stopped:
+            work.close()
+            self._finish(future, error=Cancelled('nothing can be started any more: the node is shutting down'))
+        else:
+            self._loop.call_soon_threadsafe(self._start, work, future, deadline_s, report)
+        return future
+
+    def cancel(self, future: Future) -> None:
+        """Cancel the coroutine behind a future, which raises Cancelled unless the coroutine returns a result."""
+        self._call(self._cancel, future)
+
+    def post(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Run a plain function in the loop thread, in the order of the posts; bugs in it are reported."""
+        self._call(callback, *arguments)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> Future:
+        """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises is reported."""
+        return self.submit(work, report=True)
+
+    def finish(self, work: Coroutine[Any, Any, Any], timeout_s: float = 1.0) -> bool:
+        """Run a short coroutine and block until it ends, at most `timeout_s`; True when it ended. For transitions."""
+        done = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            done.result(timeout_s)
+        return done.done()
+
+    def end(self, future: Future, timeout_s: float = 1.0) -> bool:
+        """Cancel the coroutine behind a future and block until it is gone; False when that took over `timeout_s`."""
+
+        async def gone() -> None:
+            task = self._tasks.get(future)
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+
+        return self.finish(gone(), timeout_s)
+
+    def on_stop(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Await `close()` in the loop when the bridge stops, all tasks cancelled; last registered, first closed."""
+        self._closers.append(close)
+
+    async def ros(self, future: Future, timeout_s: float) -> Any:
+        """Await an rclpy future (a service response, say) from a coroutine in the loop.
+
+        Raises:
+            BackendTimeout: it did not complete within `timeout_s` wall-clock seconds.
+        """
+        done = asyncio.Event()
+        future.add_done_callback(lambda _: self._call(done.set))
+        try:
+            await asyncio.wait_for(done.wait(), timeout_s)
+        except asyncio.TimeoutError:
+            raise BackendTimeout(f'no response within {timeout_s:.1f} s; is the other node running?') from None
+        return future.result()
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """Cancel everything, close what was registered, and end the thread; False when that took over `timeout_s`."""
+        if self._stopped:
+            return True
+        self._stopped = True
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._close(timeout_s), self._loop).result(timeout_s)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._unforeseen)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the node is gone, and so is who would care
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _start(self, work: Coroutine[Any, Any, Any], future: Future, deadline_s: float | None, report: bool) -> None:
+        task = self._loop.create_task(work)
+        self._tasks[future] = task
+        timer = None
+        if deadline_s is not None:
+            timer = self._loop.call_later(deadline_s, self._expire, future, deadline_s)
+        task.add_done_callback(functools.partial(self._complete, future, timer, report))
+
+    def _expire(self, future: Future, deadline_s: float) -> None:
+        self._finish(future, error=BackendTimeout(f'no result within the deadline of {deadline_s:.1f} s'))
+        self._cancel(future)
+
+    def _complete(
+        self, future: Future, timer: asyncio.TimerHandle | None, report: bool, task: asyncio.Task[Any]
+    ) -> None:
+        self._tasks.pop(future, None)
+        if timer is not None:
+            timer.cancel()
+        error = Cancelled('cancelled') if task.cancelled() else task.exception()
+        if report:  # nobody need await what was spawned
+            self._finish(future)
+            if error is not None and not task.cancelled():
+                self._report(error)
+        elif error is not None:
+            self._finish(future, error=error)
+        else:
+            self._finish(future, result=task.result())
+
+    def _finish(self, future: Future, result: Any = None, error: BaseException | None = None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+        executor = self._node.executor
+        if executor is not None:
+            executor.wake()  # completing a future from another thread does not resume the callback that awaits it
+
+    def _cancel(self, future: Future) -> None:
+        task = self._tasks.get(future)
+        if task is not None:
+            task.cancel()
+
+    def _unforeseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio calls with a bug in a posted function, and with lesser complaints."""
+        if 'handle' in context and context.get('exception') is not None:
+            self._report(context['exception'])
+        else:
+            loop.default_exception_handler(context)
+
+    async def _close(self, timeout_s: float) -> None:
+        end = time.monotonic() + timeout_s * 0.8
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s * 0.4)
+        for future in list(self._tasks):
+            self._finish(future, error=Cancelled('cancelled: the node is shutting down'))
+        for close in reversed(self._closers):
+            try:
+                await asyncio.wait_for(close(), max(0.05, end - time.monotonic()))
+            except (asyncio.TimeoutError, EmbodiedRError, OSError) as error:
+                self._report(error)

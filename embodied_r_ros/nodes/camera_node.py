@@ -1,0 +1,197 @@
+"""Images in, key frames out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from embodied_r_interfaces import msg as messages
+from embodied_r_interfaces.srv import Capture
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from sensor_msgs.msg import CameraInfo
+
+from embodied_r_ros.adapters import codec
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.records import ErrorCode, KeyFrame
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.conversions import (
+    intrinsics_from_message,
+    key_frame_to_message,
+    ns_from_stamp,
+    pose_from_message,
+    stamp_from_ns,
+)
+from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
+from embodied_r_ros.nodes.image_topic import ImageTopic, ImageTopicSettings
+from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.process import run
+
+WATCH_PERIOD_S = 0.5
+# A bad frame is shown in the node's level for so long.
+BAD_SHOWN_S = 10.0
+
+
+class CameraNode(ManagedNode):
+    """Picks key frames out of a camera's images as they come, and publishes them with pose, motion and calibration.
+
+    Subscribes: image or image/compressed, odom and camera_info (both optional). Publishes: key_frames. Serves: capture.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, **options)
+        self._listening = self.settings(ImageTopicSettings)
+        self._framer = KeyFramer(self.settings(KeyFrameSettings), codec.small_grey, codec.encode_frame)
+        self._images = ImageTopic(self, self._listening, self._on_image)
+        self._diagnostics = Diagnostics(self, self._judge)
+        self._warned: set[str] = set()
+        self._renew = False
+        self._reasons_told: set[str] = set()
+        self._look: tuple[object, ...] | None = None
+        self._published: KeyFrame | None = None
+
+    def configure(self) -> None:
+        """Key frames may be replayed from here on, captures are refused until activation."""
+        self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))
+        self.held(self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES))
+
+    def activate(self) -> None:
+        """A new session; its number is the stamp of the first image to come."""
+        self._renew = True
+        self._reasons_told.clear()
+        self._diagnostics.seen('activation')
+        self._diagnostics.forget('image')
+        self._diagnostics.start()
+        self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
+        self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
+        self._images.listen()
+        self.held(self.create_timer(WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)))
+        self.get_logger().info(f'listening to {self._images.describe()}')
+
+    def _on_image(self, message: Any) -> None:
+        start_s = time.monotonic()
+        self._diagnostics.count('images_received')
+        self._diagnostics.seen('image')
+        if self._reasons_told:
+            self._reasons_told.clear()
+            self.get_logger().info(f'images come again on {self._images.name}')
+        session, sampled, ignored = self._framer.session, self._framer.sampled, self._framer.ignored
+        try:
+            frame = self._images.frame(message)
+            if self._renew:
+                self._renew = False
+                session = self._framer.start_session(frame.stamp_ns)
+            key = self._framer.push(frame)
+        except InputError as error:
+            self._bad('frame', str(error))
+            return
+        self._note_look(message)
+        if self._framer.ignored > ignored:
+            self._bad('stamp', f'a stamp must be later than the one before, got {frame.stamp_ns!r} ns again or late')
+        if session is not None and self._framer.session != session:
+            self._diagnostics.count('time_jumps')
+            self.get_logger().warning(f'stamps went back to {frame.stamp_ns} ns: session {self._framer.session} begins')
+        if self._framer.sampled > sampled:
+            self._diagnostics.took('sampled_image', time.monotonic() - start_s)
+        if key is not None:
+            self._publish(key)
+
+    def _note_look(self, message: Any) -> None:
+        look = self._images.look(message)
+        if self._look is not None and look != self._look:
+            self._diagnostics.count('format_changes')
+            was, now = (' '.join(map(str, one)) for one in (self._look, look))
+            self._warn('look', f'images changed in mid-run from {was} to {now}; the next one is a key frame')
+        self._look = look
+
+    def _on_odometry(self, message: Odometry) -> None:
+        try:
+            pose = pose_from_message(message.pose.pose)
+        except InputError as error:
+            self._bad('odometry', str(error))
+            return
+        if not self._framer.push_pose(ns_from_stamp(message.header.stamp), pose):
+            self._bad('odometry', 'the stamp of an odometry message must be later than the one before')
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        intrinsics = intrinsics_from_message(message)
+        if intrinsics is None:
+            self._warn('calibration', 'camera_info holds no calibration (zeros); turns are told without degrees')
+        else:
+            self._framer.set_intrinsics(intrinsics)
+
+    def _on_capture(self, _request: Capture.Request, response: Capture.Response) -> Capture.Response:
+        if not self.active:
+            response.error_code = int(ErrorCode.NOT_ACTIVE)
+            response.error_msg = f'a capture needs an active node, {self.get_name()} is inactive; activate it'
+            return response
+        try:
+            if self._renew:
+                raise InputError(
+                    f'a capture needs an image, got none since activation on {self._images.describe()}; '
+                    f'{self._images.explain_silence()}'
+                )
+            key = self._framer.capture()
+        except InputError as error:
+            response.error_code, response.error_msg = int(ErrorCode.NO_FRAMES), str(error)
+            return response
+        if key is not self._published:
+            self._publish(key)
+        response.success = True
+        response.session, response.index, response.stamp = key.session, key.index, stamp_from_ns(key.stamp_ns)
+        return response
+
+    def _publish(self, key: KeyFrame) -> None:
+        self._key_frames.publish(key_frame_to_message(key))
+        self._published = key
+        self._diagnostics.count('key_frames')
+        age_s = (self.get_clock().now().nanoseconds - key.stamp_ns) / 1e9
+        self._diagnostics.took('stamp_to_key_frame', age_s)
+        self.get_logger().debug(f'key frame {key.index} ({key.reason}, overlap {key.overlap:.2f})')
+
+    def _bad(self, kind: str, sentence: str) -> None:
+        self._diagnostics.count(f'bad_{kind}')
+        self._diagnostics.seen('bad_input')
+        # The part before what came names the rule that was broken.
+        self._warn(f'{kind}: {sentence.partition(", got ")[0]}', f'left out: {sentence}')
+
+    def _warn(self, kind: str, sentence: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self.get_logger().warning(f'{sentence} (logged once, counted in /diagnostics)')
+
+    def _silence_s(self) -> float:
+        return min(self._diagnostics.age_s('image'), self._diagnostics.age_s('activation'))
+
+    def _watch(self) -> None:
+        if self._silence_s() < self._listening.silence_s:
+            return
+        # Others come and go while this node waits: each new reason is told once.
+        why = self._images.explain_silence()
+        if why not in self._reasons_told:
+            self._reasons_told.add(why)
+            silence_s = self._silence_s()
+            self.get_logger().warning(f'no image for {silence_s:.1f} s on {self._images.describe()}: {why}')
+
+    def _judge(self) -> Judgement:
+        framer = self._framer
+        self._diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
+        self._diagnostics.counters['poses_ignored'] = framer.poses.ignored
+        if self._silence_s() >= self._listening.silence_s:
+            level = Level.ERROR if self._images.incompatible else Level.STALE
+            return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'
+        if self._diagnostics.age_s('bad_input') < BAD_SHOWN_S:
+            return Level.WARN, 'some of what comes cannot be used; the counters say what'
+        return Level.OK, f'session {framer.session}: {self._diagnostics.counters["key_frames"]} key frames'
+
+
+def main() -> int:
+    """The executable camera_node."""
+    return run(CameraNode)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+"""The topic a camera's images come on: listening to it, and saying in plain words why nothing comes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import qos_policy_name_from_kind
+from sensor_msgs.msg import CompressedImage, Image
+
+from embodied_r_ros.adapters import codec
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.frames import Frame
+from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.conversions import ns_from_stamp
+from embodied_r_ros.nodes.managed import ManagedNode
+
+RAW = 'raw'
+COMPRESSED = 'compressed'
+
+_TOPICS = {RAW: ('image', Image), COMPRESSED: ('image/compressed', CompressedImage)}
+_TYPE_NAMES = {RAW: 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageTopicSettings:
+    """How images are listened to."""
+
+    image_transport: str = setting(
+        COMPRESSED, 'listen to image/compressed or to the raw topic image', choices=(COMPRESSED, RAW)
+    )
+    image_reliability: str = setting(
+        'best_effort', 'reliable only where the sender offers it', choices=qos.RELIABILITIES
+    )
+    image_depth: int = setting(2, 'images that may wait for the node', minimum=1, maximum=5)
+    silence_s: float = setting(
+        3.0, 'without an image for so long a warning is logged', unit='s', minimum=0.2, maximum=3600.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class ImageTopic:
+    """Listens to a camera for a node.
+
+    Args:
+        node: that listens.
+        settings: how.
+        receive: called with each message.
+    """
+
+    def __init__(self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[Any], None]) -> None:
+        self._node = node
+        self._settings = settings
+        self._receive = receive
+        relative, self._type = _TOPICS[settings.image_transport]
+        self._relative = relative
+        self.name = node.resolve_topic_name(relative)
+        self.incompatible = ''
+
+    def listen(self) -> None:
+        """Subscribe, until the transition that mirrors the one under way."""
+        self.incompatible = ''
+        profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
+        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
+        self._node.held(
+            self._node.create_subscription(self._type, self._relative, self._receive, profile, event_callbacks=events)
+        )
+
+    def frame(self, message: Any) -> Frame:
+        """The frame in a message.
+
+        Raises:
+            InputError: the image has no stamp, is empty or cut short, or of an unknown encoding.
+        """
+        stamp_ns, frame_id = ns_from_stamp(message.header.stamp), message.header.frame_id
+        if stamp_ns <= 0:
+            raise InputError(f'an image needs a stamp above 0, got {stamp_ns!r} ns; let the driver fill header.stamp')
+        if self._settings.image_transport == COMPRESSED:
+            return codec.frame_from_compressed(stamp_ns, frame_id, message.data)
+        pixels = codec.from_raw(
+            message.encoding, message.width, message.height, message.step, message.data, bool(message.is_bigendian)
+        )
+        return codec.frame_from_pixels(stamp_ns, frame_id, pixels)
+
+    def look(self, message: Any) -> tuple[object, ...]:
+        """What a camera keeps from image to image: size and encoding as far as the message tells without decoding."""
+        if self._settings.image_transport == COMPRESSED:
+            return (message.format,)
+        return (message.width, message.height, message.encoding)
+
+    def describe(self) -> str:
+        """Name, type and reliability."""
+        kind = _TYPE_NAMES[self._settings.image_transport]
+        return f'{self.name} ({kind}, {self._settings.image_reliability})'
+
+    def explain_silence(self) -> str:
+        """Why no image may be coming, and what to do."""
+        senders = self._node.get_publishers_info_by_topic(self.name)
+        types = sorted({sender.topic_type for sender in senders})
+        if self.incompatible:
+            return self.incompatible
+        if _TYPE_NAMES[self._settings.image_transport] in types:
+            return 'a sender of that type is there, but sends nothing that arrives; is the camera or the bag paused?'
+        if types:
+            return f'what is sent there is of type {", ".join(types)}; set image_transport to fit'
+        found = self._image_topics()
+        if found:
+            return f'nobody sends there; image topics in the graph: {", ".join(found)}; remap {self._relative} to one'
+        return 'nobody sends images anywhere in the graph; start the camera, and check ROS_DOMAIN_ID'
+
+    def _image_topics(self) -> list[str]:
+        own = self._node.resolve_topic_name('key_frames')
+        found = []
+        for topic, types in self._node.get_topic_names_and_types():
+            kinds = sorted(set(types) & set(_TYPE_NAMES.values()))
+            if kinds and topic not in (self.name, own) and self._node.count_publishers(topic):
+                found.append(f'{topic} ({kinds[0]})')
+        return found
+
+    def _on_incompatible(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+        self.incompatible = (
+            f'a sender on {self.name} offers another quality of service ({policy}) than this node asks for '
+            f'(image_reliability {self._settings.image_reliability}), so nothing comes from it; '
+            'set image_reliability to best_effort'
+        )
+        self._node.get_logger().error(self.incompatible)

@@ -1,0 +1,41 @@
+"""The key frames whose images perception_node keeps, for pairs and for a second look."""
+
+from __future__ import annotations
+
+import collections
+
+from embodied_r_ros.core.records import KeyFrame
+
+
+class KeyFrameStore:
+    """Key frames with their images, bounded in bytes; the one that came first goes first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._frames: collections.OrderedDict[tuple[int, int], KeyFrame] = collections.OrderedDict()
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: KeyFrame) -> None:
+        """Keep a key frame; one with the same session and index is replaced."""
+        self._pop((frame.session, frame.index))
+        self._frames[(frame.session, frame.index)] = frame
+        self.nbytes += len(frame.image.data)
+        while self.nbytes > self._max_bytes and len(self._frames) > 1:
+            self._pop(next(iter(self._frames)))
+
+    def get(self, session: int, index: int) -> KeyFrame | None:
+        """The key frame, or None when it never came or is no longer held."""
+        return self._frames.get((session, index))
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._frames.clear()
+        self.nbytes = 0
+
+    def _pop(self, key: tuple[int, int]) -> None:
+        frame = self._frames.pop(key, None)
+        if frame is not None:
+            self.nbytes -= len(frame.image.data)

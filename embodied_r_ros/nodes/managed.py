@@ -1,0 +1,229 @@
+"""What every node shares: a guarded life cycle and checked parameters.
+
+A node in full:
+
+    class EchoNode(ManagedNode):
+        '''Says again what it hears.'''
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__('echo_node', EchoSettings, **options)
+            self._settings = self.settings(EchoSettings)
+
+        def configure(self) -> None:
+            self._echo = self.held(self.create_publisher(String, 'echo', 10))
+
+        def activate(self) -> None:
+            self.held(self.create_subscription(String, 'chatter', self._echo.publish, 10))
+
+    def main() -> int:
+        return run(EchoNode)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rclpy.client import Client
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.nodes import parameters
+from embodied_r_ros.nodes.process import EXIT_FAILED, EXIT_OK
+from embodied_r_ros.nodes.process import run as run
+
+Entity = TypeVar('Entity')
+Settings = TypeVar('Settings')
+
+
+def _transition(on_failure: TransitionCallbackReturn) -> Callable[..., Any]:
+    """Wrap a transition: rclpy swallows what it raises, here it is logged, and under autostart it ends the process."""
+
+    def wrap(step: Callable[[ManagedNode], None]) -> Callable[..., TransitionCallbackReturn]:
+        @functools.wraps(step)
+        def guarded(self: ManagedNode, state: LifecycleState) -> TransitionCallbackReturn:
+            try:
+                step(self)
+            except EmbodiedRError as error:
+                self.get_logger().error(f'{step.__name__} failed: {error}')
+            except Exception:  # noqa: BLE001 - rclpy would swallow it without a line
+                if not self.context.ok():
+                    # A signal came in mid-transition; whatever rclpy says about its context is no news.
+                    return on_failure
+                self.get_logger().error(f'{step.__name__} failed:\n{traceback.format_exc()}')
+            else:
+                return TransitionCallbackReturn.SUCCESS
+            if self.autostart:
+                self.end(EXIT_FAILED)
+            return on_failure
+
+        return guarded
+
+    return wrap
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node whose entities go as they came.
+
+    Subclasses override `configure`, `activate`, `deactivate` and `cleanup`, plain methods that may raise. Whatever
+    these create goes through `held` and is destroyed, last one first, by the transition that mirrors theirs, or at once
+    where theirs fails.
+
+    Args:
+        name: node name.
+        settings_classes: settings dataclasses, declared as parameters and read back with `settings`.
+        options: passed on to LifecycleNode (`context`, `namespace`, `parameter_overrides`, ...).
+
+    Raises:
+        SettingsError: a parameter is unknown, of the wrong type or out of range.
+    """
+
+    def __init__(self, name: str, *settings_classes: type[Any], **options: Any) -> None:
+        super().__init__(name, **options)
+        self.exit_status: int | None = None
+        self._scopes: list[contextlib.ExitStack] = []
+        try:
+            classes = (parameters.NodeSettings, *settings_classes)
+            self._settings_of = {cls: parameters.declare(self, cls) for cls in classes}
+            parameters.refuse_unknown(self)
+        except EmbodiedRError:
+            self.destroy_node()
+            raise
+
+    def settings(self, cls: type[Settings]) -> Settings:
+        """The settings of one of the classes given to the constructor."""
+        return self._settings_of[cls]
+
+    @property
+    def autostart(self) -> bool:
+        """True when the node configures and activates itself, and a failed transition ends the process."""
+        return self.settings(parameters.NodeSettings).autostart
+
+    @property
+    def active(self) -> bool:
+        """True from the beginning of `activate` to the end of `deactivate`."""
+        return len(self._scopes) == 2
+
+    def configure(self) -> None:
+        """Create publishers, clients, services and action servers."""
+
+    def activate(self) -> None:
+        """Create subscriptions and timers; start warm-up as a task of its own."""
+
+    def deactivate(self) -> None:
+        """Stop what `activate` started and did not hand to `held`. Runs before held entities go."""
+
+    def cleanup(self) -> None:
+        """Stop what `configure` started and did not hand to `held`. Runs before held entities go."""
+
+    def held(self, entity: Entity, undo: Callable[[], Any] | None = None) -> Entity:
+        """Tie an entity to the transition under way, or, between transitions, to the state the node is in.
+
+        Args:
+            entity: publisher, subscription, service, client, timer, or anything with a `destroy` method.
+            undo: called instead of destroying the entity.
+
+        Returns:
+            The entity.
+        """
+        self._scopes[-1].callback(undo or functools.partial(self._destroy, entity))
+        return entity
+
+    def start(self) -> bool:
+        """Configure and activate where `autostart` is set; False when that failed."""
+        if not self.autostart:
+            return True
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def end(self, status: int) -> None:
+        """Have `run` leave its loop and end the process with this exit status; callable from any thread."""
+        if self.exit_status is None:
+            self.exit_status = status
+        if self.executor is not None:
+            self.executor.wake()
+
+    def close(self) -> None:
+        """Undo all that is held, from whatever state, and destroy the node; an undo step that fails is logged."""
+        try:
+            self._leave(0)
+        except Exception:  # noqa: BLE001 - the process is on its way out
+            self.get_logger().error(f'closing left an error behind:\n{traceback.format_exc()}')
+        self.destroy_node()
+
+    @_transition(TransitionCallbackReturn.FAILURE)
+    def on_configure(self) -> None:
+        """Unconfigured to inactive."""
+        self._enter(self.configure)
+
+    @_transition(TransitionCallbackReturn.FAILURE)
+    def on_activate(self) -> None:
+        """Inactive to active."""
+        self._enter(self.activate)
+
+    # FAILURE would put the state machine back to a state whose entities have gone already. ERROR leads to on_error and
+    # from there to unconfigured, which is the truth.
+    @_transition(TransitionCallbackReturn.ERROR)
+    def on_deactivate(self) -> None:
+        """Active to inactive."""
+        self._leave(1)
+
+    @_transition(TransitionCallbackReturn.ERROR)
+    def on_cleanup(self) -> None:
+        """Inactive to unconfigured."""
+        self._leave(0)
+
+    @_transition(TransitionCallbackReturn.ERROR)
+    def on_shutdown(self) -> None:
+        """Any state to finalized, which ends the process."""
+        self._leave(0)
+        self.end(EXIT_OK)
+
+    @_transition(TransitionCallbackReturn.FAILURE)
+    def on_error(self) -> None:
+        """Whatever is left to unconfigured."""
+        self._leave(0)
+
+    def _enter(self, hook: Callable[[], None]) -> None:
+        self._scopes.append(contextlib.ExitStack())
+        try:
+            hook()
+        except Exception:
+            self._scopes.pop().close()
+            raise
+
+    def _leave(self, depth: int) -> None:
+        """Go down to so many open scopes; every hook and undo step runs, the first error is raised in the end."""
+        with contextlib.ExitStack() as steps:
+            if depth == 0 and self._scopes:
+                steps.callback(self._close_scope, self.cleanup)
+            if len(self._scopes) == 2:
+                steps.callback(self._close_scope, self.deactivate)
+
+    def _close_scope(self, hook: Callable[[], None]) -> None:
+        try:
+            with self._scopes[-1]:
+                hook()
+        finally:
+            self._scopes.pop()
+
+    def _destroy(self, entity: Any) -> None:
+        destroyers = (
+            (Publisher, self.destroy_publisher),
+            (Subscription, self.destroy_subscription),
+            (Service, self.destroy_service),
+            (Client, self.destroy_client),
+            (Timer, self.destroy_timer),
+        )
+        for kind, destroy in destroyers:
+            if isinstance(entity, kind):
+                destroy(entity)
+                return
+        entity.destroy()

@@ -1,0 +1,61 @@
+"""camera_node and perception_node as reasoning_node calls them: implements `surroundings.Surroundings`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from builtin_interfaces.msg import Duration
+from embodied_r_interfaces import msg as messages
+from embodied_r_interfaces.srv import Capture, Focus
+from rclpy.callback_groups import ReentrantCallbackGroup
+
+from embodied_r_ros.core.errors import BackendUnavailable
+from embodied_r_ros.core.records import ErrorCode
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.async_bridge import AsyncBridge
+from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
+from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.surroundings import Declined
+
+
+class Neighbours:
+    """camera_node and perception_node, as services, for coroutines in the bridge's loop."""
+
+    def __init__(self, node: ManagedNode, bridge: AsyncBridge, group: ReentrantCallbackGroup) -> None:
+        self._node = node
+        self._bridge = bridge
+        self._capture = node.held(
+            node.create_client(Capture, 'capture', qos_profile=qos.SERVICES, callback_group=group)
+        )
+        self._focus = node.held(node.create_client(Focus, 'focus', qos_profile=qos.SERVICES, callback_group=group))
+
+    def now_ns(self) -> int:
+        """ROS time."""
+        return int(self._node.get_clock().now().nanoseconds)
+
+    async def capture(self, timeout_s: float) -> tuple[int, int, int]:
+        """Session, index and stamp of the newest frame, made a key frame."""
+        response = await self._call(self._capture, Capture.Request(), timeout_s)
+        return response.session, response.index, ns_from_stamp(response.stamp)
+
+    async def focus(self, session: int, indices: Sequence[int], question: str, timeout_s: float) -> dict[int, str]:
+        """What a second look found, by index of the key frame."""
+        allowed_ns = round(timeout_s * NS_PER_S)
+        deadline = Duration(sec=allowed_ns // NS_PER_S, nanosec=allowed_ns % NS_PER_S)
+        request = Focus.Request(session=session, indices=list(indices), question=question, deadline=deadline)
+        response = await self._call(self._focus, request, timeout_s + 0.5)
+        return {seen.index: seen.text for seen in response.readings if seen.status == messages.FocusReading.FOUND}
+
+    async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        if not client.service_is_ready():
+            name = self._node.resolve_service_name(client.srv_name)
+            raise BackendUnavailable(f'nobody offers the service {name!r}; start the node that does, or ask without it')
+        future = client.call_async(request)
+        try:
+            response = await self._bridge.ros(future, timeout_s)
+        finally:
+            client.remove_pending_request(future)
+        if not response.success:
+            raise Declined(ErrorCode(response.error_code), response.error_msg)
+        return response

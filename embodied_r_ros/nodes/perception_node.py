@@ -1,0 +1,135 @@
+"""perception_node: writes down what each key frame shows, as it comes, before anyone asks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from embodied_r_interfaces import msg as messages
+from embodied_r_interfaces.srv import Focus
+from rclpy.callback_groups import ReentrantCallbackGroup
+
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.records import ErrorCode, KeyFrame, Observation
+from embodied_r_ros.nodes import backends, qos
+from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
+from embodied_r_ros.nodes.conversions import NS_PER_S, key_frame_from_message, ns_from_stamp, observation_to_message
+from embodied_r_ros.nodes.describer import Describer, DescriberSettings, Reading
+from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
+from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.model_node import MemorySettings, bridge_for, say_with
+from embodied_r_ros.nodes.process import run
+from embodied_r_ros.nodes.readiness import Backend
+
+
+class PerceptionNode(ManagedNode):
+    """Describes key frames with OpenCV or a vision-language model, and looks at them again when asked to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            'perception_node', DescriberSettings, MemorySettings, backends.PerceptionBackend, OpenCVSettings, **options
+        )
+        self._pair = backends.perception_model(self.settings(backends.PerceptionBackend))
+        self._diagnostics = Diagnostics(self, self._judge)
+        self._group = ReentrantCallbackGroup()
+
+    def configure(self) -> None:
+        """Make the perceiver, the describer around it, and what is offered to others."""
+        perceiver = backends.perceiver(self._pair, self.settings(OpenCVSettings))
+        self._bridge: AsyncBridge = bridge_for(self)
+        self._bridge.on_stop(perceiver.aclose)
+        self.held(self._bridge, self._bridge.stop)
+        depth = self.settings(MemorySettings).memory_observations
+        self._observations = self.held(
+            self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
+        )
+        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, say_with(self))
+        self._diagnostics.tell('model', perceiver.name)
+        self.held(
+            self.create_service(Focus, 'focus', self._focus, qos_profile=qos.SERVICES, callback_group=self._group)
+        )
+
+    def activate(self) -> None:
+        """Listen for key frames; the model is reached for meanwhile."""
+        self._running = self._bridge.spawn(self._describer.run())
+        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._take, qos.KEY_FRAMES))
+        self._diagnostics.start()
+
+    def deactivate(self) -> None:
+        """End what is being described."""
+        self._bridge.end(self._running)
+
+    def _take(self, message: messages.KeyFrame) -> None:
+        self._diagnostics.count('received')
+        self._diagnostics.seen('key_frame')
+        try:
+            frame = key_frame_from_message(message)
+        except InputError as error:
+            self._diagnostics.count('unusable')
+            self.get_logger().error(f'key frame {message.index} is left out: {error}', throttle_duration_sec=5.0)
+            return
+        self._bridge.post(self._describer.add, frame)
+
+    def _publish(self, observation: Observation, frame: KeyFrame) -> None:
+        self._diagnostics.took('describe', observation.latency_s)
+        self._observations.publish(observation_to_message(observation, frame.frame_id))
+
+    async def _focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:
+        refusal = self._focus_refusal(request)
+        if refusal is not None:
+            response.error_code, response.error_msg = int(refusal[0]), refusal[1]
+            return response
+        self._diagnostics.count('focus')
+        budget_s = ns_from_stamp(request.deadline) / NS_PER_S or None
+        work = self._describer.focus(request.session, list(request.indices), request.question, budget_s)
+        try:
+            readings: list[Reading] = await self._bridge.submit(work)
+        except Cancelled as error:
+            response.error_code, response.error_msg = int(ErrorCode.NOT_ACTIVE), str(error)
+            return response
+        response.success = True
+        response.readings = [
+            messages.FocusReading(index=seen.index, status=int(seen.status), text=seen.text, error_msg=seen.error_msg)
+            for seen in readings
+        ]
+        return response
+
+    def _focus_refusal(self, request: Focus.Request) -> tuple[ErrorCode, str] | None:
+        if not self.active:
+            return ErrorCode.NOT_ACTIVE, 'perception_node is not active; activate it and ask again'
+        if not request.question.strip():
+            return ErrorCode.BAD_QUESTION, f'a question in words was wanted, got {request.question!r}'
+        if ns_from_stamp(request.deadline) < 0:
+            return (
+                ErrorCode.BAD_QUESTION,
+                f'deadline must be positive or zero, got {ns_from_stamp(request.deadline)!r} ns',
+            )
+        if self._describer.backend is Backend.LOADING:
+            return ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly'
+        if self._describer.backend is Backend.DOWN:
+            return ErrorCode.SERVER_DOWN, self._describer.trouble
+        return None
+
+    def _judge(self) -> Judgement:
+        describer = self._describer
+        for name, count in describer.counters.items():
+            self._diagnostics.counters[name] = count
+        self._diagnostics.tell('waiting', describer.waiting)
+        self._diagnostics.tell('held_bytes', describer.held_bytes)
+        if describer.backend is Backend.DOWN:
+            return Level.ERROR, describer.trouble
+        if describer.backend is Backend.LOADING:
+            return Level.WARN, 'the model is being loaded or reached for'
+        if describer.waiting > self.settings(DescriberSettings).concurrency:
+            return Level.WARN, f'{describer.waiting} key frames wait to be described'
+        return Level.OK, 'describing key frames as they come'
+
+
+def main() -> int:
+    """Run the node until it is told to end."""
+    return run(PerceptionNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

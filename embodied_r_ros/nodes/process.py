@@ -1,0 +1,100 @@
+"""The process of a node: in through a checked command line, out within a moment, with an exit status that tells."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rclpy
+from rclpy.exceptions import InvalidNamespaceException, InvalidNodeNameException, ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.utilities import remove_ros_args
+
+from embodied_r_ros.core.errors import EmbodiedRError
+
+if TYPE_CHECKING:
+    from embodied_r_ros.nodes.managed import ManagedNode
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+
+# rclpy raises these two without exporting them.
+_UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
+_RCLInvalidROSArgsError = rclpy_implementation.RCLInvalidROSArgsError
+_REFUSALS = (
+    EmbodiedRError,
+    _UnknownROSArgsError,
+    _RCLInvalidROSArgsError,
+    InvalidNamespaceException,
+    InvalidNodeNameException,
+    ParameterException,
+)
+
+
+def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None) -> int:
+    """The main function of a node's executable.
+
+    Returns:
+        Exit status: 0 after SIGINT, SIGTERM, a shutdown transition or finished work; 1 when a transition failed under
+        autostart; 2 when the command line, a parameter or an input named by one was refused, with a sentence on stderr.
+    """
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # rclpy's own handler, installed on top, shuts the context down and then calls this one: no KeyboardInterrupt in
+        # mid-callback, nor a second one in mid-shutdown.
+        signal.signal(number, lambda received, _frame: signals.append(received))
+    node = None
+    try:
+        node = _node(node_class, list(sys.argv if argv is None else argv))
+        status = EXIT_REFUSED if node is None else _spin(node)
+    except Exception:
+        # Once the context is shut down, rclpy raises from wherever the node happens to be.
+        if not signals:
+            raise
+    finally:
+        if node is not None:
+            node.close()
+        rclpy.try_shutdown()
+    return EXIT_OK if signals else status
+
+
+def _node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> ManagedNode | None:
+    """The node, or None and a sentence on stderr."""
+    name = node_class.__module__.rpartition('.')[2]
+    try:
+        _refuse_arguments(node_class, name, arguments)
+        rclpy.init(args=arguments)
+        return node_class()
+    except _REFUSALS as error:
+        sentence = ' '.join(str(error).split())
+        if isinstance(error, _UnknownROSArgsError):
+            sentence = f'unknown ROS arguments {sentence}; known are -p, -r, --params-file, --log-level, ...'
+        # rcl adds the source line at which it noticed.
+        sentence = re.sub(r', at /\S+:\d+', '', sentence)
+        sys.stderr.write(f'{name}: {sentence}\n')
+        return None
+
+
+def _refuse_arguments(node_class: Any, name: str, arguments: list[str]) -> None:
+    summary = (inspect.getdoc(node_class) or '').partition('\n')[0]
+    hint = 'Parameters are given the ROS way: --ros-args -p name:=value, or --params-file FILE.'
+    argparse.ArgumentParser(prog=name, description=summary, epilog=hint).parse_args(remove_ros_args(arguments)[1:])
+
+
+def _spin(node: ManagedNode) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    if not node.start():
+        return EXIT_FAILED if node.exit_status is None else node.exit_status
+    with contextlib.suppress(ExternalShutdownException):
+        while node.exit_status is None and node.context.ok():
+            executor.spin_once()
+    return EXIT_OK if node.exit_status is None else node.exit_status

@@ -1,0 +1,46 @@
+"""The quality of service of each topic and service, by name."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+RELIABILITIES = ('best_effort', 'reliable')
+
+
+def _profile(depth: int, *, reliable: bool = True, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+# A respawned neighbour refills itself from these three.
+KEY_FRAMES = _profile(64, latched=True)
+ANSWERS = _profile(1, latched=True)
+
+
+def observations(memory_bound: int) -> QoSProfile:
+    """Observations, as deep as the memory that is to be refilled from them."""
+    return _profile(memory_bound, latched=True)
+
+
+def images(reliability: str, depth: int) -> QoSProfile:
+    """Camera images; `reliability` is one of RELIABILITIES."""
+    return _profile(depth, reliable=reliability == 'reliable')
+
+
+# The default of 10 lets 90 of 100 simultaneous requests vanish in silence.
+SERVICES = _profile(200)
+
+# Best effort on the listening side matches both kinds of sender.
+ODOMETRY = _profile(100, reliable=False)
+CAMERA_INFO = _profile(1, reliable=False)
+
+DIAGNOSTICS = _profile(10)
+CLOCK = _profile(1, reliable=False)
+
+# A recording's topics as they are played: reliable matches listeners of both kinds.
+PLAYED = _profile(20)
+KEPT = _profile(1, latched=True)

@@ -1,0 +1,199 @@
+"""reasoning_node: answers spatial questions about what was observed, through a service and an action."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from embodied_r_interfaces import msg as messages
+from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
+from embodied_r_interfaces.srv import AskSpatial
+from nav_msgs.msg import Odometry
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+
+from embodied_r_ros.core import reasoning
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.records import Answer, ErrorCode
+from embodied_r_ros.nodes import backends, qos
+from embodied_r_ros.nodes.asker import Asker, AskerSettings
+from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
+from embodied_r_ros.nodes.conversions import (
+    header,
+    ns_from_stamp,
+    observation_from_message,
+    pose_from_message,
+)
+from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
+from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.model_node import MemorySettings, bridge_for, say_with
+from embodied_r_ros.nodes.neighbours import Neighbours
+from embodied_r_ros.nodes.process import run
+from embodied_r_ros.nodes.readiness import Backend
+from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
+from embodied_r_ros.nodes.stages import OnProgress
+
+_NOT_ACTIVE = Answer(
+    error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
+)
+
+
+class ReasoningNode(ManagedNode):
+    """Answers spatial questions from the observations of the present session."""
+
+    def __init__(self, **options: Any) -> None:
+        classes = (AskerSettings, MemorySettings, reasoning.ReasoningSettings, backends.ReasonerBackend)
+        super().__init__('reasoning_node', *classes, **options)
+        self._model = backends.reasoner_model(self.settings(backends.ReasonerBackend))
+        self._diagnostics = Diagnostics(self, self._judge)
+        self._group = ReentrantCallbackGroup()
+
+    def configure(self) -> None:
+        """Make the reasoner, the memory, and what is offered to others."""
+        lm = backends.reasoner(self._model)
+        self._bridge: AsyncBridge = bridge_for(self)
+        self._bridge.on_stop(lm.aclose)
+        self.held(self._bridge, self._bridge.stop)
+        self._asker = Asker(
+            self.settings(AskerSettings),
+            self.settings(reasoning.ReasoningSettings),
+            ObservationMemory(self.settings(MemorySettings).memory_observations),
+            lm,
+            backends.prompt_format(self._model),
+            Neighbours(self, self._bridge, self._group),
+            say_with(self),
+        )
+        self._diagnostics.tell('model', lm.name)
+        self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
+        self.held(
+            self.create_service(AskSpatial, 'ask', self._ask, qos_profile=qos.SERVICES, callback_group=self._group)
+        )
+        self._goals: dict[bytes, Future] = {}
+        self.held(self._action_server())
+
+    def activate(self) -> None:
+        """Listen for what is seen; the model is reached for meanwhile."""
+        depth = self.settings(MemorySettings).memory_observations
+        self._warming = self._bridge.spawn(self._asker.run())
+        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._take_key_frame, qos.KEY_FRAMES))
+        self.held(
+            self.create_subscription(
+                messages.Observation, 'observations', self._take_observation, qos.observations(depth)
+            )
+        )
+        if self.settings(AskerSettings).present_motion:
+            self.held(self.create_subscription(Odometry, 'odom', self._take_odometry, qos.ODOMETRY))
+        self._diagnostics.start()
+
+    def deactivate(self) -> None:
+        """End the questions under way, each with an answer."""
+        self._bridge.end(self._warming)
+        self._bridge.finish(self._asker.interrupt())
+
+    def _action_server(self) -> ActionServer:
+        profiles = {f'{name}_service_qos_profile': qos.SERVICES for name in ('goal', 'result', 'cancel')}
+        return ActionServer(
+            self,
+            AskSpatialAction,
+            'ask_spatial',
+            self._execute,
+            callback_group=self._group,
+            cancel_callback=self._cancel,
+            **profiles,
+        )
+
+    def _take_key_frame(self, message: messages.KeyFrame) -> None:
+        self._diagnostics.seen('key_frame')
+        stamp_ns = ns_from_stamp(message.header.stamp)
+        self._bridge.post(self._asker.note_key_frame, message.session, message.index, stamp_ns)
+
+    def _take_observation(self, message: messages.Observation) -> None:
+        self._diagnostics.seen('observation')
+        try:
+            observation = observation_from_message(message)
+        except InputError as error:
+            self._diagnostics.count('unusable')
+            self.get_logger().error(f'observation {message.index} is left out: {error}', throttle_duration_sec=5.0)
+            return
+        self._bridge.post(self._asker.note_observation, observation)
+
+    def _take_odometry(self, message: Odometry) -> None:
+        try:
+            pose = pose_from_message(message.pose.pose)
+        except InputError as error:
+            self.get_logger().warning(f'odometry is left out: {error}', throttle_duration_sec=5.0)
+            return
+        self._bridge.post(self._asker.note_pose, ns_from_stamp(message.header.stamp), pose)
+
+    async def _ask(self, request: AskSpatial.Request, response: AskSpatial.Response) -> AskSpatial.Response:
+        response.answer = await self._answered(request.question)
+        return response
+
+    async def _execute(self, goal: Any) -> AskSpatialAction.Result:
+        def tell(stage: str, thinking: str) -> None:
+            if goal.is_active:
+                goal.publish_feedback(AskSpatialAction.Feedback(stage=stage, partial_thinking=thinking))
+
+        answer = await self._answered(goal.request.question, bytes(goal.goal_id.uuid), tell)
+        if goal.is_cancel_requested:
+            goal.canceled()
+        elif answer.error_code == ErrorCode.OK:
+            goal.succeed()
+        else:
+            goal.abort()
+        return AskSpatialAction.Result(answer=answer)
+
+    def _cancel(self, goal: Any) -> CancelResponse:
+        future = self._goals.get(bytes(goal.goal_id.uuid))
+        if future is not None:
+            self._bridge.cancel(future)
+        return CancelResponse.ACCEPT
+
+    async def _answered(
+        self, question: messages.SpatialQuestion, goal_id: bytes = b'', on_progress: OnProgress | None = None
+    ) -> messages.SpatialAnswer:
+        if not self.active:
+            return answer_to_message(_NOT_ACTIVE)
+        try:
+            request = request_from_message(question)
+        except InputError as error:
+            answer = reasoning.failure(error)
+        else:
+            future = self._bridge.submit(self._asker.ask(request, on_progress))
+            if goal_id:
+                self._goals[goal_id] = future
+            try:
+                answer = await future
+            except Cancelled:
+                answer = _NOT_ACTIVE
+            finally:
+                self._goals.pop(goal_id, None)
+        self._diagnostics.took('answer', answer.timings_s.get('total', 0.0))
+        message = answer_to_message(answer)
+        if self.active and answer.error_code is not ErrorCode.BUSY:
+            stamp = header(self.get_clock().now().nanoseconds)
+            self._answers.publish(messages.AnsweredQuestion(header=stamp, question=question, answer=message))
+        return message
+
+    def _judge(self) -> Judgement:
+        asker = self._asker
+        for name, count in asker.counters.items():
+            self._diagnostics.counters[name] = count
+        self._diagnostics.tell('observations', len(asker.memory))
+        self._diagnostics.tell('open_questions', asker.open_questions)
+        if asker.backend is Backend.DOWN:
+            return Level.ERROR, asker.trouble
+        if asker.backend is Backend.LOADING:
+            return Level.WARN, 'the model is being loaded or reached for'
+        return Level.OK, f'{len(asker.memory)} observations to answer from'
+
+
+def main() -> int:
+    """Run the node until it is told to end."""
+    return run(ReasoningNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

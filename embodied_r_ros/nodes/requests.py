@@ -1,0 +1,168 @@
+"""What is asked and answered, as messages and as records of core."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from builtin_interfaces.msg import Duration
+from embodied_r_interfaces import msg as messages
+
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Question
+from embodied_r_ros.nodes.conversions import (
+    NS_PER_S,
+    known,
+    ns_from_stamp,
+    pose_from_message,
+    pose_to_message,
+    stamp_from_ns,
+)
+
+FOCUS_MODES = ('off', 'auto', 'always')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """A `SpatialQuestion` as the reasoning node works on it. None stands for what the asker left to the node.
+
+    Attributes:
+        start_ns, end_ns: window bounds in ROS time, both ends included.
+        last_s: window length before as_of; never together with bounds.
+        as_of_ns: ROS time that counts as now.
+        focus: 'off', 'auto' or 'always'.
+        deadline_s: wall-clock seconds allowed in all.
+    """
+
+    question: Question
+    start_ns: int | None = None
+    end_ns: int | None = None
+    last_s: float | None = None
+    as_of_ns: int | None = None
+    focus: str = 'off'
+    fresh: bool = False
+    deadline_s: float | None = None
+
+    def window(self, now_ns: int) -> tuple[int | None, int]:
+        """First and last stamp that count, both included; None as the first for the session's begin."""
+        as_of_ns = now_ns if self.as_of_ns is None else self.as_of_ns
+        if self.last_s is not None:
+            return as_of_ns - round(self.last_s * NS_PER_S), as_of_ns
+        return self.start_ns, as_of_ns if self.end_ns is None else min(self.end_ns, as_of_ns)
+
+
+def request_from_message(message: messages.SpatialQuestion) -> Request:
+    """What is asked; the question's words and choices are held against the rules by core.answers, not here.
+
+    Raises:
+        InputError: the window is given twice or ends before it starts, or a number or mode is not allowed.
+    """
+    start_ns, end_ns, as_of_ns = (
+        ns_from_stamp(stamp) or None for stamp in (message.window_start, message.window_end, message.as_of)
+    )
+    last_s = None if math.isnan(message.window_last_s) or message.window_last_s == 0.0 else message.window_last_s
+    if last_s is not None and not 0.0 < last_s < math.inf:
+        raise InputError(f'window_last_s must be positive and finite, got {last_s!r}; leave it 0 for no such window')
+    if last_s is not None and (start_ns or end_ns):
+        raise InputError(f'a window is bounds or a length, got both, window_last_s = {last_s!r}; leave one zero')
+    if start_ns is not None and end_ns is not None and end_ns < start_ns:
+        raise InputError(f'a window must not end before it starts, got {start_ns!r} to {end_ns!r} ns; swap them')
+    deadline_ns = ns_from_stamp(message.deadline)
+    if deadline_ns < 0:
+        raise InputError(f'deadline must be positive, or zero for the default, got {deadline_ns / NS_PER_S!r} s')
+    question = Question(
+        text=message.question,
+        choices=tuple(message.choices),
+        votes=max(1, message.votes),
+        check_consistency=message.check_consistency,
+    )
+    return Request(
+        question=question,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        last_s=last_s,
+        as_of_ns=as_of_ns,
+        focus=known(FOCUS_MODES, message.focus, 'focus mode'),
+        fresh=message.fresh,
+        deadline_s=deadline_ns / NS_PER_S or None,
+    )
+
+
+def request_to_message(request: Request) -> messages.SpatialQuestion:
+    """A question message."""
+    question = request.question
+    deadline_ns = round((request.deadline_s or 0.0) * NS_PER_S)
+    return messages.SpatialQuestion(
+        question=question.text,
+        choices=list(question.choices),
+        window_start=stamp_from_ns(request.start_ns or 0),
+        window_end=stamp_from_ns(request.end_ns or 0),
+        window_last_s=float(request.last_s or 0.0),
+        as_of=stamp_from_ns(request.as_of_ns or 0),
+        focus=FOCUS_MODES.index(request.focus),
+        fresh=request.fresh,
+        check_consistency=question.check_consistency,
+        votes=question.votes,
+        deadline=Duration(sec=deadline_ns // NS_PER_S, nanosec=deadline_ns % NS_PER_S),
+    )
+
+
+def answer_from_message(message: messages.SpatialAnswer) -> Answer:
+    """An answer."""
+    evidence = tuple(
+        Evidence(
+            session=cited.session,
+            index=cited.index,
+            stamp_ns=ns_from_stamp(cited.stamp),
+            text=cited.text,
+            pose=pose_from_message(cited.pose) if cited.has_pose else None,
+        )
+        for cited in message.evidence
+    )
+    return Answer(
+        error_code=ErrorCode(message.error_code),
+        error_msg=message.error_msg,
+        answer=message.answer,
+        choice=message.choice,
+        thinking=message.thinking,
+        confidence=message.confidence,
+        consistency=message.consistency,
+        evidence=evidence,
+        used=message.used,
+        available=message.available,
+        seen_until_ns=ns_from_stamp(message.seen_until),
+        timings_s={timing.stage: timing.duration_s for timing in message.timings},
+        model=message.model,
+        prompt_id=message.prompt_id,
+    )
+
+
+def answer_to_message(answer: Answer) -> messages.SpatialAnswer:
+    """An answer message."""
+    evidence = [
+        messages.Evidence(
+            session=cited.session,
+            index=cited.index,
+            stamp=stamp_from_ns(cited.stamp_ns),
+            text=cited.text,
+            has_pose=cited.pose is not None,
+            pose=pose_to_message(cited.pose),
+        )
+        for cited in answer.evidence
+    ]
+    return messages.SpatialAnswer(
+        error_code=int(answer.error_code),
+        error_msg=answer.error_msg,
+        answer=answer.answer,
+        choice=answer.choice,
+        thinking=answer.thinking,
+        confidence=float(answer.confidence),
+        consistency=float(answer.consistency),
+        evidence=evidence,
+        used=answer.used,
+        available=answer.available,
+        seen_until=stamp_from_ns(answer.seen_until_ns),
+        timings=[messages.StageTime(stage=stage, duration_s=float(s)) for stage, s in answer.timings_s.items()],
+        model=answer.model,
+        prompt_id=answer.prompt_id,
+    )

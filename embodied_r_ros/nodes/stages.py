@@ -1,0 +1,62 @@
+"""The stages of one answer: how long each took, and what is told of them while they last."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+OnProgress = Callable[[str, str], None]
+
+_LEAST_PERIOD_S = 0.1
+_TAGS = re.compile(r'</?think>')
+_ANSWER = re.compile(r'<answer.*', re.DOTALL)
+
+
+class Stages:
+    """Wall-clock seconds per stage, and progress told at most ten times a second within one.
+
+    Args:
+        on_progress: gets the stage and all of the thinking so far.
+    """
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.name = 'window'
+        self._on_progress = on_progress
+        self._spans_s: dict[str, float] = {}
+        self._begun_s = self._entered_s = time.monotonic()
+        self._told_s = 0.0
+        self._heard = ''
+
+    @property
+    def total_s(self) -> float:
+        """Seconds since the question came."""
+        return time.monotonic() - self._begun_s
+
+    def begin(self, name: str) -> None:
+        """Enter a stage; the one before ends."""
+        self._leave()
+        self.name = name
+        self._heard = ''
+        self._tell()
+
+    def heard(self, piece: str) -> None:
+        """Take in a piece of what the model says."""
+        self._heard += piece
+        if time.monotonic() - self._told_s >= _LEAST_PERIOD_S:
+            self._tell()
+
+    def finish(self) -> dict[str, float]:
+        """Seconds per stage; a stage entered twice counts both times."""
+        self._leave()
+        return self._spans_s
+
+    def _leave(self) -> None:
+        now_s = time.monotonic()
+        self._spans_s[self.name] = self._spans_s.get(self.name, 0.0) + now_s - self._entered_s
+        self._entered_s = now_s
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._told_s = time.monotonic()
+            self._on_progress(self.name, _TAGS.sub('', _ANSWER.sub('', self._heard)).strip())

@@ -1,0 +1,38 @@
+"""What a question needs of the nodes around reasoning_node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.core.records import ErrorCode
+
+
+class Declined(EmbodiedRError):
+    """A question that cannot be answered now, with the code that says why."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Surroundings(Protocol):
+    """The neighbours of the reasoning node, as a question needs them."""
+
+    def now_ns(self) -> int:
+        """ROS time."""
+
+    async def capture(self, timeout_s: float) -> tuple[int, int, int]:
+        """Have the newest frame made a key frame: its session, index and stamp in nanoseconds.
+
+        Raises:
+            Declined, BackendError: there is no frame, or nobody answers.
+        """
+
+    async def focus(self, session: int, indices: Sequence[int], question: str, timeout_s: float) -> dict[int, str]:
+        """What a second look at key frames found, by index; those that are gone or late are left out.
+
+        Raises:
+            Declined, BackendError: nobody answers.
+        """

@@ -1,0 +1,94 @@
+"""Which key frames have come, which of them are still being described, and what time it is for a question."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.records import Observation
+
+# A stamp that comes further than this from ROS time is not of that clock: a bag is played without /clock.
+SAME_CLOCK_NS = 60_000_000_000
+_LOOK_S = 0.25
+
+
+class Timeline:
+    """The present session as the reasoning node knows it.
+
+    The session is that of the key frame which came last; stamps cannot tell, since simulated time may jump back.
+    Without key frames (only observations are replayed) it is the one that the memory heard of last.
+
+    Args:
+        memory: where observations go.
+        in_flight_s: wall-clock seconds after which an undescribed key frame is not waited for.
+    """
+
+    def __init__(self, memory: ObservationMemory, in_flight_s: float) -> None:
+        self.key_frames = 0
+        self._memory = memory
+        self._in_flight_s = in_flight_s
+        self._session: int | None = None
+        self._awaited: dict[int, tuple[int, float]] = {}
+        self._newest_ns = 0
+        self._same_clock = True
+        self._news = asyncio.Event()
+
+    @property
+    def session(self) -> int | None:
+        """The present session; None while nothing has come."""
+        return self._session if self._session is not None else self._memory.latest_session
+
+    def key_frame(self, session: int, index: int, stamp_ns: int, now_ns: int) -> None:
+        """A key frame has come, at this ROS time."""
+        if session != self._session:
+            self._session, self._newest_ns, self.key_frames = session, 0, 0
+            self._awaited.clear()
+        self.heard(stamp_ns, now_ns)
+        if not self.has(session, index, stamp_ns) and index not in self._awaited:
+            self.key_frames += 1
+            self._awaited[index] = (stamp_ns, time.monotonic())
+
+    def observed(self, observation: Observation, now_ns: int) -> None:
+        """What is written about a key frame has come, at this ROS time."""
+        if observation.session == self.session:
+            self._awaited.pop(observation.index, None)
+            self.heard(observation.stamp_ns, now_ns)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def heard(self, stamp_ns: int, now_ns: int) -> None:
+        """Something with this stamp has come, at this ROS time."""
+        if stamp_ns >= self._newest_ns:
+            self._newest_ns = stamp_ns
+            self._same_clock = abs(now_ns - stamp_ns) <= SAME_CLOCK_NS
+
+    def present_ns(self, now_ns: int) -> int:
+        """What counts as now where the asker names no as_of.
+
+        ROS time, or the newest stamp where that is later. When the stamps are not of the ROS clock (a bag is played
+        without /clock, or /clock does not run yet) it is the newest stamp.
+        """
+        if self._same_clock or not self._newest_ns:
+            return max(now_ns, self._newest_ns)
+        return self._newest_ns
+
+    def has(self, session: int, index: int, stamp_ns: int) -> bool:
+        """True when this key frame is described."""
+        return any(seen.index == index for seen in self._memory.window(session, stamp_ns, stamp_ns))
+
+    def in_flight(self, start_ns: int | None, end_ns: int) -> bool:
+        """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not described yet."""
+        oldest_s = time.monotonic() - self._in_flight_s
+        for index in [index for index, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
+            del self._awaited[index]
+        return any((start_ns or 0) <= stamp_ns <= end_ns for stamp_ns, _ in self._awaited.values())
+
+    async def wait_until(self, condition: Callable[[], bool], end_s: float) -> None:
+        """Return when the condition holds, which is seen at each observation, or the steady clock reaches `end_s`."""
+        while not condition() and (left_s := end_s - time.monotonic()) > 0.0:
+            try:
+                await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_S))
+            except asyncio.TimeoutError:
+                continue

@@ -1,0 +1,262 @@
+"""The whole way from a recording to an answer, without ROS: the parts of the nodes, run one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+
+from embodied_r_ros.adapters.codec import encode_frame, small_grey
+from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
+from embodied_r_ros.adapters.perception import Perceiver
+from embodied_r_ros.adapters.video import read_video
+from embodied_r_ros.core import reasoning
+from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, ReplyError
+from embodied_r_ros.core.formats import PromptFormat
+from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.keyframing import TIME_JUMP_NS, KeyFramer
+from embodied_r_ros.core.matching import Grey
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.present import with_present, without_present
+from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Observation, Pose, Question
+
+BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What of a recording the reasoner's way begins with.
+
+    Attributes:
+        key_frames: of all its sessions, in their order.
+        numbers: for each key frame, its number among all images of the recording, from 0.
+        sampled: images that were looked at.
+        selection_s: wall-clock seconds that the choice among them took, decoding and encoding apart.
+        end_ns: the newest stamp of an image or pose, of the last session; 0 when there is none.
+        last_pose: stamp and pose of the newest odometry; None without odometry.
+    """
+
+    key_frames: tuple[KeyFrame, ...]
+    numbers: tuple[int, ...]
+    sampled: int
+    selection_s: float
+    end_ns: int
+    last_pose: tuple[int, Pose] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfflineAnswer:
+    """An answer, and the observations that it was drawn from."""
+
+    answer: Answer
+    observations: tuple[Observation, ...]
+
+
+def key_frames(path: str | pathlib.Path, sample_hz: float = 1.0) -> list[KeyFrame]:
+    """The key frames of a bag or video file; raises as `scan`."""
+    return list(scan(path, KeyFrameSettings(sample_hz=sample_hz)).key_frames)
+
+
+def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: bool = False) -> Recording:
+    """Pick the key frames of a bag or video file, as camera_node does.
+
+    Args:
+        path: a bag (a folder, .mcap, .db3, .bag) or a video file.
+        settings: of the key frames.
+        keep_last: without odometry, make the last sampled image a key frame, since nothing else tells where the camera
+            has got to.
+
+    Raises:
+        InputError: the recording cannot be read, or holds no image that can.
+    """
+    watch = _Watch()
+    framer = KeyFramer(settings, watch.shrink, watch.encode)
+    found: list[tuple[int, KeyFrame]] = []
+    last_number, end_ns, last_pose = 0, 0, None
+    for item in _items(pathlib.Path(path), settings.sample_hz):
+        if item.stamp_ns > end_ns or item.stamp_ns < end_ns - TIME_JUMP_NS:
+            end_ns = item.stamp_ns
+        if isinstance(item, CameraInfoItem):
+            framer.set_intrinsics(item.intrinsics)
+        elif isinstance(item, OdometryItem):
+            if framer.push_pose(item.stamp_ns, item.pose):
+                last_pose = (item.stamp_ns, item.pose)
+        else:
+            last_number = item.number
+            key = watch.push(framer, item)
+            if key is not None:
+                found.append((item.number, key))
+    key = framer.finish() if keep_last and last_pose is None else None
+    if key is not None:
+        found.append((last_number, key))
+    if not found:
+        raise InputError(f'wanted a recording with images, found none in {str(path)!r} that can be read')
+    return Recording(
+        key_frames=tuple(key for _, key in found),
+        numbers=tuple(number for number, _ in found),
+        sampled=framer.sampled,
+        selection_s=watch.selection_s,
+        end_ns=end_ns,
+        last_pose=last_pose,
+    )
+
+
+async def describe(frames: Sequence[KeyFrame], perceiver: Perceiver) -> list[Observation]:
+    """What perception writes about key frames, pairs side by side, in their order.
+
+    A key frame that cannot be read, or about which the model says nothing readable, is left out with a line in the log.
+
+    Raises:
+        BackendError: the model did not do its part.
+    """
+    by_place = {(frame.session, frame.index): frame for frame in frames}
+    tasks = [
+        asyncio.ensure_future(_describe(by_place.get((frame.session, frame.index - 1)), frame, perceiver))
+        for frame in frames
+    ]
+    try:
+        described = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [observation for observation in described if observation is not None]
+
+
+async def answer(
+    question: Question,
+    recording: Recording,
+    perceiver: Perceiver,
+    lm: LanguageModel,
+    prompt_format: PromptFormat,
+    *,
+    settings: reasoning.ReasoningSettings | None = None,
+    last_s: float | None = None,
+    until_s: float | None = None,
+    on_text: OnText | None = None,
+) -> OfflineAnswer:
+    """Answer a question as if it were asked at the end of the recording, or at a moment within it.
+
+    Args:
+        question: in words, with its choices.
+        recording: from `scan`; of several sessions the last one counts.
+        perceiver, lm, prompt_format: who looks, who thinks, and how that one is asked.
+        settings: of the reasoning.
+        last_s: the window, back from its end; None is all of the session.
+        until_s: where the window ends, in seconds after the session's first key frame; None is the recording's end.
+        on_text: gets the first thought as it comes.
+
+    Returns:
+        the answer; its error_code says what went wrong, if anything did.
+
+    Raises:
+        SettingsError: a model that is loaded late cannot be.
+    """
+    begun_s = time.monotonic()
+    spans_s = {'key_frames': recording.selection_s}
+    observations: list[Observation] = []
+    try:
+        await perceiver.probe()
+        observations = await describe(recording.key_frames, perceiver)
+        spans_s['describe'] = time.monotonic() - begun_s
+        await lm.probe()
+        seen = _window(observations, recording, last_s, until_s)
+        steps = reasoning.answer(question, seen, prompt_format, settings or reasoning.ReasoningSettings(), lm.name)
+        found = without_present(await drive(steps, lm, on_text), seen)
+    except (BackendError, InputError, ReplyError) as error:
+        seen = observations
+        found = _failure(error, lm, prompt_format)
+    timings_s = {**spans_s, **found.timings_s, 'total': time.monotonic() - begun_s + recording.selection_s}
+    return OfflineAnswer(answer=dataclasses.replace(found, timings_s=timings_s), observations=tuple(seen))
+
+
+def _items(path: pathlib.Path, sample_hz: float) -> Iterator[RecordedItem]:
+    if path.is_dir() or path.suffix.lower() in BAG_SUFFIXES:
+        # Only here: a robot that is asked about video files needs no rosbags.
+        from embodied_r_ros.adapters.bags import read_recording
+
+        # All images: where time jumps back, a new session begins, and sampling with it, which the key framer sees to.
+        return read_recording(path)
+    return read_video(path, sample_hz)
+
+
+async def _describe(previous: KeyFrame | None, frame: KeyFrame, perceiver: Perceiver) -> Observation | None:
+    try:
+        description = await perceiver.describe(previous, frame)
+    except (InputError, ReplyError) as error:
+        _logger.warning('key frame %d is left out: %s', frame.index, error)
+        return None
+    return Observation(
+        session=frame.session,
+        index=frame.index,
+        stamp_ns=frame.stamp_ns,
+        action=description.action,
+        text=description.text,
+        source=perceiver.source,
+        model=perceiver.name,
+        latency_s=description.latency_s,
+        pose=frame.pose,
+    )
+
+
+def _window(
+    observations: Sequence[Observation], recording: Recording, last_s: float | None, until_s: float | None
+) -> list[Observation]:
+    """The asked part of the last session, and the present where it reaches to the end."""
+    if not observations:
+        return []
+    memory = ObservationMemory(len(observations))
+    for observation in observations:
+        memory.add(observation)
+    end_ns = recording.end_ns
+    if until_s is not None:
+        end_ns = memory.window()[0].stamp_ns + round(until_s * NS_PER_S)
+    seen = memory.window(start_ns=None if last_s is None else end_ns - round(last_s * NS_PER_S), end_ns=end_ns)
+    at_end = until_s is None and bool(seen) and seen[-1].index == recording.key_frames[-1].index
+    if at_end and recording.last_pose is not None:
+        return with_present(seen, *recording.last_pose)
+    return seen
+
+
+def _failure(error: EmbodiedRError, lm: LanguageModel, prompt_format: PromptFormat) -> Answer:
+    return dataclasses.replace(reasoning.failure(error), model=lm.name, prompt_id=prompt_format.id)
+
+
+class _Watch:
+    """Tells the time of choosing key frames from that of decoding and encoding, which happens within."""
+
+    def __init__(self) -> None:
+        self.selection_s = 0.0
+        self._codec_s = 0.0
+
+    def push(self, framer: KeyFramer, item: ImageItem) -> KeyFrame | None:
+        """Push an image; one that cannot be read is left out with a line in the log."""
+        self._codec_s = 0.0
+        start_s = time.perf_counter()
+        try:
+            return framer.push(item.frame)
+        except InputError as error:
+            _logger.warning('image %d is left out: %s', item.number, error)
+            return None
+        finally:
+            self.selection_s += time.perf_counter() - start_s - self._codec_s
+
+    def shrink(self, frame: Frame) -> Grey:
+        start_s = time.perf_counter()
+        try:
+            return small_grey(frame)
+        finally:
+            self._codec_s += time.perf_counter() - start_s
+
+    def encode(self, frame: Frame) -> EncodedImage:
+        start_s = time.perf_counter()
+        try:
+            return encode_frame(frame)
+        finally:
+            self._codec_s += time.perf_counter() - start_s

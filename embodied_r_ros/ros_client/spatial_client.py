@@ -1,0 +1,224 @@
+"""Ask the robot from a program: a navigation stack, a behaviour tree, a script.
+
+with SpatialClient() as client:
+    answer = client.ask('Which way is the dock?', ['left', 'right'], last_s=60.0, deadline_s=5.0)
+if answer.error_code is ErrorCode.OK:
+    steer(answer.answer)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
+from embodied_r_interfaces.srv import AskSpatial
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+from embodied_r_ros.core.answers import validate_question
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.records import Answer, ErrorCode, Question
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.conversions import NS_PER_S
+from embodied_r_ros.nodes.requests import (
+    FOCUS_MODES,
+    Request,
+    answer_from_message,
+    request_from_message,
+    request_to_message,
+)
+
+GRACE_S = 1.0
+_LATEST_NS = 2**31 * NS_PER_S
+_LOOK_S = 0.02
+
+
+class SpatialClient:
+    """Asks reasoning_node and waits for its answer, from any thread.
+
+    It has a node, an executor and a thread of its own: `ask` may be called inside a callback of another node without
+    holding up what that node's executor does for the answer. Close it, or use it in a `with`.
+
+    Args:
+        node: another node whose context and namespace are taken; without one the default context is used where rclpy is
+            initialised, and a context of its own where it is not.
+        namespace: of the reasoning node; overrides that of `node`.
+    """
+
+    def __init__(self, node: Node | None = None, namespace: str | None = None) -> None:
+        self._context, self._owns_context = _context(node)
+        if namespace is None:
+            namespace = '' if node is None else node.get_namespace()
+        self._node = Node('spatial_client', context=self._context, namespace=namespace, start_parameter_services=False)
+        self._service = self._node.create_client(AskSpatial, 'ask', qos_profile=qos.SERVICES)
+        profiles = {f'{name}_service_qos_profile': qos.SERVICES for name in ('goal', 'result', 'cancel')}
+        self._action = ActionClient(self._node, AskSpatialAction, 'ask_spatial', **profiles)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name='spatial_client', daemon=True)
+        self._thread.start()
+
+    def ask(
+        self,
+        question: str,
+        choices: Sequence[str] = (),
+        *,
+        last_s: float | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        as_of_ns: int | None = None,
+        focus: str = 'off',
+        fresh: bool = False,
+        votes: int = 1,
+        check_consistency: bool = False,
+        deadline_s: float = 30.0,
+        on_progress: Callable[[str, str], None] | None = None,
+    ) -> Answer:
+        """Ask, and wait for the answer; soon after the deadline it is there, with an error code where that failed.
+
+        Args:
+            question: in words, without the choices.
+            choices: none for an open question, otherwise 2 to 26.
+            last_s: the window's length before as_of.
+            start_ns, end_ns: or its bounds, ROS time.
+            as_of_ns: ROS time that counts as now.
+            focus: 'off', 'auto' or 'always' look at key frames again.
+            fresh: capture and describe the newest frame first.
+            votes: sampled thoughts that vote.
+            check_consistency: ask again with the thinking alone.
+            deadline_s: wall-clock seconds allowed in all.
+            on_progress: gets the stage and the thinking so far, from another thread; the action is used then.
+        """
+        request = Request(
+            question=Question(text=question, choices=tuple(choices), votes=votes, check_consistency=check_consistency),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            last_s=last_s,
+            as_of_ns=as_of_ns,
+            focus=focus,
+            fresh=fresh,
+            deadline_s=deadline_s,
+        )
+        try:
+            message = _message(request)
+        except InputError as error:
+            return _failed(ErrorCode.BAD_QUESTION, str(error))
+        return self._asked(message, time.monotonic() + deadline_s, on_progress)
+
+    def close(self) -> None:
+        """Let go of the node and the thread."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._thread.join(1.0)
+        self._action.destroy()
+        self._node.destroy_node()
+        if self._owns_context:
+            self._context.try_shutdown()
+
+    def __enter__(self) -> SpatialClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _asked(self, message: Any, end_s: float, on_progress: Callable[[str, str], None] | None) -> Answer:
+        begun_s = time.monotonic()
+        is_ready = self._service.service_is_ready if on_progress is None else self._action.server_is_ready
+        while not is_ready():
+            if time.monotonic() > end_s:
+                name = self._node.resolve_service_name('ask')
+                waited_s = end_s - begun_s
+                return _failed(
+                    ErrorCode.NOT_ACTIVE, f'nobody offers {name!r} within {waited_s:.1f} s; start reasoning_node'
+                )
+            time.sleep(_LOOK_S)
+        call = _Call(message, on_progress)
+        work = call.through_service if on_progress is None else call.through_action
+        self._executor.create_task(work, self._service if on_progress is None else self._action)
+        try:
+            if call.done.wait(max(0.0, end_s - time.monotonic()) + GRACE_S):
+                return call.answer
+            return _failed(
+                ErrorCode.TIMEOUT, 'reasoning_node did not answer within the deadline; see whether it still runs'
+            )
+        finally:
+            self._executor.create_task(call.give_up)
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            return
+
+
+class _Call:
+    """One question on its way; all but `done` and `answer` belongs to the executor's thread."""
+
+    def __init__(self, message: Any, on_progress: Callable[[str, str], None] | None) -> None:
+        self.done = threading.Event()
+        self.answer = Answer()
+        self._message = message
+        self._on_progress = on_progress
+        self._goal: Any = None
+
+    async def through_service(self, client: Any) -> None:
+        response = await client.call_async(AskSpatial.Request(question=self._message))
+        self._finish(answer_from_message(response.answer))
+
+    async def through_action(self, client: Any) -> None:
+        goal = AskSpatialAction.Goal(question=self._message)
+        self._goal = await client.send_goal_async(goal, feedback_callback=self._tell)
+        if not self._goal.accepted:
+            self._finish(_failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log'))
+            return
+        result = await self._goal.get_result_async()
+        self._finish(answer_from_message(result.result.answer))
+
+    def give_up(self) -> None:
+        """Cancel the goal where it is still open."""
+        if self._goal is not None and not self.done.is_set():
+            self._goal.cancel_goal_async()
+
+    def _tell(self, message: Any) -> None:
+        if self._on_progress is not None and not self.done.is_set():
+            self._on_progress(message.feedback.stage, message.feedback.partial_thinking)
+
+    def _finish(self, answer: Answer) -> None:
+        self.answer = answer
+        self.done.set()
+
+
+def _message(request: Request) -> Any:
+    """The request as a message that can be serialised; rclpy would find out only in the executor's thread."""
+    validate_question(request.question)
+    if request.focus not in FOCUS_MODES:
+        raise InputError(f'focus must be one of {", ".join(FOCUS_MODES)}, got {request.focus!r}')
+    stamps = {'start_ns': request.start_ns, 'end_ns': request.end_ns, 'as_of_ns': request.as_of_ns}
+    for name, stamp_ns in stamps.items():
+        if stamp_ns is not None and not 0 <= stamp_ns < _LATEST_NS:
+            raise InputError(f'{name} must be ROS time in nanoseconds, 0 to 2^31 s, got {stamp_ns!r}')
+    if request.deadline_s is None or not 0.0 < request.deadline_s < _LATEST_NS / NS_PER_S:
+        raise InputError(f'deadline_s must be positive and below 2^31 s, got {request.deadline_s!r}')
+    message = request_to_message(request)
+    request_from_message(message)
+    return message
+
+
+def _context(node: Node | None) -> tuple[Context, bool]:
+    if node is not None:
+        return node.context, False
+    default = rclpy.get_default_context()
+    if default.ok():
+        return default, False
+    own = Context()
+    rclpy.init(context=own, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    return own, True
+
+
+def _failed(code: ErrorCode, message: str) -> Answer:
+    return Answer(error_code=code, error_msg=message)

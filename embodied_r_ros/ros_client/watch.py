@@ -1,0 +1,63 @@
+"""`ros2 run embodied_r_ros watch`: what is seen and what is answered, a line each, as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import rclpy
+from embodied_r_interfaces import msg as messages
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+
+from embodied_r_ros.core.records import ErrorCode
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
+
+DEPTH = 2000
+
+
+class Watch(Node):
+    """Writes observations and answers to stdout."""
+
+    def __init__(self) -> None:
+        super().__init__('watch', start_parameter_services=False)
+        self.create_subscription(messages.Observation, 'observations', self._observed, qos.observations(DEPTH))
+        self.create_subscription(messages.AnsweredQuestion, 'answers', self._answered, qos.ANSWERS)
+
+    def _observed(self, message: messages.Observation) -> None:
+        since_s = (ns_from_stamp(message.header.stamp) - message.session) / NS_PER_S
+        words = ': '.join(part for part in (message.action, message.text) if part)
+        print(f'{since_s:8.1f} s  {message.index:4d}  {words}', flush=True)
+
+    def _answered(self, message: messages.AnsweredQuestion) -> None:
+        answer = message.answer
+        frames = ', '.join(str(cited.index) for cited in answer.evidence) or 'none'
+        if answer.error_code == ErrorCode.OK:
+            said = f'{answer.answer} (key frames: {frames})'
+        else:
+            said = f'{ErrorCode(answer.error_code).name}: {answer.error_msg}'
+        print(f'? {message.question.question}\n! {said}', flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Watch until Ctrl-C."""
+    arguments = list(sys.argv if argv is None else argv)
+    description = 'Print observations (seconds since the session began, key frame, words) and answers as they come.'
+    argparse.ArgumentParser(prog='watch', description=description).parse_args(remove_ros_args(arguments)[1:])
+    rclpy.init(args=arguments)
+    node = Watch()
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The whole graph: camera_node, perception_node, reasoning_node.
+
+    ros2 launch embodied_r_ros reasoner.launch.py image_topic:=/camera/image_raw odom_topic:=/odom
+
+An argument left empty changes nothing: the value comes from params_file, and where that says nothing, from the node.
+"""
+
+import pathlib
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushROSNamespace
+
+SHARE = pathlib.Path(__file__).resolve().parents[1]
+BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
+
+ARGUMENTS = [
+    DeclareLaunchArgument('namespace', default_value='', description='namespace of every node and topic'),
+    DeclareLaunchArgument(
+        'use_sim_time', default_value='', choices=['', *BOOLEANS], description='take the time from /clock'
+    ),
+    DeclareLaunchArgument(
+        'params_file', default_value=str(SHARE / 'config/reasoner.yaml'), description='one block per node name'
+    ),
+    DeclareLaunchArgument(
+        'autostart', default_value='', choices=['', *BOOLEANS], description='configure and activate on start'
+    ),
+    DeclareLaunchArgument('log_level', default_value='info', description='debug, info, warn, error or fatal'),
+    DeclareLaunchArgument(
+        'respawn', default_value='false', choices=list(BOOLEANS), description='start a node again that ended'
+    ),
+    DeclareLaunchArgument(
+        'image_topic', default_value='image', description='raw topic; compressed is /compressed below it'
+    ),
+    DeclareLaunchArgument(
+        'image_transport', default_value='', choices=['', 'compressed', 'raw'], description='of the images'
+    ),
+    DeclareLaunchArgument(
+        'image_reliability', default_value='', choices=['', 'best_effort', 'reliable'], description='of the images'
+    ),
+    DeclareLaunchArgument('odom_topic', default_value='odom', description='odometry, where there is one'),
+    DeclareLaunchArgument(
+        'camera_info_topic', default_value='camera_info', description='calibration, where there is one'
+    ),
+    DeclareLaunchArgument(
+        'models', default_value='', description='model pair: a name in config/models, or a YAML file'
+    ),
+    DeclareLaunchArgument(
+        'perception', default_value='', choices=['', 'opencv', 'openai'], description='who describes'
+    ),
+    DeclareLaunchArgument('labels', default_value='', description='YAML file that gives AprilTags their nouns'),
+    DeclareLaunchArgument(
+        'reasoner', default_value='', choices=['', 'numpy', 'openai', 'transformers'], description='who thinks'
+    ),
+    DeclareLaunchArgument('vlm_url', default_value='', description='server for perception, such as http://gpu:8000/v1'),
+    DeclareLaunchArgument('vlm_model', default_value='', description='model id there, where it serves several'),
+    DeclareLaunchArgument(
+        'lm_url', default_value='', description='server for the reasoner, such as http://gpu:8001/v1'
+    ),
+    DeclareLaunchArgument('lm_model', default_value='', description='model id there, where it serves several'),
+]
+
+# Parameter of each node -> launch argument that sets it.
+OF_ALL = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
+PARAMETERS = {
+    'camera_node': {'image_transport': 'image_transport', 'image_reliability': 'image_reliability'},
+    'perception_node': {
+        'models': 'models',
+        'backend': 'perception',
+        'url': 'vlm_url',
+        'model': 'vlm_model',
+        'labels': 'labels',
+    },
+    'reasoning_node': {'models': 'models', 'backend': 'reasoner', 'url': 'lm_url', 'model': 'lm_model'},
+}
+
+
+def make_node(name, given):
+    """One node, with the parameters that were given over those of the file."""
+    overrides = {
+        parameter: BOOLEANS.get(given[argument], given[argument])
+        for parameter, argument in (OF_ALL | PARAMETERS[name]).items()
+        if given[argument]
+    }
+    return Node(
+        package='embodied_r_ros',
+        executable=name,
+        name=name,
+        output='screen',
+        emulate_tty=True,
+        parameters=[given['params_file'], *([overrides] if overrides else [])],
+        remappings=[
+            ('image/compressed', given['image_topic'] + '/compressed'),
+            ('image', given['image_topic']),
+            ('camera_info', given['camera_info_topic']),
+            ('odom', given['odom_topic']),
+        ],
+        ros_arguments=['--log-level', f'{name}:={given["log_level"]}'],
+        respawn=BOOLEANS[given['respawn']],
+        respawn_delay=2.0,
+    )
+
+
+def make_nodes(context):
+    """The three nodes, once the arguments are known."""
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    return [make_node(name, given) for name in PARAMETERS]
+
+
+def generate_launch_description():
+    """Arguments, then the nodes in their namespace."""
+    nodes = GroupAction([PushROSNamespace(LaunchConfiguration('namespace')), OpaqueFunction(function=make_nodes)])
+    return LaunchDescription([*ARGUMENTS, nodes])

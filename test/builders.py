@@ -1,0 +1,241 @@
+"""Small pictures, camera paths and recordings for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from embodied_r_ros.adapters.codec import encode_jpeg
+from embodied_r_ros.core.frames import NS_PER_S, Frame
+from embodied_r_ros.core.records import EncodedImage, Intrinsics, Pose
+
+TYPES = get_typestore(Stores.ROS2_KILTED)
+
+
+def texture(
+    width: int, height: int, seed: int = 0, left_px: float = 0.0, top_px: float = 0.0, scale: float = 1.0
+) -> np.ndarray:
+    """A cut-out of an endless picture with structure at every scale, (height, width, 3) uint8.
+
+    `left_px` and `top_px` say where it begins, in pixels of scale 1; `scale` above 1 enlarges.
+    """
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = left_px + columns / scale, top_px + rows / scale
+    picture = np.zeros((height, width, 3), np.float32)
+    total = 0.0
+    for octave in range(-6, 14):
+        seen_px = 2.0**octave * scale
+        weight = np.exp(-(((np.log2(seen_px) - 4.0) / 2.0) ** 2))
+        if seen_px < 3.0 or weight < 0.01:
+            continue
+        lattice = np.random.default_rng([seed, octave + 6]).uniform(-1, 1, (128, 128, 3)).astype(np.float32)
+        along, down = np.mod(x / 2.0**octave, 128).astype(np.float32), np.mod(y / 2.0**octave, 128).astype(np.float32)
+        picture += weight * cv2.remap(lattice, along, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        total += weight**2
+    return np.clip(128 + 110 * picture / np.sqrt(total), 0, 255).astype(np.uint8)
+
+
+def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
+    """The picture with Gaussian noise, in grey levels."""
+    noise = np.random.default_rng(seed).normal(0.0, sigma, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def blank(width: int, height: int, level: int = 128) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def pan(steps: int, shift_share: float, width: int = 320, height: int = 180, seed: int = 0) -> list[np.ndarray]:
+    """Views that each lie `shift_share` of their width further to the right (the camera turns or moves right)."""
+    return [texture(width, height, seed, left_px=step * shift_share * width) for step in range(steps)]
+
+
+def zoom(steps: int, factor: float, width: int = 320, height: int = 180, seed: int = 0) -> list[np.ndarray]:
+    """Views that each show the one before enlarged by `factor`: above 1 forward, below 1 backward."""
+    scales = [factor**step for step in range(steps)]
+    return [texture(width, height, seed, -width / 2 / scale, -height / 2 / scale, scale) for scale in scales]
+
+
+def room(
+    position: Sequence[float],
+    look_left_deg: float = 0.0,
+    look_up_deg: float = 0.0,
+    width: int = 320,
+    height: int = 180,
+    fx_px: float = 250.0,
+    size_m: tuple[float, float, float] = (8.0, 6.0, 3.0),
+) -> np.ndarray:
+    """A view of a textured box room, (height, width) uint8 grey.
+
+    The camera stands at `position` (x forward, y left, z up, metres; the room's floor centre is 0, 0, 0).
+    """
+    left, up = np.radians(look_left_deg), np.radians(look_up_deg)
+    rows, columns = np.mgrid[0:height, 0:width]
+    right = (columns - width / 2) / fx_px
+    down = (rows - height / 2) / fx_px
+    ahead = np.cos(up) + down * np.sin(up)
+    rise = np.sin(up) - down * np.cos(up)
+    ray = np.stack([ahead * np.cos(left) + right * np.sin(left), ahead * np.sin(left) - right * np.cos(left), rise], -1)
+    low = np.array([-size_m[0] / 2, -size_m[1] / 2, 0.0]) - np.asarray(position, float)
+    high = np.array([size_m[0] / 2, size_m[1] / 2, size_m[2]]) - np.asarray(position, float)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        reach = np.where(ray > 0, high / ray, np.where(ray < 0, low / ray, np.inf))
+    axis = reach.argmin(-1)
+    hit = ray * reach.min(-1, keepdims=True) + np.asarray(position, float)
+    view = np.zeros((height, width), np.uint8)
+    for wall in range(3):
+        for side in (-1, 1):
+            across = [0, 1, 2][:wall] + [0, 1, 2][wall + 1 :]
+            here = (axis == wall) & (np.sign(np.take_along_axis(ray, axis[..., None], -1)[..., 0]) == side)
+            u, v = (hit[..., index] * 60.0 + 256.0 for index in across)
+            drawn = cv2.remap(
+                _paper(10 * wall + side + 1),
+                u.astype(np.float32),
+                v.astype(np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_WRAP,
+            )
+            view[here] = drawn[here]
+    return view
+
+
+@functools.lru_cache
+def _paper(seed: int) -> np.ndarray:
+    return cv2.cvtColor(texture(512, 512, seed), cv2.COLOR_BGR2GRAY)
+
+
+ROOM_INTRINSICS = Intrinsics(width=320, height=180, fx_px=250.0, fy_px=250.0, cx_px=160.0, cy_px=90.0)
+
+
+def jpeg(picture: np.ndarray, quality: int = 90) -> EncodedImage:
+    return encode_jpeg(picture, quality)
+
+
+def frame(picture: np.ndarray, stamp_s: float, compressed: bool = True) -> Frame:
+    """A frame of a picture, as JPEG or as pixels."""
+    height, width = picture.shape[:2]
+    return Frame(
+        stamp_ns=round(stamp_s * NS_PER_S),
+        frame_id='camera',
+        image=jpeg(picture) if compressed else None,
+        pixels=None if compressed else picture,
+        width=width,
+        height=height,
+    )
+
+
+def pose(x_m: float = 0.0, y_m: float = 0.0, z_m: float = 0.0, yaw_deg: float = 0.0, pitch_up_deg: float = 0.0) -> Pose:
+    """A pose turned left by yaw, then nose up by pitch."""
+    yaw, pitch = np.radians(yaw_deg) / 2, -np.radians(pitch_up_deg) / 2
+    return Pose(
+        x_m=x_m, y_m=y_m, z_m=z_m,
+        qx=float(-np.sin(yaw) * np.sin(pitch)), qy=float(np.cos(yaw) * np.sin(pitch)),
+        qz=float(np.sin(yaw) * np.cos(pitch)), qw=float(np.cos(yaw) * np.cos(pitch)),
+    )  # fmt: skip
+
+
+@dataclasses.dataclass
+class Recorded:
+    """One message for `write_bag`: its topic, type, message, and when it was recorded."""
+
+    topic: str
+    type: str
+    message: Any
+    stamp_ns: int
+
+
+def write_bag(path: Path, messages: Iterable[Recorded], mcap: bool = True) -> Path:
+    """Write messages as a rosbag2 folder."""
+    plugin = StoragePlugin.MCAP if mcap else StoragePlugin.SQLITE3
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        connections: dict[str, Any] = {}
+        for item in messages:
+            if item.topic not in connections:
+                connections[item.topic] = writer.add_connection(item.topic, item.type, typestore=TYPES)
+            data = TYPES.serialize_cdr(item.message, item.type)
+            writer.write(connections[item.topic], item.stamp_ns, data)
+    return path
+
+
+def recorded_image(
+    picture: np.ndarray,
+    stamp_s: float,
+    topic: str = '/camera/image_raw',
+    encoding: str = 'bgr8',
+    recorded_s: float | None = None,
+    data: np.ndarray | None = None,
+) -> Recorded:
+    """A raw image message; `data` replaces the picture's bytes."""
+    height, width = picture.shape[:2]
+    message = TYPES.types['sensor_msgs/msg/Image'](
+        header=header(stamp_s),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=picture.nbytes // height,
+        data=picture.reshape(-1) if data is None else data,
+    )
+    return Recorded(topic, 'sensor_msgs/msg/Image', message, _ns(stamp_s if recorded_s is None else recorded_s))
+
+
+def recorded_jpeg(
+    data: bytes, stamp_s: float, topic: str = '/camera/image_raw/compressed', recorded_s: float | None = None
+) -> Recorded:
+    """A compressed image message."""
+    message = TYPES.types['sensor_msgs/msg/CompressedImage'](
+        header=header(stamp_s), format='jpeg', data=np.frombuffer(data, np.uint8)
+    )
+    kind = 'sensor_msgs/msg/CompressedImage'
+    return Recorded(topic, kind, message, _ns(stamp_s if recorded_s is None else recorded_s))
+
+
+def recorded_odometry(where: Pose, stamp_s: float, topic: str = '/odom', recorded_s: float | None = None) -> Recorded:
+    """An odometry message."""
+    types = TYPES.types
+    zeros = np.zeros(36)
+    vector = types['geometry_msgs/msg/Vector3'](x=0.0, y=0.0, z=0.0)
+    posed = types['geometry_msgs/msg/Pose'](
+        position=types['geometry_msgs/msg/Point'](x=where.x_m, y=where.y_m, z=where.z_m),
+        orientation=types['geometry_msgs/msg/Quaternion'](x=where.qx, y=where.qy, z=where.qz, w=where.qw),
+    )
+    message = types['nav_msgs/msg/Odometry'](
+        header=header(stamp_s, 'odom'),
+        child_frame_id='base_link',
+        pose=types['geometry_msgs/msg/PoseWithCovariance'](pose=posed, covariance=zeros),
+        twist=types['geometry_msgs/msg/TwistWithCovariance'](
+            twist=types['geometry_msgs/msg/Twist'](linear=vector, angular=vector), covariance=zeros
+        ),
+    )
+    return Recorded(topic, 'nav_msgs/msg/Odometry', message, _ns(stamp_s if recorded_s is None else recorded_s))
+
+
+def recorded_camera_info(known: Intrinsics, stamp_s: float, topic: str = '/camera/camera_info') -> Recorded:
+    """A camera_info message."""
+    types = TYPES.types
+    matrix = np.array([known.fx_px, 0.0, known.cx_px, 0.0, known.fy_px, known.cy_px, 0.0, 0.0, 1.0])
+    message = types['sensor_msgs/msg/CameraInfo'](
+        header=header(stamp_s), height=known.height, width=known.width, distortion_model='plumb_bob', d=np.zeros(5),
+        k=matrix, r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0,
+        roi=types['sensor_msgs/msg/RegionOfInterest'](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+    )  # fmt: skip
+    return Recorded(topic, 'sensor_msgs/msg/CameraInfo', message, _ns(stamp_s))
+
+
+def header(stamp_s: float, frame_id: str = 'camera') -> Any:
+    """A message header."""
+    seconds, nanoseconds = divmod(_ns(stamp_s), NS_PER_S)
+    stamp = TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+    return TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
+
+
+def _ns(stamp_s: float) -> int:
+    return round(stamp_s * NS_PER_S)

@@ -1,0 +1,179 @@
+"""Matching answers to choices, and checking questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from embodied_r_ros.core.answers import match_choice, same_words, validate_question
+from embodied_r_ros.core.errors import InputError, ReplyError
+from embodied_r_ros.core.prompts import PaperPrompt
+from embodied_r_ros.core.records import Completion, Question
+
+FOUR = ('lamp', 'sofa', 'red door', 'desk')
+
+
+@pytest.mark.parametrize(
+    ('answer', 'index'),
+    [
+        pytest.param('B', 1, id='letter'),
+        pytest.param('b', 1, id='small-letter'),
+        pytest.param(' B \n', 1, id='white-space'),
+        pytest.param('(b)', 1, id='parentheses'),
+        pytest.param('[B]', 1, id='brackets'),
+        pytest.param('B.', 1, id='full-stop'),
+        pytest.param('B)', 1, id='one-parenthesis'),
+        pytest.param('**B**', 1, id='bold'),
+        pytest.param('`B`', 1, id='code'),
+        pytest.param('$\\boxed{B}$', 1, id='boxed'),
+        pytest.param('"B"', 1, id='quoted'),
+        pytest.param('Option B', 1, id='option'),
+        pytest.param('option (b).', 1, id='option-parentheses'),
+        pytest.param('Choice B', 1, id='choice'),
+        pytest.param('Answer: B', 1, id='answer-colon'),
+        pytest.param('The answer is B.', 1, id='the-answer-is'),
+        pytest.param('The correct answer is option (B): the sofa.', 1, id='the-answer-is-with-words'),
+        pytest.param('So, the answer is B', 1, id='so'),
+        pytest.param('B is correct.', 1, id='is-correct'),
+        pytest.param('B: the sofa', 1, id='colon-words'),
+        pytest.param('B. The sofa.', 1, id='full-stop-words'),
+        pytest.param('(B) sofa', 1, id='parentheses-words'),
+        pytest.param('B - the sofa', 1, id='dash-words'),
+        pytest.param('**B**: the sofa', 1, id='bold-words'),
+        pytest.param('B sofa', 1, id='no-mark-words'),
+        pytest.param('B: it stood left of me', 1, id='letter-and-a-reason'),
+        pytest.param('sofa', 1, id='own-words'),
+        pytest.param('The Sofa.', 1, id='own-words-case-article-point'),
+        pytest.param('It is the sofa', 1, id='it-is'),
+        pytest.param("It's a red door!", 2, id='its'),
+        pytest.param('red-door', 2, id='punctuation'),
+        pytest.param('A lamp', 0, id='article-before-own-words'),
+        pytest.param('a sofa', 1, id='article-is-not-option-a'),
+        pytest.param('A sofa', 1, id='capital-article-is-not-option-a'),
+        pytest.param('A bed', None, id='article-before-another-noun'),
+        pytest.param('a bed by the window', None, id='article-in-prose'),
+        pytest.param('B: the lamp', None, id='letter-against-words'),
+        pytest.param('A: sofa', None, id='article-letter-against-words'),
+        pytest.param('B lamp', None, id='letter-against-words-no-mark'),
+        pytest.param('E', None, id='letter-beyond-the-choices'),
+        pytest.param('E: the sofa', None, id='letter-beyond-the-choices-with-words'),
+        pytest.param('A or B', None, id='two-letters'),
+        pytest.param('A, B', None, id='two-letters-comma'),
+        pytest.param('A. or (C)', None, id='two-letters-marked'),
+        pytest.param('not the sofa', None, id='negated'),
+        pytest.param('the lamp next to the sofa', None, id='two-choices-named'),
+        pytest.param('e.g. the sofa', None, id='eg-is-not-option-e'),
+        pytest.param('', None, id='empty'),
+        pytest.param('option', None, id='lead-in-only'),
+    ],
+)
+def test_an_answer_means_a_choice(answer, index):
+    assert match_choice(answer, FOUR) == index
+
+
+@pytest.mark.parametrize(
+    ('answer', 'choices', 'index'),
+    [
+        pytest.param('1.5 m', ('15 m', '1.5 m', '5 m'), 1, id='decimal-point'),
+        pytest.param('-1', ('1', '-1'), 1, id='sign'),
+        pytest.param('left', ('front left', 'left', 'back left'), 1, id='longer-choices-hold-it'),
+        pytest.param('bed', ('bed', 'the bed'), 0, id='exact-before-article'),
+        pytest.param('a bed', ('bed', 'the bed'), None, id='two-choices-alike'),
+        pytest.param('A', ('B', 'A'), None, id='letter-and-own-words-at-odds'),
+        pytest.param('A', ('A', 'B'), 0, id='choices-that-are-letters'),
+        pytest.param('I go up and turn right', ('I descend.', 'I go up and turn right.'), 1, id='sentence'),
+        pytest.param('Option one', ('option two', 'option one'), 1, id='choice-that-starts-with-option'),
+        pytest.param('sofa, lamp, desk', ('lamp, sofa, desk', 'sofa, lamp, desk'), 1, id='order'),
+        pytest.param('Z', tuple(f'thing {i}' for i in range(26)), 25, id='26-choices'),
+        pytest.param('+', ('+', '-'), 0, id='no-words-at-all'),
+    ],
+)
+def test_an_answer_means_one_of_these_choices(answer, choices, index):
+    assert match_choice(answer, choices) == index
+
+
+EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')
+
+
+def read_and_match(reply, choices):
+    """What the robot does with a reply: the answer block is read, then matched; None where it is unreadable."""
+    try:
+        return match_choice(PaperPrompt((), 0).read(Completion(text=reply)).answer, choices)
+    except ReplyError:
+        return None
+
+
+# The numbered weaknesses of the reference implementation's rewards, one or more rows each.
+@pytest.mark.parametrize(
+    ('reply', 'choices', 'index'),
+    [
+        *(
+            pytest.param(f'<think>x</think><answer>{prose}</answer>', EIGHT, None, id=f'1-prose-{prose.split()[-1]}')
+            for prose in (
+                'the correct answer depends',
+                'answer because',
+                'answer can',
+                'answer from',
+                'answer at',
+                'correct answer has',
+            )
+        ),
+        pytest.param('<think>x</think><answer>answer choice B</answer>', EIGHT, 1, id='1-prose-choice-B-is-B'),
+        pytest.param('<think>Frame 2 has it. So B.</think><answer>C</answer>', EIGHT, 2, id='2-think-does-not-outrank'),
+        pytest.param('<think>things, e.g. lamps</think><answer>C</answer>', EIGHT, 2, id='2-eg-in-think'),
+        pytest.param(
+            '<think>I put <answer>B</answer> first</think><answer>C</answer>', EIGHT, 2, id='2-answer-tag-in-think'
+        ),
+        pytest.param(
+            '<think>x</think><answer>C</answer> I also like option D.', EIGHT, 2, id='3-text-after-does-not-count'
+        ),
+        pytest.param('So the option is C.', EIGHT, None, id='4-no-tags-is-unreadable'),
+        pytest.param('<think>So the option is C.</think>', EIGHT, None, id='4-think-alone-is-unreadable'),
+        pytest.param('<think>there is a lamp</think><answer>sofa</answer>', EIGHT, 1, id='5-article-in-think'),
+        pytest.param('<think>x</think><answer>a sofa</answer>', EIGHT, 1, id='5-article-in-answer'),
+        pytest.param('<think>x</think><answer>H</answer>', ('left', 'right'), None, id='6-letter-beyond-the-choices'),
+        pytest.param('<think>x</think><answer>bed</answer>', EIGHT, 0, id='7-own-words-without-letter'),
+        pytest.param('<think>(B).</think><answer>rug</answer>', EIGHT, 3, id='8-the-answer-block-is-what-is-read'),
+        pytest.param('<think>x</think><answer>B</answer><answer>C</answer>', EIGHT, None, id='two-answer-blocks'),
+        pytest.param('<think>x</think><answer>B<answer>C</answer>', EIGHT, None, id='two-opening-tags'),
+        pytest.param('<think></think><answer></answer>', EIGHT, None, id='empty-answer'),
+        pytest.param(' <think>x</think><answer>B</answer>\n', EIGHT, 1, id='white-space-around'),
+    ],
+)
+def test_the_reference_implementations_bugs_are_not_ours(reply, choices, index):
+    assert read_and_match(reply, choices) == index
+
+
+@pytest.mark.parametrize(
+    ('question', 'message'),
+    [
+        pytest.param(Question(text=''), "a question in words was wanted, got ''", id='empty'),
+        pytest.param(Question(text=' \n'), 'a question in words was wanted', id='blank'),
+        pytest.param(Question(text='Where?', choices=('left',)), '2 to 26 were wanted, got 1', id='1-choice'),
+        pytest.param(
+            Question(text='Where?', choices=tuple(map(str, range(27)))), '2 to 26 were wanted, got 27', id='27-choices'
+        ),
+        pytest.param(Question(text='Where?', choices=('bed', 'bed')), "once, got 'bed' and 'bed'", id='twice'),
+        pytest.param(
+            Question(text='Where?', choices=('the bed', 'The  Bed ')),
+            "once, got 'the bed' and 'The  Bed '",
+            id='twice-case',
+        ),
+        pytest.param(Question(text='Where?', choices=('bed', ' ')), "must have words, got ' '", id='empty-choice'),
+        pytest.param(Question(text='Where?', votes=0), r'votes must lie in \[1, 32\], got 0', id='no-votes'),
+        pytest.param(Question(text='Where?', votes=33), r'votes must lie in \[1, 32\], got 33', id='too-many-votes'),
+    ],
+)
+def test_a_malformed_question_is_an_input_error(question, message):
+    with pytest.raises(InputError, match=message):
+        validate_question(question)
+
+
+@pytest.mark.parametrize('count', [0, 2, 26])
+def test_a_good_question_passes(count):
+    validate_question(Question(text='Where?', choices=tuple(f'place {i}' for i in range(count))))
+
+
+def test_open_answers_that_say_the_same_are_equal():
+    assert same_words('The red sofa.') == same_words('red  Sofa')
+    assert same_words('1.5 m') != same_words('15 m')
+    assert same_words('?!') == '?!'

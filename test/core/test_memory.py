@@ -1,0 +1,184 @@
+"""The memory of observations, and the choice of what is put before the reasoner."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from embodied_r_ros.core.errors import SettingsError
+from embodied_r_ros.core.memory import ObservationMemory, select
+from embodied_r_ros.core.records import Observation
+
+SECOND = 1_000_000_000
+
+
+def seen(index, text='a grey wall', session=1, stamp_ns=None):
+    stamp_ns = index * SECOND if stamp_ns is None else stamp_ns
+    return Observation(session=session, index=index, stamp_ns=stamp_ns, action='', text=text)
+
+
+def indices(observations):
+    return [observation.index for observation in observations]
+
+
+def filled(observations, bound=1000):
+    memory = ObservationMemory(bound)
+    for observation in observations:
+        memory.add(observation)
+    return memory
+
+
+def test_observations_come_out_by_stamp_in_whatever_order_they_came():
+    memory = filled([seen(2), seen(0), seen(3), seen(1)])
+    assert indices(memory.window()) == [0, 1, 2, 3]
+    assert len(memory) == 4
+
+
+def test_an_observation_added_twice_is_held_once():
+    memory = ObservationMemory(10)
+    assert memory.add(seen(0)) and memory.add(seen(1))
+    assert not memory.add(seen(0))
+    assert len(memory) == 2
+
+
+def test_a_repeated_observation_replaces_the_older_one_and_moves_to_its_stamp():
+    memory = filled([seen(0), seen(1), seen(0, 'a red sofa', stamp_ns=5 * SECOND)])
+    assert [(o.index, o.text) for o in memory.window()] == [(1, 'a grey wall'), (0, 'a red sofa')]
+
+
+def test_equal_and_zero_stamps_are_told_apart_by_index():
+    memory = filled([seen(1, stamp_ns=0), seen(0, stamp_ns=0), seen(2, stamp_ns=0)])
+    assert indices(memory.window(end_ns=0)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('start_s', 'end_s', 'expected'),
+    [
+        pytest.param(None, None, [0, 1, 2, 3, 4], id='open'),
+        pytest.param(1, 3, [1, 2, 3], id='both-ends-count'),
+        pytest.param(3, None, [3, 4], id='from'),
+        pytest.param(None, 1, [0, 1], id='until'),
+        pytest.param(3, 1, [], id='ends-before-it-starts'),
+        pytest.param(50, 60, [], id='in-the-future'),
+        pytest.param(1.2, 1.8, [], id='between-two-frames'),
+    ],
+)
+def test_a_window_is_cut_by_stamp(start_s, end_s, expected):
+    memory = filled(seen(index) for index in range(5))
+    start_ns, end_ns = (None if s is None else int(s * SECOND) for s in (start_s, end_s))
+    assert indices(memory.window(start_ns=start_ns, end_ns=end_ns)) == expected
+
+
+def test_windows_never_cross_sessions():
+    memory = filled([seen(0, session=1), seen(0, session=2), seen(1, session=1)])
+    assert [o.session for o in memory.window()] == [2]
+    assert indices(memory.window(session=1)) == [0, 1]
+    assert memory.window(session=3) == []
+
+
+def test_the_latest_session_is_the_one_heard_of_last_even_when_time_jumped_back():
+    memory = filled([seen(0, session=900), seen(0, session=100)])
+    assert memory.latest_session == 100
+    memory.add(seen(1, session=900))
+    assert memory.latest_session == 100
+
+
+def test_an_empty_memory_has_an_empty_window():
+    memory = ObservationMemory(3)
+    assert memory.window() == [] and memory.latest_session is None
+
+
+def test_when_full_the_oldest_goes_and_is_counted():
+    memory = filled([seen(0, session=1), *(seen(i, session=2) for i in (3, 0, 1, 2))], bound=3)
+    assert memory.window(session=1) == []
+    assert indices(memory.window()) == [1, 2, 3]
+    assert len(memory) == 3 and memory.dropped == 2
+
+
+def test_clear_forgets_everything():
+    memory = filled([seen(0)])
+    memory.clear()
+    assert len(memory) == 0 and memory.window() == []
+
+
+def test_a_memory_for_nothing_is_a_settings_error():
+    with pytest.raises(SettingsError, match='max_observations must be at least 1, got 0'):
+        ObservationMemory(0)
+
+
+def test_all_are_selected_when_they_fit():
+    observations = [seen(index) for index in range(32)]
+    assert select(observations, 'Where is the sofa?', 32) == observations
+
+
+def test_the_first_the_last_and_those_that_share_a_word_are_selected():
+    observations = [seen(index) for index in range(100)]
+    for index in (17, 61, 62):
+        observations[index] = seen(index, 'two red SOFAS 20 deg left')
+    chosen = indices(select(observations, 'Where is the sofa from the desk?', 8))
+    assert len(chosen) == 8 and chosen == sorted(chosen)
+    assert {0, 17, 61, 62, 99} <= set(chosen)
+
+
+def test_the_rest_is_spread_evenly():
+    chosen = indices(select([seen(index) for index in range(100)], 'Where is the sofa?', 12))
+    gaps = [after - before for before, after in zip(chosen, chosen[1:])]
+    assert len(chosen) == 12 and max(gaps) <= 12
+
+
+def test_the_rarer_word_goes_first_when_many_share_one():
+    observations = [seen(i, 'a door' if i % 8 == 0 else 'a wall') for i in range(400)]
+    observations[203] = seen(203, 'an extinguisher')
+    assert 203 in indices(select(observations, 'Did I pass the door or the extinguisher first?', 6))
+
+
+def test_a_word_that_stands_everywhere_does_not_count():
+    observations = [seen(i, 'a street') for i in range(400)]
+    observations[203] = seen(203, 'a street with a fountain')
+    chosen = indices(select(observations, 'Where on the street is the fountain?', 6))
+    assert 203 in chosen
+    assert max(after - before for before, after in zip(chosen, chosen[1:])) < 200
+
+
+def test_direction_words_do_not_count():
+    observations = [seen(i, 'wall') for i in range(100)]
+    observations[40] = seen(40, 'nothing on the left')
+    chosen = indices(select(observations, 'Is the sofa on my left?', 3))
+    assert chosen == indices(select([seen(i, 'wall') for i in range(100)], 'Is the sofa on my left?', 3))
+
+
+@pytest.mark.parametrize(('n', 'expected'), [(1, [9]), (2, [0, 9])])
+def test_with_little_room_the_ends_are_kept(n, expected):
+    assert indices(select([seen(i) for i in range(10)], 'sofa', n)) == expected
+
+
+def words(count, seed):
+    """As many observations as key frames come in at one a second, in the words of the embedded perception."""
+    pick = random.Random(seed)
+    nouns = [''.join(pick.choices('abcdefghijklmnopqrstuvwxyz', k=6)) for _ in range(300)]
+    for index in range(count):
+        text = '; '.join(
+            f'{pick.choice(nouns)} {pick.randrange(90)} deg left at 3.2 m' for _ in range(pick.randrange(4))
+        )
+        yield seen(index, text or 'nothing new')
+    yield seen(count, nouns[0])
+
+
+@pytest.mark.parametrize(('hours', 'limit_s'), [(1, 0.005), (10, 0.010)])
+def test_a_window_is_cut_and_chosen_within_its_time(hours, limit_s):
+    count = hours * 3600
+    memory = filled(words(count, seed=hours), bound=count + 1)
+    noun = memory.window()[-1].text
+    spans_s, plain_s = [], []
+    for _ in range(15):
+        start_s = time.perf_counter()
+        assert [observation.text for observation in memory.window()]
+        plain_s.append(time.perf_counter() - start_s)
+        start_s = time.perf_counter()
+        chosen = select(memory.window(), f'Where is the {noun} as seen from the door?', 32)
+        spans_s.append(time.perf_counter() - start_s)
+    assert len(chosen) == 32
+    # On a busy machine even a look at each text takes its time; choosing takes four to eight times as long.
+    assert min(spans_s) < max(limit_s, 12 * min(plain_s))

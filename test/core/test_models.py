@@ -1,0 +1,131 @@
+"""Model pairs from YAML."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from embodied_r_ros.core.compact import CompactFormat
+from embodied_r_ros.core.errors import SettingsError
+from embodied_r_ros.core.models import ReasonerModel, ServerSettings, load_model_pair, prompt_format
+from embodied_r_ros.core.prompts import PaperFormat
+
+SHIPPED = pathlib.Path(__file__).resolve().parents[2] / 'config' / 'models'
+
+OPENCV = 'perception: {backend: opencv}\n'
+NUMPY = 'reasoner: {backend: numpy, folder: weights, prompt_format: compact}\n'
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'pair.yaml'
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+@pytest.mark.parametrize(
+    ('name', 'perception', 'reasoner', 'prompts'),
+    [
+        ('paper', 'openai', 'openai', 'paper'),
+        ('gpu24gb', 'openai', 'openai', 'paper'),
+        ('embedded', 'opencv', 'numpy', 'compact'),
+    ],
+)
+def test_the_shipped_pairs_load(name, perception, reasoner, prompts):
+    pair = load_model_pair(SHIPPED / f'{name}.yaml')
+    assert (pair.name, pair.perception.backend, pair.reasoner.backend) == (name, perception, reasoner)
+    assert pair.reasoner.prompt_format == prompts
+
+
+def test_the_papers_pair_is_the_papers():
+    pair = load_model_pair(SHIPPED / 'paper.yaml')
+    assert pair.perception.server.model == 'Qwen/Qwen2.5-VL-72B-Instruct'
+    assert pair.reasoner.server.model == 'EmbodiedCity/Embodied-R'
+    assert pair.perception.server.url != pair.reasoner.server.url
+
+
+def test_the_folder_of_the_weights_is_relative_to_the_file(tmp_path):
+    pair = load_model_pair(write(tmp_path, OPENCV + NUMPY))
+    assert pathlib.Path(pair.reasoner.folder) == tmp_path / 'weights'
+    embedded = load_model_pair(SHIPPED / 'embedded.yaml')
+    assert pathlib.Path(embedded.reasoner.folder) == SHIPPED.parents[1] / 'data' / 'reasoner'
+
+
+def test_the_labels_are_relative_to_the_file_too(tmp_path):
+    pair = load_model_pair(
+        write(tmp_path, 'perception: {backend: opencv, labels: tags.yaml, tag_size_m: 0.2}\n' + NUMPY)
+    )
+    assert (pathlib.Path(pair.perception.labels), pair.perception.tag_size_m) == (tmp_path / 'tags.yaml', 0.2)
+    assert load_model_pair(write(tmp_path, OPENCV + NUMPY)).perception.labels == ''
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        pytest.param('perception: {backend: opencv, spede: 1}\n' + NUMPY,
+                     "unknown key 'spede' in perception; known are: backend", id='key'),
+        pytest.param(OPENCV + NUMPY + 'extra: 1\n', "unknown block 'extra'", id='block'),
+        pytest.param('perception: {backend: yolo}\n' + NUMPY,
+                     "perception: backend must be one of opencv, openai, got 'yolo'", id='backend'),
+        pytest.param('perception: {model: x}\n' + NUMPY,
+                     "a block 'perception' with a key backend was wanted", id='no-backend'),
+        pytest.param(NUMPY, "a block 'perception' with a key backend was wanted, got None", id='no-perception'),
+        pytest.param('perception: {backend: openai}\n' + NUMPY,
+                     'perception with backend openai needs url', id='no-url'),
+        pytest.param(OPENCV + 'reasoner: {backend: numpy}\n', "needs folder, .* got ''", id='no-folder'),
+        pytest.param(OPENCV + 'reasoner: {backend: openai, url: "http://h", prompt_format: free}\n',
+                     "prompt_format must be one of paper, compact, got 'free'", id='format'),
+        pytest.param('perception: {backend: openai, url: "http://h", timeout_s: 0}\n' + NUMPY,
+                     r'timeout_s must lie in \[0.05, 3600\] s, got 0', id='range'),
+        pytest.param('perception: {backend: openai, url: "http://h", timeout_s: soon}\n' + NUMPY,
+                     "timeout_s must be of type float, got 'soon'", id='type'),
+        pytest.param('perception: {backend: openai, url: "host:8000"}\n' + NUMPY,
+                     "url must look like http://host:8000/v1, got 'host:8000'", id='url'),
+        pytest.param('perception: {backend: openai, url: "http://me:hush@h"}\n' + NUMPY,
+                     'url must not carry a user or password', id='url-password'),
+        pytest.param('- 1\n', r'blocks perception and reasoner were wanted, got \[1\]', id='list'),
+        pytest.param('a: [1\n', 'YAML was wanted', id='no-yaml'),
+    ],
+)  # fmt: skip
+def test_a_bad_pair_is_a_settings_error_that_names_file_and_key(tmp_path, text, message):
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_model_pair(write(tmp_path, text))
+    assert 'pair.yaml' in str(caught.value) and 'hush' not in str(caught.value)
+
+
+def test_a_missing_file_is_a_settings_error(tmp_path):
+    with pytest.raises(
+        SettingsError, match=r'none\.yaml: a model pair file was wanted, it cannot be read \(No such file'
+    ):
+        load_model_pair(tmp_path / 'none.yaml')
+
+
+@pytest.mark.parametrize(
+    ('given', 'url'),
+    [
+        ('http://host:8000', 'http://host:8000/v1'),
+        ('http://host:8000/', 'http://host:8000/v1'),
+        ('https://host/api/v1/', 'https://host/api/v1'),
+        ('http://[::1]:8000/v1', 'http://[::1]:8000/v1'),
+    ],
+)
+def test_a_server_url_is_completed(given, url):
+    assert ServerSettings(url=given).url == url
+
+
+@pytest.mark.parametrize('url', ['', 'ftp://host', 'http://', 'http://host:port', 'http://[::1'])
+def test_a_bad_server_url_is_a_settings_error(url):
+    with pytest.raises(SettingsError, match='url must look like'):
+        ServerSettings(url=url)
+
+
+def test_prompt_formats_are_found_by_name():
+    assert isinstance(prompt_format('paper'), PaperFormat)
+    assert isinstance(prompt_format('compact'), CompactFormat)
+    with pytest.raises(SettingsError, match="prompt_format must be one of paper, compact, got 'free'"):
+        prompt_format('free')
+
+
+def test_a_reasoner_in_process_needs_a_folder():
+    with pytest.raises(SettingsError, match="backend 'transformers' needs folder"):
+        ReasonerModel(backend='transformers')

@@ -1,0 +1,204 @@
+"""From a question and observations to an answer, against scripted thoughts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from embodied_r_ros.core.errors import (
+    BackendError,
+    BackendRefused,
+    BackendTimeout,
+    BackendUnavailable,
+    CannotTell,
+    InputError,
+    ReplyError,
+    UnsupportedQuestion,
+)
+from embodied_r_ros.core.prompts import PaperFormat
+from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure
+from embodied_r_ros.core.records import Completion, ErrorCode, Observation, Pose, Question
+
+CHOICES = ('sofa', 'lamp', 'desk')
+DEFAULTS = ReasoningSettings()
+POSE = Pose(x_m=1.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
+
+
+def seen(index, text='a wall', action='moved forward 1.00 m', pose=None):
+    return Observation(session=7, index=index, stamp_ns=index * 10, action=action, text=text, pose=pose)
+
+
+def reply(choice, thinking='Frame 1 shows it.'):
+    return Completion(text=f'<think>{thinking}</think><answer>{choice}</answer>')
+
+
+def run(question, observations, *replies, settings=DEFAULTS):
+    """Run the generator on scripted replies, a list or an error per step; the answer and each step's requests."""
+    steps = answer(question, observations, PaperFormat(), settings, 'tiny')
+    asked = []
+    try:
+        asked.append(next(steps))
+        for said in replies:
+            asked.append(steps.throw(said) if isinstance(said, Exception) else steps.send(said))
+    except StopIteration as stop:
+        return stop.value, asked
+    raise LookupError('the generator asks for more than was scripted')
+
+
+WINDOW = [seen(40, action=''), seen(41, 'a sofa', pose=POSE), seen(45, 'a lamp')]
+
+
+def test_one_vote_is_greedy_and_has_no_confidence():
+    got, asked = run(Question(text='What is near?', choices=CHOICES), WINDOW, [reply('B')])
+    assert (got.error_code, got.answer, got.choice) == (ErrorCode.OK, 'lamp', 1)
+    assert math.isnan(got.confidence) and math.isnan(got.consistency)
+    assert [request.temperature for request in asked[0]] == [0.0]
+    assert (got.model, got.prompt_id) == ('tiny', 'paper')
+    assert (got.used, got.available, got.seen_until_ns) == (3, 3, 450)
+
+
+def test_the_evidence_is_what_the_thinking_cites_with_words_stamp_and_pose():
+    got, _ = run(Question(text='What is near?', choices=CHOICES), WINDOW, [reply('A', 'Frames 1 and 2, not Frame 9.')])
+    assert [(e.session, e.index, e.stamp_ns, e.pose) for e in got.evidence] == [(7, 41, 410, POSE), (7, 45, 450, None)]
+    assert got.evidence[0].text == 'moved forward 1.00 m: a sofa'
+
+
+def test_the_thinking_names_frames_by_key_frame_index_as_the_evidence_does():
+    got, _ = run(Question(text='What is near?', choices=CHOICES), WINDOW, [reply('A', 'Frame 2 has it.')])
+    assert got.thinking == 'Frame 45 has it.'
+    assert [e.index for e in got.evidence] == [45]
+
+
+def test_nothing_cited_is_no_evidence():
+    got, _ = run(Question(text='What is near?', choices=CHOICES), WINDOW, [reply('A', 'I guess.')])
+    assert got.evidence == ()
+
+
+def test_votes_are_sampled_side_by_side_and_the_majority_wins():
+    question = Question(text='What is near?', choices=CHOICES, votes=4)
+    got, asked = run(
+        question, WINDOW, [reply('A'), reply('lamp', 'Frame 2.'), reply('(b)', 'other'), reply('B', 'third')]
+    )
+    assert (got.answer, got.confidence, got.thinking) == ('lamp', 0.75, 'Frame 45.')
+    assert [request.seed for request in asked[0]] == [0, 1, 2, 3]
+    assert {request.temperature for request in asked[0]} == {0.7}
+
+
+def test_of_equally_many_votes_the_earliest_wins():
+    got, _ = run(Question(text='Near?', choices=CHOICES, votes=2), WINDOW, [reply('C'), reply('A')])
+    assert (got.answer, got.confidence) == ('desk', 0.5)
+
+
+def test_unreadable_votes_count_against_the_confidence():
+    question = Question(text='Near?', choices=CHOICES, votes=4)
+    got, _ = run(question, WINDOW, [Completion(text='mumble'), reply('A'), reply('Q'), reply('A')])
+    assert (got.answer, got.confidence) == ('sofa', 0.5)
+
+
+def test_when_no_vote_can_be_read_the_first_error_is_raised():
+    question = Question(text='Near?', choices=CHOICES, votes=2)
+    with pytest.raises(ReplyError, match='an <answer> block was wanted') as caught:
+        run(question, WINDOW, [Completion(text='mumble'), Completion(text='')])
+    assert caught.value.raw == 'mumble'
+
+
+def test_an_answer_that_matches_no_choice_is_a_reply_error_that_names_it():
+    with pytest.raises(ReplyError, match=r"A: sofa; B: lamp; C: desk.* the model answered 'bed'") as caught:
+        run(Question(text='Near?', choices=CHOICES), WINDOW, [reply('bed')])
+    assert '<answer>bed</answer>' in caught.value.raw
+
+
+def test_an_open_answer_stays_in_words_and_equal_words_are_one_vote():
+    question = Question(text='What is near?', votes=3)
+    got, _ = run(question, WINDOW, [reply('the red sofa'), reply('A lamp'), reply('Red sofa.')])
+    assert (got.answer, got.choice) == ('the red sofa', -1)
+    assert got.confidence == pytest.approx(2 / 3)
+
+
+def test_below_the_least_confidence_the_answer_is_cannot_tell():
+    settings = ReasoningSettings(least_confidence=0.6)
+    question = Question(text='Near?', choices=CHOICES, votes=2)
+    got, _ = run(question, WINDOW, [reply('A'), reply('B')], settings=settings)
+    assert (got.error_code, got.answer) == (ErrorCode.CANNOT_TELL, 'sofa')
+    assert '1 of 2 thoughts agree, which is below least_confidence 0.6' in got.error_msg
+
+
+def test_one_vote_is_never_below_the_least_confidence():
+    got, _ = run(
+        Question(text='Near?', choices=CHOICES), WINDOW, [reply('A')], settings=ReasoningSettings(least_confidence=1.0)
+    )
+    assert got.error_code == ErrorCode.OK
+
+
+@pytest.mark.parametrize(
+    ('said', 'consistency'),
+    [
+        pytest.param([Completion(text='B')], 1.0, id='same'),
+        pytest.param([Completion(text='<answer>lamp</answer>')], 1.0, id='same-in-words'),
+        pytest.param([Completion(text='A')], 0.0, id='other'),
+        pytest.param([Completion(text='who knows')], 0.0, id='none'),
+        pytest.param(BackendTimeout('late'), math.nan, id='model-failed'),
+    ],
+)
+def test_consistency_asks_again_with_the_thinking_but_without_observations(said, consistency):
+    question = Question(text='What is near?', choices=CHOICES, check_consistency=True)
+    got, asked = run(question, WINDOW, [reply('B', 'Frame 2 is close.')], said)
+    assert got.answer == 'lamp'
+    assert got.consistency == pytest.approx(consistency, nan_ok=True)
+    prompt = asked[1][0].messages[-1].content
+    assert 'Frame 2 is close.' in prompt and 'B. lamp' in prompt and 'Observe' not in prompt
+    assert set(got.timings_s) == {'prompt', 'think', 'read', 'check'}
+
+
+def test_timings_are_told_per_stage():
+    got, _ = run(Question(text='Near?', choices=CHOICES), WINDOW, [reply('A')])
+    assert set(got.timings_s) == {'prompt', 'think', 'read'}
+    assert all(span_s >= 0.0 for span_s in got.timings_s.values())
+
+
+def test_an_empty_window_is_said_without_asking_the_model():
+    got, asked = run(Question(text='Near?', choices=CHOICES), [])
+    assert got.error_code == ErrorCode.WINDOW_EMPTY and asked == []
+    assert 'no observation lies in the window' in got.error_msg
+
+
+def test_a_malformed_question_is_raised_before_anything_else():
+    with pytest.raises(InputError, match='a question in words was wanted'):
+        run(Question(text=''), [])
+
+
+def test_a_failing_model_ends_the_generator():
+    with pytest.raises(BackendUnavailable, match='gone'):
+        run(Question(text='Near?', choices=CHOICES), WINDOW, BackendUnavailable('gone'))
+
+
+def test_at_most_max_observations_are_used_and_told():
+    window = [seen(index) for index in range(100)]
+    got, asked = run(Question(text='Near?'), window, [reply('a wall')], settings=ReasoningSettings(max_observations=5))
+    assert (got.used, got.available, got.seen_until_ns) == (5, 100, 990)
+    assert 'Frame 4: After' in asked[0][0].messages[1].content and 'Frame 5:' not in asked[0][0].messages[1].content
+
+
+def test_observations_are_chosen_by_the_words_of_the_choices_too():
+    window = [seen(index, 'a fountain' if index == 37 else 'a wall') for index in range(100)]
+    chosen = choose(Question(text='Which did I pass?', choices=('the fountain', 'the gate')), window, 4)
+    assert 37 in [observation.index for observation in chosen]
+
+
+@pytest.mark.parametrize(
+    ('error', 'code'),
+    [
+        (BackendTimeout('late'), ErrorCode.TIMEOUT),
+        (BackendUnavailable('gone'), ErrorCode.SERVER_DOWN),
+        (BackendRefused('no'), ErrorCode.SERVER_REFUSED),
+        (BackendError('broken'), ErrorCode.SERVER_DOWN),
+        (ReplyError('what?', 'raw'), ErrorCode.BAD_REPLY),
+        (InputError('bad'), ErrorCode.BAD_QUESTION),
+        (UnsupportedQuestion('not that'), ErrorCode.QUESTION_UNSUPPORTED),
+        (CannotTell('not seen'), ErrorCode.CANNOT_TELL),
+    ],
+)
+def test_each_failure_has_its_code_and_keeps_its_sentence(error, code):
+    got = failure(error)
+    assert (got.error_code, got.error_msg, got.answer, got.choice) == (code, str(error), '', -1)

@@ -1,0 +1,159 @@
+"""Reading what models write."""
+
+from __future__ import annotations
+
+import pytest
+
+from embodied_r_ros.core.errors import ReplyError
+from embodied_r_ros.core.motion import ACTIONS
+from embodied_r_ros.core.replies import Described, normalise_action, read_description, read_short_answer, read_thought
+
+NEW = 'A red sofa is now ahead, 2.5 m away.'
+
+
+@pytest.mark.parametrize(
+    ('reply', 'action', 'text'),
+    [
+        pytest.param('{"action": "rotate left", "new": "%s"}' % NEW, 'rotate left', NEW, id='json'),
+        pytest.param('{"view": "%s"}' % NEW, '', NEW, id='json-first-frame'),
+        pytest.param('{"relevant": "%s"}' % NEW, '', NEW, id='json-focus'),
+        pytest.param(
+            '```json\n{"action": "move forward", "new": "%s"}\n```' % NEW, 'move forward', NEW, id='json-in-fences'
+        ),
+        pytest.param('Sure!\n```\n{"new": "%s"}\n``` Done.' % NEW, '', NEW, id='json-between-words'),
+        pytest.param(
+            '{"action": "move forward", "new": "A red so', 'move forward', 'A red so', id='json-cut-in-a-string'
+        ),
+        pytest.param('{"action": "tilt upward", "new": "A \\', 'tilt upward', 'A', id='json-cut-in-an-escape'),
+        pytest.param('{"action": "move left", "new": "x", "ex', 'move left', 'x', id='json-cut-in-a-key'),
+        pytest.param('```json\n{"action": "move left", "new": ["x", "y"', 'move left', 'x; y', id='json-cut-in-a-list'),
+        pytest.param(
+            '{"action": "turned to the left", "new": "x"}', 'rotate left', 'x', id='json-action-in-other-words'
+        ),
+        pytest.param('{"action": null, "new": "x\ny"}', '', 'x\ny', id='json-raw-newline'),
+        pytest.param('{"Action": "move up", "New": {"left": "sofa"}}', 'move upward', 'left: sofa', id='json-nested'),
+        pytest.param(
+            '{"action": "rotate right", "new": "x", "far": "door"}', 'rotate right', 'x door', id='json-other-keys'
+        ),
+        pytest.param('{"action": "", "new": ""}', '', '{"action": "", "new": ""}', id='json-empty-is-kept'),
+        pytest.param('[1, 2]', '', '[1, 2]', id='json-of-another-kind-is-kept'),
+        pytest.param(
+            '1. Move forward\n2. %s\n3. None visible.' % NEW, 'move forward', f'{NEW} None visible.', id='numbered'
+        ),
+        pytest.param('1) Rotate left.\n\n2) %s' % NEW, 'rotate left', NEW, id='numbered-parentheses'),
+        pytest.param('**1.** Move backward\n**2.** %s' % NEW, 'move backward', NEW, id='numbered-bold'),
+        pytest.param('1. Action: tilt down\n2. New: %s' % NEW, 'tilt downward', NEW, id='numbered-and-labelled'),
+        pytest.param('Action: move right\nNew: %s' % NEW, 'move right', NEW, id='labelled'),
+        pytest.param('**Action:** move right\n**Observation:** %s' % NEW, 'move right', NEW, id='labelled-bold'),
+        pytest.param('1. A sofa\n2. A door', '', 'A sofa A door', id='numbered-things'),
+        pytest.param(
+            'The sofa is 1.5 m away, the door 2.0 m, the bed 3.2 m.',
+            '',
+            'The sofa is 1.5 m away, the door 2.0 m, the bed 3.2 m.',
+            id='distances-are-no-list',
+        ),
+        pytest.param(
+            'The agent moved forward. %s' % NEW, 'move forward', f'The agent moved forward. {NEW}', id='prose'
+        ),
+        pytest.param('A street goes left of a tower.', '', 'A street goes left of a tower.', id='prose-without-action'),
+        pytest.param('qwx \x00?', '', 'qwx \x00?', id='nonsense-is-kept'),
+        pytest.param('<think>hm</think>{"new": "x"}', '', 'x', id='after-thinking'),
+        pytest.param('<think>a sofa', '', 'a sofa', id='thinking-cut-off'),
+    ],
+)
+def test_a_description_is_read(reply, action, text):
+    assert read_description(reply) == Described(action=action, text=text)
+
+
+def test_a_description_in_the_reasoning_field_is_read_where_the_content_is_empty():
+    assert read_description('', 'I see {"new": "a sofa"}').text == 'a sofa'
+    assert read_description('{"new": "a bed"}', 'I see a sofa').text == 'a bed'
+
+
+@pytest.mark.parametrize('reply', ['', ' \n', '<think></think>', '{\n\n\n', '...'])
+def test_an_empty_description_is_a_reply_error_that_keeps_the_raw_text(reply):
+    with pytest.raises(ReplyError, match='a description was wanted') as caught:
+        read_description(reply)
+    assert caught.value.raw == reply
+
+
+@pytest.mark.parametrize('action', ACTIONS)
+def test_the_ten_actions_are_themselves(action):
+    assert normalise_action(action) == action
+    assert normalise_action(action.capitalize() + '.') == action
+
+
+@pytest.mark.parametrize(
+    ('text', 'action'),
+    [
+        ('moved forward 1.42 m, rotated left 32 deg', 'move forward'),
+        ('Turn left', 'rotate left'),
+        ('rotates 30 degrees to the right', 'rotate right'),
+        ('pans slightly right', 'rotate right'),
+        ('yaw clockwise', 'rotate right'),
+        ('looking up', 'tilt upward'),
+        ('tilts the camera down', 'tilt downward'),
+        ('ascends', 'move upward'),
+        ('flies down', 'move downward'),
+        ('goes up and turns left', 'move upward'),
+        ('walks straight ahead', 'move forward'),
+        ('steps back', 'move backward'),
+        ('strafe left', 'move left'),
+        ('stayed still', ''),
+        ('a house', ''),
+        ('', ''),
+    ],
+)
+def test_actions_are_normalised_to_the_ten(text, action):
+    assert normalise_action(text) == action
+
+
+@pytest.mark.parametrize(
+    ('text', 'reasoning', 'thinking', 'answer'),
+    [
+        pytest.param('<think>t</think><answer>B</answer>', '', 't', 'B', id='tags'),
+        pytest.param('<THINK>t</THINK>\n<Answer> B </Answer>', '', 't', 'B', id='case'),
+        pytest.param('t\n<answer>B</answer>', '', 't', 'B', id='no-think-tags'),
+        pytest.param('t</think><answer>B</answer>', '', 't', 'B', id='opening-tag-in-the-template'),
+        pytest.param('<think>t <answer>B</answer>', '', 't', 'B', id='think-not-closed'),
+        pytest.param('<think>t</think><answer>B', '', 't', 'B', id='answer-not-closed'),
+        pytest.param('<answer>B</answer>', 't', 't', 'B', id='reasoning-field'),
+        pytest.param('', '<think>t</think><answer>B</answer>', 't', 'B', id='all-in-the-reasoning-field'),
+        pytest.param('', 't <answer>B</answer>', 't', 'B', id='all-in-the-reasoning-field-untagged'),
+        pytest.param('<think>a</think>b<answer>B</answer>', '', 'a\nb', 'B', id='words-between'),
+        pytest.param('<think>t</think><answer>the red sofa</answer>. Bye', '', 't', 'the red sofa', id='words-after'),
+    ],
+)
+def test_a_thought_is_split(text, reasoning, thinking, answer):
+    assert read_thought(text, reasoning) == (thinking, answer)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        pytest.param('', "a thought and an answer were wanted, the model wrote ''", id='empty'),
+        pytest.param('<think>on and on', 'an <answer> block was wanted', id='cut-off'),
+        pytest.param('<think>t <answer>B</answer></think>', 'an <answer> block was wanted', id='answer-in-think-only'),
+        pytest.param(
+            '<answer>A</answer> <answer>A</answer>', 'one <answer> block was wanted, the reply has 2', id='two'
+        ),
+        pytest.param('<answer> </answer>', 'inside the <answer> block', id='empty-block'),
+    ],
+)
+def test_an_unreadable_thought_is_a_reply_error_that_keeps_the_raw_text(text, message):
+    with pytest.raises(ReplyError, match=message) as caught:
+        read_thought(text)
+    assert caught.value.raw == text
+
+
+@pytest.mark.parametrize(
+    ('text', 'answer'),
+    [('B', 'B'), ('<answer>B</answer>', 'B'), ('<think>t</think>B', 'B'), ('<think>t</think><answer>B', 'B')],
+)
+def test_a_short_answer_needs_no_tags(text, answer):
+    assert read_short_answer(text) == answer
+
+
+def test_an_empty_short_answer_is_a_reply_error():
+    with pytest.raises(ReplyError, match='were wanted'):
+        read_short_answer('')

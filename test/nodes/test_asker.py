@@ -1,0 +1,457 @@
+"""Asker in an asyncio loop of its own: hand-written reasoner and neighbours, no graph."""
+
+import asyncio
+import math
+import time
+
+import pytest
+from fake_models import NS, SESSION, FakeReasoner, observation, pose_at
+
+pytestmark = pytest.mark.ros  # requests are records beside their messages
+pytest.importorskip('embodied_r_interfaces')
+
+from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError  # noqa: E402
+from embodied_r_ros.core.memory import ObservationMemory  # noqa: E402
+from embodied_r_ros.core.prompts import PaperFormat  # noqa: E402
+from embodied_r_ros.core.reasoning import ReasoningSettings  # noqa: E402
+from embodied_r_ros.core.records import ErrorCode, Question  # noqa: E402
+from embodied_r_ros.nodes.asker import Asker, AskerSettings  # noqa: E402
+from embodied_r_ros.nodes.readiness import Backend  # noqa: E402
+from embodied_r_ros.nodes.requests import Request  # noqa: E402
+from embodied_r_ros.nodes.surroundings import Declined  # noqa: E402
+
+CHOICES = ('left', 'right')
+
+
+class FakeSurroundings:
+    """A camera and a perception that do as told."""
+
+    def __init__(self):
+        self.now = SESSION + 10 * NS
+        self.captured = None
+        self.readings = {}
+        self.focused = []
+
+    def now_ns(self):
+        return self.now
+
+    async def capture(self, timeout_s):
+        if isinstance(self.captured, Exception):
+            raise self.captured
+        return self.captured
+
+    async def focus(self, session, indices, question, timeout_s):
+        self.focused.append((session, list(indices), question, timeout_s))
+        if isinstance(self.readings, Exception):
+            raise self.readings
+        return {index: self.readings[index] for index in indices if index in self.readings}
+
+
+class Bench:
+    """An asker with ten observations, one a second, unless told otherwise."""
+
+    def __init__(self, seen=10, reply='<think>Frame 1 shows it.</think><answer>A</answer>', **values):
+        self.lm = FakeReasoner(reply)
+        self.around = FakeSurroundings()
+        self.said = []
+        reasoning = {name: values.pop(name) for name in ('least_confidence',) if name in values}
+        settings = AskerSettings(**{'deadline_s': 2.0, **values})
+        memory = ObservationMemory(100)
+        self.asker = Asker(
+            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.around, self._say
+        )
+        for index in range(seen):
+            self.see(index)
+
+    def _say(self, *words):
+        self.said.append(words)
+
+    def see(self, index, session=SESSION, described=True, **changes):
+        self.asker.note_key_frame(session, index, session + index * NS)
+        if described:
+            self.asker.note_observation(observation(index, session, **changes))
+
+    async def ask(self, text='Which way?', choices=CHOICES, on_progress=None, votes=1, **window):
+        question = Question(text=text, choices=tuple(choices), votes=votes)
+        return await self.asker.ask(Request(question=question, **window), on_progress)
+
+    @property
+    def prompt(self):
+        return self.lm.requests[-1].messages[-1].content
+
+
+def scene(coroutine):
+    """Run a test's coroutine function with a bench whose model is ready."""
+
+    def test():
+        async def whole():
+            bench = Bench()
+            await bench.asker.run()
+            await coroutine(bench)
+
+        asyncio.run(whole())
+
+    test.__name__ = coroutine.__name__
+    return test
+
+
+def ask_once(bench, **request):
+    async def whole():
+        await bench.asker.run()
+        return await bench.ask(**request)
+
+    return asyncio.run(whole())
+
+
+def test_an_answer_carries_choice_thinking_evidence_counts_timings_and_ids():
+    bench = Bench(seen=0)
+    for index in range(3):
+        bench.see(index, pose=pose_at(float(index)))
+    answer = ask_once(bench)
+    assert (answer.error_code, answer.choice, answer.answer) == (ErrorCode.OK, 0, 'left')
+    assert answer.thinking == 'Frame 1 shows it.'
+    cited = answer.evidence[0]
+    assert (cited.session, cited.index, cited.stamp_ns, cited.pose) == (SESSION, 1, SESSION + NS, pose_at(1.0))
+    assert (answer.used, answer.available, answer.seen_until_ns) == (3, 3, SESSION + 2 * NS)
+    assert {'window', 'think', 'total'} <= set(answer.timings_s)
+    assert (answer.model, answer.prompt_id) == ('fake-lm', 'paper')
+    assert math.isnan(answer.confidence)
+
+
+@pytest.mark.parametrize(
+    ('request_', 'words'),
+    [
+        pytest.param({'text': '  '}, 'a question in words was wanted', id='empty question'),
+        pytest.param({'choices': ['left']}, 'got 1', id='1 choice'),
+        pytest.param({'choices': [f'c{i}' for i in range(27)]}, 'got 27', id='27 choices'),
+        pytest.param({'choices': ['left', 'Left ']}, 'each choice must be given once', id='a choice given twice'),
+        pytest.param({'votes': 33}, 'votes must lie in', id='too many votes'),
+    ],
+)
+def test_a_malformed_question_is_a_bad_question(request_, words):
+    answer = ask_once(Bench(), **request_)
+    assert answer.error_code is ErrorCode.BAD_QUESTION
+    assert words in answer.error_msg
+    assert answer.answer == ''
+
+
+def test_no_camera_yet_is_no_frames():
+    answer = ask_once(Bench(seen=0))
+    assert answer.error_code is ErrorCode.NO_FRAMES
+    assert 'no key frame has come yet' in answer.error_msg
+
+
+def test_a_window_ending_before_it_starts_as_of_is_a_bad_question():
+    answer = ask_once(Bench(), start_ns=SESSION + 8 * NS, end_ns=SESSION + 9 * NS, as_of_ns=SESSION + 8 * NS)
+    assert answer.error_code is ErrorCode.OK
+    answer = ask_once(Bench(), start_ns=SESSION + 5 * NS, end_ns=SESSION + 2 * NS)
+    assert answer.error_code is ErrorCode.BAD_QUESTION
+    assert 'a window must not end before it starts' in answer.error_msg
+
+
+def test_a_window_in_the_future_is_window_empty():
+    answer = ask_once(Bench(), start_ns=SESSION + 40 * NS)
+    assert answer.error_code is ErrorCode.WINDOW_EMPTY
+    assert 'begins 30.0 s in the future of as_of' in answer.error_msg
+
+
+def test_a_window_with_no_frames_is_window_empty_and_says_where_they_are():
+    bench = Bench()
+    bench.around.now = SESSION + 50 * NS
+    answer = ask_once(bench, last_s=20.0)
+    assert answer.error_code is ErrorCode.WINDOW_EMPTY
+    assert 'this session has 10, from 50.0 s to 41.0 s before as_of' in answer.error_msg
+
+
+def test_the_last_seconds_count_from_ros_time():
+    answer = ask_once(Bench(), last_s=3.0)
+    assert (answer.available, answer.seen_until_ns) == (3, SESSION + 9 * NS)
+
+
+def test_as_of_leaves_out_what_came_later():
+    answer = ask_once(Bench(), last_s=3.0, as_of_ns=SESSION + 5 * NS)
+    assert (answer.available, answer.seen_until_ns) == (4, SESSION + 5 * NS)
+
+
+def test_the_last_seconds_count_from_the_newest_stamp_when_a_bag_is_played_without_clock():
+    bench = Bench(seen=0)
+    bench.around.now = SESSION + 10**18
+    for index in range(10):
+        bench.see(index)
+    assert ask_once(bench, last_s=3.0).available == 4
+
+
+def test_the_last_seconds_count_from_the_newest_stamp_while_sim_time_has_not_begun():
+    bench = Bench(seen=0)
+    bench.around.now = 0
+    for index in range(10):
+        bench.see(index)
+    assert ask_once(bench, last_s=3.0).available == 4
+
+
+def test_windows_never_cross_sessions_even_when_time_jumped_back():
+    bench = Bench()
+    earlier = SESSION - 500 * NS
+    for index in range(2):
+        bench.see(index, session=earlier)
+    bench.around.now = earlier + 2 * NS
+    answer = ask_once(bench)
+    assert (answer.available, answer.seen_until_ns) == (2, earlier + NS)
+
+
+def test_a_respawned_perception_that_repeats_itself_changes_nothing():
+    bench = Bench(seen=3)
+    for index in range(3):
+        bench.see(index)
+    assert ask_once(bench).available == 3
+
+
+@scene
+async def test_key_frames_in_flight_are_waited_for(bench):
+    bench.see(10, described=False)
+
+    async def describe_later():
+        await asyncio.sleep(0.1)
+        bench.asker.note_observation(observation(10))
+
+    later = asyncio.ensure_future(describe_later())
+    answer = await bench.ask()
+    await later
+    assert answer.available == 11
+    assert 0.05 < answer.timings_s['describe'] < 0.5
+
+
+@scene
+async def test_key_frames_in_flight_outside_the_window_are_not_waited_for(bench):
+    bench.see(10, described=False)
+    answer = await bench.ask(end_ns=SESSION + 5 * NS)
+    assert answer.available == 6
+    assert 'describe' not in answer.timings_s
+
+
+@scene
+async def test_waiting_for_key_frames_in_flight_ends_at_its_share_of_the_deadline(bench):
+    bench.see(10, described=False)
+    answer = await bench.ask(deadline_s=0.4)
+    assert (answer.error_code, answer.available) == (ErrorCode.OK, 10)
+    assert 0.15 < answer.timings_s['describe'] < 0.35
+
+
+@scene
+async def test_key_frames_that_none_described_are_no_frames_with_the_reason(bench):
+    later = SESSION + 100 * NS
+    bench.see(0, session=later, described=False)
+    answer = await bench.ask(deadline_s=0.1)
+    assert answer.error_code is ErrorCode.NO_FRAMES
+    assert '1 key frames of this session have come, but none is described yet' in answer.error_msg
+
+
+@scene
+async def test_fresh_captures_and_waits_for_the_description(bench):
+    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+
+    async def describe_later():
+        await asyncio.sleep(0.1)
+        bench.asker.note_observation(observation(10, text='a yellow taxi'))
+
+    later = asyncio.ensure_future(describe_later())
+    answer = await bench.ask(fresh=True)
+    await later
+    assert answer.error_code is ErrorCode.OK
+    assert 'a yellow taxi' in bench.prompt
+    assert {'capture', 'describe'} <= set(answer.timings_s)
+
+
+@scene
+async def test_fresh_without_a_frame_or_a_camera_node_is_an_error_not_an_old_answer(bench):
+    bench.around.captured = Declined(ErrorCode.NO_FRAMES, 'no image yet')
+    answer = await bench.ask(fresh=True)
+    assert (answer.error_code, answer.error_msg) == (ErrorCode.NO_FRAMES, 'no image yet')
+    bench.around.captured = BackendUnavailable("nobody offers the service 'capture'")
+    answer = await bench.ask(fresh=True)
+    assert answer.error_code is ErrorCode.SERVER_DOWN
+    assert 'capture' in answer.error_msg
+
+
+@scene
+async def test_fresh_that_is_never_described_is_a_timeout(bench):
+    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+    answer = await bench.ask(fresh=True, deadline_s=0.2)
+    assert answer.error_code is ErrorCode.TIMEOUT
+    assert "'describe'" in answer.error_msg
+
+
+@scene
+async def test_focus_always_adds_the_second_look_to_what_was_written(bench):
+    bench.around.readings = {9: 'a red door on the left'}
+    answer = await bench.ask(focus='always')
+    assert answer.error_code is ErrorCode.OK
+    assert 'thing 9 straight ahead at 2.0 m; a red door on the left' in bench.prompt
+    session, indices, question, timeout_s = bench.around.focused[0]
+    assert (session, len(indices), question) == (SESSION, 4, 'Which way?')
+    assert 0.0 < timeout_s <= 1.0
+    assert bench.asker.memory.window()[-1].text == 'thing 9 straight ahead at 2.0 m'
+
+
+def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():
+    bench = Bench()
+    assert ask_once(bench, focus='auto').error_code is ErrorCode.OK
+    assert bench.around.focused == []
+    letters = iter('AB' * 4)
+    unsure = Bench(reply=lambda: f'<think>Frame 1</think><answer>{next(letters)}</answer>', least_confidence=1.0)
+    answer = ask_once(unsure, focus='auto', votes=2)
+    assert answer.error_code is ErrorCode.CANNOT_TELL
+    assert len(unsure.around.focused) == 1
+
+
+@scene
+async def test_a_deadline_is_kept_to_and_says_what_took_so_long(bench):
+    bench.lm.latency_s = 60.0
+    begin = time.monotonic()
+    answer = await bench.ask(deadline_s=0.2)
+    assert 0.2 <= time.monotonic() - begin < 0.3
+    assert answer.error_code is ErrorCode.TIMEOUT
+    assert "deadline of 0.2 s, spent last on 'think'" in answer.error_msg
+    await asyncio.sleep(0.01)
+    assert len(bench.lm.cancelled_s) == 1
+
+
+@scene
+async def test_a_cancel_reaches_the_model_call_within_milliseconds(bench):
+    bench.lm.latency_s = 60.0
+    asking = asyncio.ensure_future(bench.ask())
+    await asyncio.sleep(0.05)
+    begin = time.monotonic()
+    asking.cancel()
+    answer = await asking
+    assert answer.error_code is ErrorCode.CANCELLED
+    await asyncio.sleep(0.01)
+    assert bench.lm.cancelled_s[0] - begin < 0.05
+
+
+@scene
+async def test_an_interrupt_answers_every_question_under_way(bench):
+    bench.lm.latency_s = 60.0
+    asking = [asyncio.ensure_future(bench.ask()) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    await bench.asker.interrupt()
+    codes = {answer.error_code for answer in await asyncio.gather(*asking)}
+    assert codes == {ErrorCode.NOT_ACTIVE}
+    assert bench.asker.open_questions == 0
+
+
+def test_more_questions_than_allowed_at_once_are_busy_at_once_and_all_are_answered():
+    bench = Bench(max_questions=8)
+    bench.lm.latency_s = 0.2
+
+    async def whole():
+        await bench.asker.run()
+        return await asyncio.gather(*(bench.ask() for _ in range(100)))
+
+    answers = asyncio.run(whole())
+    codes = [answer.error_code for answer in answers]
+    assert codes.count(ErrorCode.OK) == 8 and codes.count(ErrorCode.BUSY) == 92
+    busy = answers[-1]
+    assert '8 questions are under way, as many as max_questions allows' in busy.error_msg
+    assert busy.timings_s['total'] < 0.1
+
+
+def test_a_model_that_loads_is_model_loading_at_once():
+    bench = Bench()
+    bench.lm.hang_probe = True
+
+    async def whole():
+        running = asyncio.ensure_future(bench.asker.run())
+        await asyncio.sleep(0.02)
+        answer = await bench.ask()
+        running.cancel()
+        return answer
+
+    answer = asyncio.run(whole())
+    assert answer.error_code is ErrorCode.MODEL_LOADING
+    assert answer.timings_s['total'] < 0.1
+
+
+def test_a_server_unreachable_at_start_is_server_down_and_recovers():
+    bench = Bench()
+    bench.lm.down = 'no server at http://x'
+
+    async def whole():
+        running = asyncio.ensure_future(bench.asker.run())
+        await asyncio.sleep(0.05)
+        down = await bench.ask()
+        bench.lm.down = ''
+        up = await bench.ask()  # is not kept waiting for the next try
+        await running
+        return down, up
+
+    down, up = asyncio.run(whole())
+    assert (down.error_code, down.error_msg) == (ErrorCode.SERVER_DOWN, 'no server at http://x')
+    assert up.error_code is ErrorCode.OK
+    assert bench.asker.backend is Backend.READY
+    complaints = [words for level, words in bench.said if level == 'error']
+    assert complaints == [
+        'no server at http://x; questions are answered SERVER_DOWN, and it is tried again until it works'
+    ]
+
+
+@scene
+async def test_a_server_that_goes_away_is_server_down_and_recovers(bench):
+    bench.lm.down = 'connection refused'
+    assert (await bench.ask()).error_code is ErrorCode.SERVER_DOWN
+    bench.lm.down = ''
+    assert (await bench.ask()).error_code is ErrorCode.OK
+
+
+@pytest.mark.parametrize(
+    ('error', 'code'),
+    [
+        (BackendRefused('too long'), ErrorCode.SERVER_REFUSED),
+        (ReplyError('no answer in it', raw='?'), ErrorCode.BAD_REPLY),
+    ],
+)
+def test_what_the_model_does_wrong_has_its_code_and_sentence(error, code):
+    answer = ask_once(Bench(reply=error))
+    assert (answer.error_code, answer.error_msg, answer.answer) == (code, str(error), '')
+
+
+def test_nonsense_from_the_server_is_a_bad_reply():
+    assert ask_once(Bench(reply='%$&/ lorem')).error_code is ErrorCode.BAD_REPLY
+
+
+@scene
+async def test_progress_tells_stages_and_the_thinking_without_its_tags(bench):
+    told = []
+    bench.lm.reply = '<think>Frame 1 shows it, so the way leads left.</think><answer>A</answer>'
+    bench.lm.latency_s = 0.15
+    await bench.ask(on_progress=lambda *words: told.append(words))
+    assert told[0] == ('think', '')
+    assert told[-1][0] == 'think' and told[-1][1].startswith('Frame 1 shows')
+    assert all('<' not in words for _, words in told)
+
+
+def test_the_motion_since_the_last_key_frame_is_told_and_never_cited():
+    bench = Bench(seen=0, reply='<think>Frame 2 shows it.</think><answer>A</answer>')
+    for index in range(2):
+        bench.see(index, pose=pose_at(float(index)))
+    bench.asker.note_pose(SESSION + 9 * NS, pose_at(4.0))
+    answer = ask_once(bench)
+    assert 'Frame 2: After Move forward 3.00 m, Observe: nothing new' in bench.prompt
+    assert answer.evidence == ()
+    assert answer.seen_until_ns == SESSION + 9 * NS
+
+
+@pytest.mark.parametrize(
+    ('window', 'pose_m'),
+    [
+        pytest.param({}, 1.0, id='no motion since'),
+        pytest.param({'end_ns': SESSION + NS}, 4.0, id='the window ends before'),
+    ],
+)
+def test_no_motion_is_told_where_there_is_none(window, pose_m):
+    bench = Bench(seen=0)
+    for index in range(2):
+        bench.see(index, pose=pose_at(float(index)))
+    bench.asker.note_pose(SESSION + 9 * NS, pose_at(pose_m))
+    answer = ask_once(bench, **window)
+    assert answer.available == 2

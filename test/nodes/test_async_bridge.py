@@ -1,0 +1,213 @@
+"""AsyncBridge over a real executor: what it costs, and that a deadline, a cancel and a stop hold."""
+
+import asyncio
+import statistics
+import threading
+import time
+
+import pytest
+import rclpy
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError, ReplyError
+from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
+
+pytestmark = pytest.mark.ros
+
+
+class Spun:
+    """A node that spins in a thread, its bridge, and the bugs that the bridge reported."""
+
+    def __init__(self):
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=31)
+        self.node = Node('bridge_test', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.bugs = []
+        self.bridge = AsyncBridge(self.node, self.bugs.append)
+        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+        self.thread.start()
+
+    def awaited(self, work, deadline_s=None, timeout_s=5.0):
+        """What an `async def` callback that awaits the work gets: (result or error, seconds)."""
+        done = threading.Event()
+        box = []
+
+        async def callback():
+            begin = time.monotonic()
+            try:
+                value = await self.bridge.submit(work, deadline_s)
+            except EmbodiedRError as error:
+                value = error
+            box.extend((value, time.monotonic() - begin))
+            done.set()
+
+        self.executor.create_task(callback)
+        assert done.wait(timeout_s), 'the awaiting callback was never resumed'
+        return tuple(box)
+
+    def close(self):
+        self.bridge.stop()
+        self.executor.shutdown()
+        self.context.try_shutdown()
+        self.thread.join(2.0)
+
+
+@pytest.fixture
+def spun():
+    spun = Spun()
+    yield spun
+    spun.close()
+
+
+async def value_after(seconds, value):
+    await asyncio.sleep(seconds)
+    return value
+
+
+async def stubborn(seconds):
+    """Resists its cancellation for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            continue
+
+
+def test_a_result_resumes_the_awaiting_callback_within_milliseconds(spun):
+    overheads = []
+    for i in range(50):
+        value, seconds = spun.awaited(value_after(0.0, i))
+        assert value == i
+        overheads.append(seconds)
+    assert statistics.median(overheads) < 0.02
+
+
+def test_an_error_reaches_the_awaiting_callback(spun):
+    async def fails():
+        raise ReplyError('no answer in the reply', raw='hm')
+
+    error, _ = spun.awaited(fails())
+    assert isinstance(error, ReplyError) and error.raw == 'hm'
+
+
+def test_a_deadline_on_a_hanging_coroutine_is_kept(spun):
+    error, seconds = spun.awaited(value_after(60.0, None), deadline_s=0.3)
+    assert isinstance(error, BackendTimeout) and 'deadline of 0.3 s' in str(error)
+    assert 0.3 <= seconds < 0.5
+
+
+def test_a_deadline_is_kept_even_if_the_coroutine_resists(spun):
+    error, seconds = spun.awaited(stubborn(1.5), deadline_s=0.3)
+    assert isinstance(error, BackendTimeout)
+    assert seconds < 0.5
+
+
+def test_a_cancel_reaches_the_coroutine_and_its_caller(spun):
+    reached = threading.Event()
+
+    async def work():
+        try:
+            await asyncio.sleep(60.0)
+        finally:
+            reached.set()
+
+    future = spun.bridge.submit(work())
+    time.sleep(0.1)
+    begin = time.monotonic()
+    spun.bridge.cancel(future)
+    assert reached.wait(1.0)
+    assert time.monotonic() - begin < 0.1
+    wait_until(future.done)
+    assert isinstance(future.exception(), Cancelled)
+
+
+def test_posts_run_in_order_and_a_bug_in_one_is_reported(spun):
+    seen = []
+    spun.bridge.post(seen.append, 1)
+    spun.bridge.post(seen.index, 'not there')
+    spun.bridge.post(seen.append, 2)
+    wait_until(lambda: len(seen) == 2)
+    assert seen == [1, 2]
+    assert [type(bug) for bug in spun.bugs] == [ValueError]
+
+
+def test_a_bug_in_a_background_coroutine_is_reported(spun):
+    async def bug():
+        raise KeyError('lost')
+
+    spun.bridge.spawn(bug())
+    wait_until(lambda: spun.bugs)
+    assert isinstance(spun.bugs[0], KeyError)
+
+
+def test_a_service_can_be_called_from_the_loop(spun):
+    def serve(_, response):
+        response.message = 'served'
+        return response
+
+    spun.node.create_service(Trigger, 'give', serve, callback_group=ReentrantCallbackGroup())
+    client = spun.node.create_client(Trigger, 'give', callback_group=ReentrantCallbackGroup())
+    assert client.wait_for_service(5.0)
+
+    async def call():
+        return await spun.bridge.ros(client.call_async(Trigger.Request()), 3.0)
+
+    response, _ = spun.awaited(call())
+    assert response.message == 'served'
+
+
+def test_a_service_that_never_answers_is_a_timeout(spun):
+    client = spun.node.create_client(Trigger, 'nobody')
+
+    async def call():
+        return await spun.bridge.ros(client.call_async(Trigger.Request()), 0.2)
+
+    error, seconds = spun.awaited(call())
+    assert isinstance(error, BackendTimeout) and 'no response within 0.2 s' in str(error)
+    assert seconds < 0.5
+
+
+def test_stop_in_flight_cancels_closes_and_ends_quickly(spun):
+    closed = []
+
+    async def close():
+        closed.append(threading.current_thread().name)
+
+    spun.bridge.on_stop(close)
+    future = spun.bridge.submit(value_after(60.0, None))
+    spun.bridge.spawn(value_after(60.0, None))
+    time.sleep(0.1)
+    begin = time.monotonic()
+    assert spun.bridge.stop()
+    assert time.monotonic() - begin < 0.5
+    assert isinstance(future.exception(), Cancelled)
+    assert closed == ['models']
+
+
+def test_stop_does_not_wait_for_what_resists(spun):
+    future = spun.bridge.submit(stubborn(30.0))
+    time.sleep(0.1)
+    begin = time.monotonic()
+    spun.bridge.stop(timeout_s=0.5)
+    assert time.monotonic() - begin < 1.2
+    assert isinstance(future.exception(), Cancelled)
+
+
+def test_after_stop_new_work_is_refused(spun):
+    spun.bridge.stop()
+    error, _ = spun.awaited(value_after(0.0, None))
+    assert isinstance(error, Cancelled) and 'shutting down' in str(error)
+
+
+def wait_until(condition, timeout_s=3.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, 'waited in vain'
+        time.sleep(0.01)

@@ -1,0 +1,354 @@
+"""The camera node over real DDS: key frames from good images, a warning and nothing worse from bad ones."""
+
+from __future__ import annotations
+
+import array
+import math
+import signal
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+import cv2
+import numpy as np
+import pictures
+from diagnostic_msgs.msg import DiagnosticArray
+from embodied_r_interfaces.msg import KeyFrame
+from embodied_r_interfaces.srv import Capture
+from nav_msgs.msg import Odometry
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.camera_node import CameraNode
+from embodied_r_ros.nodes.conversions import ns_from_stamp
+
+pytestmark = pytest.mark.ros
+
+STEP_NS = 250_000_000
+RELIABLE = qos.images('reliable', 5)
+
+
+class Camera:
+    """A camera, and someone who listens to the camera node."""
+
+    def __init__(self, graph, transport='compressed', **values):
+        self.graph = graph
+        self.tester = graph.node()
+        self.key_frames = []
+        self.tester.create_subscription(KeyFrame, 'key_frames', self.key_frames.append, qos.KEY_FRAMES)
+        kind, topic = (Image, 'image') if transport == 'raw' else (CompressedImage, 'image/compressed')
+        self.images = self.tester.create_publisher(kind, topic, RELIABLE)
+        self.node = graph.start(
+            CameraNode, image_transport=transport, image_reliability='reliable', image_depth=5, **values
+        )
+        self.counters = self.node._diagnostics.counters
+        graph.spin_until(self.images.get_subscription_count, 'the camera node at the image topic')
+        graph.spin_until(lambda: self.tester.count_publishers('key_frames'), 'the key frames')
+
+    def send(self, *messages):
+        """Send images one by one, each after the node has taken the one before."""
+        for message in messages:
+            wanted = self.counters['images_received'] + 1
+            self.images.publish(message)
+            self.graph.spin_until(lambda: self.counters['images_received'] >= wanted, 'the image')
+
+    def wait_for_key_frames(self, count):
+        self.graph.spin_until(lambda: len(self.key_frames) >= count, f'{count} key frames')
+        self.graph.spin(0.1)
+        assert len(self.key_frames) == count
+        return self.key_frames
+
+    def warnings(self):
+        return sorted(self.node._warned)
+
+
+def stamps(count, start_ns=pictures.START_NS):
+    return [start_ns + number * STEP_NS for number in range(count)]
+
+
+def panning(count):
+    return [pictures.compressed(stamp_ns, 60 * number) for number, stamp_ns in enumerate(stamps(count))]
+
+
+def test_a_pan_yields_key_frames_with_the_bytes_as_they_came(graph):
+    camera = Camera(graph)
+    sent = panning(9)
+    camera.send(*sent)
+    frames = camera.wait_for_key_frames(3)
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert {frame.session for frame in frames} == {pictures.START_NS}
+    assert [frame.reason for frame in frames] == [KeyFrame.FIRST, KeyFrame.OVERLAP, KeyFrame.OVERLAP]
+    assert math.isnan(frames[0].overlap)
+    assert 0.0 < frames[1].overlap < 0.5
+    assert frames[0].image.data == sent[0].data
+    assert frames[0].header.frame_id == pictures.FRAME_ID
+    assert frames[0].image.header.stamp == frames[0].header.stamp
+    assert frames[1].motion.source == frames[1].motion.IMAGES
+
+
+def test_raw_images_become_jpegs_with_red_still_red(graph):
+    camera = Camera(graph, 'raw')
+    red_rgb = array.array('B', [255, 0, 0] * (pictures.WIDTH * pictures.HEIGHT))
+    camera.send(pictures.raw(pictures.START_NS, encoding='rgb8', data=red_rgb))
+    frame = camera.wait_for_key_frames(1)[0]
+    blue, green, red = cv2.imdecode(np.frombuffer(frame.image.data, np.uint8), cv2.IMREAD_COLOR).mean(axis=(0, 1))
+    assert red > 240
+    assert max(blue, green) < 15
+
+
+def test_odometry_and_calibration_go_with_the_key_frames(graph):
+    camera = Camera(graph)
+    odom = camera.tester.create_publisher(Odometry, 'odom', 100)
+    info = camera.tester.create_publisher(CameraInfo, 'camera_info', 1)
+    graph.spin_until(lambda: odom.get_subscription_count() and info.get_subscription_count(), 'discovery')
+    info.publish(pictures.camera_info(pictures.START_NS))
+    for number, stamp_ns in enumerate(stamps(12)):
+        odom.publish(pictures.odometry(stamp_ns, 0.5 * number))
+    graph.spin(0.3)
+    camera.send(*panning(7))
+    first, second, _ = camera.wait_for_key_frames(3)
+    assert first.camera_info.k[0] == 300.0
+    assert (first.has_pose, first.pose.position.x) == (True, 0.0)
+    walked_m = 0.5 * (ns_from_stamp(second.header.stamp) - pictures.START_NS) / STEP_NS
+    assert second.pose.position.x == pytest.approx(walked_m)
+    assert second.motion.source == second.motion.ODOMETRY
+    assert second.motion.forward_m == pytest.approx(walked_m)
+
+
+def test_a_late_listener_gets_the_key_frames_so_far(graph):
+    camera = Camera(graph)
+    camera.send(*panning(9))
+    camera.wait_for_key_frames(3)
+    late = []
+    graph.node('late').create_subscription(KeyFrame, 'key_frames', late.append, qos.KEY_FRAMES)
+    graph.spin_until(lambda: len(late) == 3, 'the history')
+    assert [frame.index for frame in late] == [0, 1, 2]
+
+
+def test_images_above_the_sampling_rate_are_not_looked_at(graph):
+    camera = Camera(graph, sample_hz=1.0)
+    camera.send(*panning(9))
+    assert camera.counters['images_received'] == 9
+    assert camera.node._framer.sampled == 3
+
+
+def bad_frames():
+    """One bad image of each kind: transport, message, and a part of the warning."""
+    after = pictures.START_NS + STEP_NS
+    whole = pictures.jpeg(pictures.view())
+    return {
+        'unknown encoding': ('raw', pictures.raw(after, encoding='yuv9'), 'image must be one of rgb8'),
+        'data shorter than step x height': ('raw', pictures.raw(after, data=[1, 2, 3]), 'rows of 960 bytes'),
+        'step shorter than a row': ('raw', pictures.raw(after, step=10), 'a row of 320 bgr8 pixels'),
+        'zero-sized image': ('raw', pictures.raw(after, width=0, height=0), 'an image must have pixels'),
+        'truncated JPEG': ('compressed', pictures.compressed(after, data=whole[: len(whole) // 2]), 'end marker'),
+        'empty JPEG': ('compressed', pictures.compressed(after, data=b''), 'must be JPEG or PNG'),
+        'no JPEG': ('compressed', pictures.compressed(after, data=b'RIFFxxxxWEBP'), 'must be JPEG or PNG'),
+        'zero stamp': ('compressed', pictures.compressed(0), 'stamp above 0'),
+        'repeated stamp': ('compressed', pictures.compressed(pictures.START_NS), 'later than the one before'),
+        'stamp a little late': ('compressed', pictures.compressed(pictures.START_NS - 10**8), 'later than the one'),
+    }
+
+
+@pytest.mark.parametrize('name', bad_frames())
+def test_a_bad_frame_is_counted_warned_of_once_and_survived(graph, name):
+    transport, bad, rule = bad_frames()[name]
+    make = pictures.raw if transport == 'raw' else pictures.compressed
+    camera = Camera(graph, transport)
+    camera.send(make(pictures.START_NS), bad, bad, make(pictures.START_NS + 4 * STEP_NS, 240))
+    frames = camera.wait_for_key_frames(2)
+    assert frames[1].index == 1
+    assert camera.counters['bad_frame'] + camera.counters['bad_stamp'] == 2
+    (warning,) = camera.warnings()
+    assert rule in warning
+    level, _ = camera.node._judge()
+    assert level.name == 'WARN'
+
+
+def test_a_bad_first_frame_starts_no_session(graph):
+    camera = Camera(graph)
+    camera.send(pictures.compressed(0), pictures.compressed(pictures.START_NS, data=b'x'))
+    assert camera.node._framer.session is None
+    camera.send(pictures.compressed(pictures.START_NS + STEP_NS))
+    assert camera.wait_for_key_frames(1)[0].session == pictures.START_NS + STEP_NS
+
+
+@pytest.mark.parametrize('change', ['resolution', 'encoding'])
+def test_a_change_in_mid_run_is_survived(graph, change):
+    camera = Camera(graph, 'raw')
+    first, second, third = stamps(3)
+    camera.send(pictures.raw(first))
+    if change == 'resolution':
+        half = pictures.view(0, pictures.WIDTH // 2)
+        for stamp_ns in (second, third):
+            message = pictures.raw(stamp_ns, width=pictures.WIDTH // 2, step=3 * pictures.WIDTH // 2)
+            message.data = array.array('B', half.tobytes())
+            camera.send(message)
+        frames = camera.wait_for_key_frames(2)
+        assert [frame.reason for frame in frames] == [KeyFrame.FIRST, KeyFrame.OVERLAP]
+    else:
+        camera.send(pictures.raw(second, encoding='rgb8'), pictures.raw(third, encoding='rgb8'))
+        assert camera.counters['bad_frame'] == 0
+    assert camera.counters['format_changes'] == 1
+    assert len(camera.warnings()) == 1
+
+
+def test_stamps_that_go_back_begin_a_new_session(graph):
+    camera = Camera(graph)
+    camera.send(*panning(5))
+    camera.send(pictures.compressed(pictures.START_NS - 60 * 10**9))
+    frames = camera.wait_for_key_frames(3)
+    assert frames[-1].session == pictures.START_NS - 60 * 10**9
+    assert (frames[-1].index, frames[-1].reason) == (0, KeyFrame.FIRST)
+    assert camera.counters['time_jumps'] == 1
+
+
+def test_a_recording_that_starts_over_gets_a_session_of_its_own(graph):
+    camera = Camera(graph)
+    camera.send(*panning(9), *panning(9))
+    frames = camera.wait_for_key_frames(6)
+    assert len({(frame.session, frame.index) for frame in frames}) == 6
+
+
+def test_nan_in_odometry_is_left_out(graph):
+    camera = Camera(graph)
+    odom = camera.tester.create_publisher(Odometry, 'odom', 100)
+    graph.spin_until(odom.get_subscription_count, 'discovery')
+    odom.publish(pictures.odometry(pictures.START_NS, math.nan))
+    graph.spin_until(lambda: camera.counters['bad_odometry'], 'the bad pose')
+    camera.send(pictures.compressed(pictures.START_NS))
+    assert not camera.wait_for_key_frames(1)[0].has_pose
+    assert 'a pose must be finite' in camera.warnings()[0]
+
+
+def test_an_uncalibrated_camera_is_no_error(graph):
+    camera = Camera(graph)
+    info = camera.tester.create_publisher(CameraInfo, 'camera_info', 1)
+    graph.spin_until(info.get_subscription_count, 'discovery')
+    info.publish(pictures.camera_info(pictures.START_NS, 0.0))
+    graph.spin_until(camera.warnings, 'the warning')
+    camera.send(pictures.compressed(pictures.START_NS))
+    assert camera.wait_for_key_frames(1)[0].camera_info.width == 0
+
+
+def test_capture_publishes_the_newest_frame(graph):
+    camera = Camera(graph)
+    camera.send(pictures.compressed(pictures.START_NS), pictures.compressed(pictures.START_NS + 10**7))
+    response = graph.call(Capture, 'capture')
+    assert (response.success, response.error_code, response.error_msg) == (True, 0, '')
+    assert (response.session, response.index) == (pictures.START_NS, 1)
+    frame = camera.wait_for_key_frames(2)[-1]
+    assert (frame.reason, frame.index, frame.header.stamp) == (KeyFrame.REQUESTED, 1, response.stamp)
+
+
+def test_a_second_capture_of_the_same_frame_publishes_nothing_new(graph):
+    camera = Camera(graph)
+    camera.send(pictures.compressed(pictures.START_NS))
+    responses = [graph.call(Capture, 'capture') for _ in range(3)]
+    assert [(response.success, response.index) for response in responses] == [(True, 0)] * 3
+    camera.wait_for_key_frames(1)
+
+
+def test_capture_without_a_camera_says_where_it_listens(graph):
+    camera = Camera(graph)
+    response = graph.call(Capture, 'capture')
+    assert (response.success, response.error_code) == (False, 3)
+    assert f'got none since activation on {graph.namespace}/image/compressed' in response.error_msg
+    assert camera.key_frames == []
+
+
+def test_an_inactive_node_has_no_subscription_and_refuses_captures(graph):
+    camera = Camera(graph)
+    camera.send(pictures.compressed(pictures.START_NS))
+    camera.node.trigger_deactivate()
+    graph.spin_until(lambda: not camera.images.get_subscription_count(), 'the end of the subscription')
+    response = graph.call(Capture, 'capture')
+    assert (response.success, response.error_code) == (False, 1)
+    assert 'activate it' in response.error_msg
+
+
+def test_each_activation_is_a_session(graph):
+    camera = Camera(graph)
+    camera.send(pictures.compressed(pictures.START_NS))
+    for trigger in (camera.node.trigger_deactivate, camera.node.trigger_activate):
+        trigger()
+    assert not graph.call(Capture, 'capture').success
+    graph.spin_until(camera.images.get_subscription_count, 'the camera node at the image topic')
+    camera.send(pictures.compressed(pictures.START_NS + STEP_NS))
+    first, second = camera.wait_for_key_frames(2)
+    assert (second.session, second.index) == (pictures.START_NS + STEP_NS, 0)
+    assert first.session != second.session
+
+
+def camera_process(graph, node_process, *parameters):
+    """The camera node as a process."""
+    arguments = ['-r', f'__ns:={graph.namespace}', '-p', 'silence_s:=1.0']
+    for parameter in parameters:
+        arguments += ['-p', parameter]
+    return node_process('embodied_r_ros.nodes.camera_node', '--ros-args', *arguments)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'topic', 'profile', 'sentence'),
+    [
+        (None, None, None, 'nobody sends'),
+        (Image, 'camera/image_raw', RELIABLE, 'image_raw (sensor_msgs/msg/Image); remap image/compressed to one'),
+        (CompressedImage, 'image/compressed', RELIABLE, 'is the camera or the bag paused?'),
+        (CompressedImage, 'image/compressed', qos.images('best_effort', 5), 'set image_reliability to best_effort'),
+    ],
+    ids=['no camera yet', 'camera elsewhere', 'camera is silent', 'incompatible QoS'],
+)
+def test_silence_is_explained_in_the_log(graph, node_process, kind, topic, profile, sentence):
+    tester = graph.node()
+    if kind is not None:
+        tester.create_publisher(kind, topic, profile)
+    process = camera_process(graph, node_process, 'image_reliability:=reliable')
+    graph.spin_until(lambda: tester.count_publishers('key_frames'), 'the node', timeout_s=30.0)
+    where = f'on {graph.namespace}/image/compressed (sensor_msgs/msg/CompressedImage, reliable)'
+
+    def told():
+        lines = process.errors().splitlines()
+        return [line for line in lines if 'no image for' in line and where in line and sentence in line]
+
+    graph.spin_until(told, 'the reason')
+    graph.spin(0.7)
+    process.signal(signal.SIGINT)
+    status, _, _ = process.wait()
+    assert status == 0
+    assert len(told()) == 1
+
+
+def test_a_paused_clock_does_not_freeze_the_warning(graph, node_process):
+    tester = graph.node()
+    process = camera_process(graph, node_process, 'use_sim_time:=true')
+    graph.spin_until(lambda: tester.count_publishers('key_frames'), 'the node', timeout_s=30.0)
+    graph.spin_until(lambda: 'no image for' in process.errors(), 'the warning')
+
+
+def test_diagnostics_are_stale_without_images_and_ok_with(graph):
+    statuses = []
+    camera = Camera(graph, silence_s=0.3)
+    camera.tester.create_subscription(DiagnosticArray, '/diagnostics', lambda m: statuses.extend(m.status), 10)
+    ours = f'{graph.namespace}/camera_node: status'
+    levels = lambda: [status.level for status in statuses if status.name == ours]  # noqa: E731
+    graph.spin_until(lambda: b'\x03' in levels(), 'STALE')
+    for number in range(60):
+        camera.send(pictures.compressed(pictures.START_NS + number * 10**8))
+        graph.spin(0.05)
+        if levels()[-1] == b'\x00':
+            break
+    assert levels()[-1] == b'\x00'
+    values = {pair.key: pair.value for pair in statuses[-1].values}
+    assert values['key_frames'] == '1'
+    assert float(values['sampled_image_p95_s']) < 0.5
+
+
+def test_an_out_of_range_value_is_refused_by_name(graph):
+    from embodied_r_ros.core.errors import SettingsError
+
+    with pytest.raises(SettingsError, match=r'image_depth must lie in \[1, 5\], got 9'):
+        graph.make(CameraNode, image_depth=9)
+    with pytest.raises(SettingsError, match="image_transport must be one of compressed, raw, got 'theora'"):
+        CameraNode(namespace=graph.namespace, parameter_overrides=[Parameter('image_transport', value='theora')])

@@ -1,0 +1,227 @@
+"""Messages to records and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from builtin_interfaces.msg import Duration, Time
+from embodied_r_interfaces import msg as messages
+from geometry_msgs.msg import Point, Quaternion
+from geometry_msgs.msg import Pose as PoseMessage
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.records import (
+    Answer,
+    EncodedImage,
+    ErrorCode,
+    Evidence,
+    Intrinsics,
+    KeyFrame,
+    Motion,
+    MotionSource,
+    Observation,
+    Pose,
+    Question,
+)
+from embodied_r_ros.nodes import conversions, requests
+
+pytestmark = pytest.mark.ros
+
+JPEG = b'\xff\xd8\xff\xe0 and so on'
+POSE = Pose(x_m=1.0, y_m=-2.0, z_m=0.5, qx=0.0, qy=0.0, qz=math.sqrt(0.5), qw=math.sqrt(0.5))
+STAMP_NS = 1_700_000_000_123_456_789
+
+
+def over_the_wire(message):
+    return deserialize_message(serialize_message(message), type(message))
+
+
+def same(one, other):
+    """Equal, where NaN is the same as NaN."""
+    return repr(dataclasses.asdict(one)) == repr(dataclasses.asdict(other))
+
+
+KEY_FRAMES = {
+    'first': KeyFrame(
+        session=STAMP_NS, index=0, stamp_ns=STAMP_NS, frame_id='camera', image=EncodedImage(data=JPEG), reason='first'
+    ),
+    'full': KeyFrame(
+        session=STAMP_NS - 5,
+        index=7,
+        stamp_ns=STAMP_NS,
+        frame_id='camera',
+        image=EncodedImage(data=b'\x89PNG\r\n\x1a\n and so on', mime='image/png'),
+        reason='requested',
+        overlap=0.25,
+        intrinsics=Intrinsics(width=640, height=480, fx_px=500.0, fy_px=501.0, cx_px=320.0, cy_px=240.0),
+        pose=POSE,
+        motion=Motion(name='move forward', forward_m=1.5, left_m=0.0, up_m=0.0, source=MotionSource.ODOMETRY),
+    ),
+}
+
+
+@pytest.mark.parametrize('name', KEY_FRAMES)
+def test_a_key_frame_survives_the_wire(name):
+    frame = KEY_FRAMES[name]
+    assert same(conversions.key_frame_from_message(over_the_wire(conversions.key_frame_to_message(frame))), frame)
+
+
+@pytest.mark.parametrize('pose', [None, POSE], ids=['no pose', 'pose'])
+def test_an_observation_survives_the_wire(pose):
+    seen = Observation(
+        session=3,
+        index=4,
+        stamp_ns=STAMP_NS,
+        action='moved forward',
+        text='a sofa',
+        source='openai',
+        model='m',
+        latency_s=0.5,
+        pose=pose,
+    )
+    assert conversions.observation_from_message(over_the_wire(conversions.observation_to_message(seen))) == seen
+
+
+def test_an_answer_survives_the_wire():
+    answer = Answer(
+        error_code=ErrorCode.CANNOT_TELL,
+        error_msg='the thoughts disagree',
+        answer='left',
+        choice=1,
+        thinking='Frame 0 shows it.',
+        confidence=0.4,
+        evidence=(Evidence(session=3, index=4, stamp_ns=STAMP_NS, text='a sofa', pose=POSE),),
+        used=3,
+        available=5,
+        seen_until_ns=STAMP_NS,
+        timings_s={'think': 0.5, 'total': 0.75},
+        model='m',
+        prompt_id='p',
+    )
+    assert same(requests.answer_from_message(over_the_wire(requests.answer_to_message(answer))), answer)
+
+
+def test_a_request_survives_the_wire():
+    request = requests.Request(
+        question=Question(text='Where?', choices=('here', 'there'), votes=5, check_consistency=True),
+        start_ns=STAMP_NS,
+        end_ns=STAMP_NS + 1,
+        as_of_ns=STAMP_NS + 2,
+        focus='always',
+        fresh=True,
+        deadline_s=2.5,
+    )
+    assert requests.request_from_message(over_the_wire(requests.request_to_message(request))) == request
+
+
+def test_a_message_with_the_question_alone_leaves_the_rest_to_the_node():
+    request = requests.request_from_message(messages.SpatialQuestion(question='Where?'))
+    assert request == requests.Request(question=Question(text='Where?'))
+
+
+@pytest.mark.parametrize(
+    ('request_fields', 'window'),
+    [
+        ({}, (None, 100)),
+        ({'as_of_ns': 90}, (None, 90)),
+        ({'start_ns': 10}, (10, 100)),
+        ({'start_ns': 10, 'end_ns': 20}, (10, 20)),
+        ({'end_ns': 200}, (None, 100)),
+        ({'last_s': 6e-8}, (40, 100)),
+        ({'last_s': 6e-8, 'as_of_ns': 80}, (20, 80)),
+    ],
+    ids=['all', 'as of', 'from', 'from to', 'end in the future', 'last', 'last as of'],
+)
+def test_the_window_is_cut_at_the_present(request_fields, window):
+    request = requests.Request(question=Question(text='Where?'), **request_fields)
+    assert request.window(100) == window
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ({'window_last_s': -1.0}, 'window_last_s must be positive and finite, got -1.0'),
+        ({'window_last_s': math.inf}, 'window_last_s must be positive and finite, got inf'),
+        ({'window_last_s': 1.0, 'window_end': Time(sec=1)}, 'bounds or a length, got both'),
+        ({'window_start': Time(sec=2), 'window_end': Time(sec=1)}, 'must not end before it starts, got 2000000000'),
+        ({'deadline': Duration(sec=-1)}, 'deadline must be positive, .* got -1.0 s'),
+        ({'focus': 9}, 'focus mode must be 0 to 2, got 9'),
+    ],
+    ids=['negative length', 'endless', 'window given twice', 'ending before it starts', 'deadline', 'focus'],
+)
+def test_a_bad_request_is_refused_with_the_rule_it_breaks(fields, message):
+    with pytest.raises(InputError, match=message):
+        requests.request_from_message(messages.SpatialQuestion(question='Where?', **fields))
+
+
+@pytest.mark.parametrize(
+    ('position', 'orientation'),
+    [
+        (Point(x=math.nan), Quaternion(w=1.0)),
+        (Point(y=math.inf), Quaternion(w=1.0)),
+        (Point(), Quaternion(w=math.nan)),
+        (Point(), Quaternion(w=0.0)),
+    ],
+    ids=['NaN', 'infinite', 'NaN turn', 'no quaternion'],
+)
+def test_a_pose_that_cannot_be_is_refused(position, orientation):
+    with pytest.raises(InputError, match='a pose must be finite with a unit quaternion, got'):
+        conversions.pose_from_message(PoseMessage(position=position, orientation=orientation))
+
+
+def test_a_quaternion_is_brought_to_unit_length():
+    pose = conversions.pose_from_message(PoseMessage(orientation=Quaternion(z=0.9, w=0.9)))
+    assert math.hypot(pose.qx, pose.qy, pose.qz, pose.qw) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    'info',
+    [CameraInfo(), CameraInfo(width=640, height=480), CameraInfo(width=640, height=480, k=[math.nan] * 9)],
+    ids=['empty', 'zeros', 'NaN'],
+)
+def test_an_uncalibrated_camera_has_no_intrinsics(info):
+    assert conversions.intrinsics_from_message(info) is None
+
+
+@pytest.mark.parametrize('data', [b'', b'GIF89a'], ids=['empty', 'gif'])
+def test_bytes_that_are_no_image_are_refused(data):
+    message = CompressedImage(format='jpeg')
+    message.data = data
+    with pytest.raises(InputError, match='must be JPEG or PNG, got'):
+        conversions.image_from_message(message)
+
+
+def test_the_kind_of_an_image_is_read_from_its_bytes_not_from_its_format():
+    message = CompressedImage(format='bgr8; jpeg compressed bgr8')
+    message.data = JPEG
+    assert conversions.image_from_message(message).mime == 'image/jpeg'
+
+
+def test_an_unknown_reason_names_the_likely_cause():
+    message = conversions.key_frame_to_message(KEY_FRAMES['first'])
+    message.reason = 9
+    with pytest.raises(InputError, match='key frame reason must be 0 to 3, got 9; build the sender'):
+        conversions.key_frame_from_message(message)
+
+
+def test_constants_are_those_of_the_records():
+    constants = {name: getattr(messages.SpatialAnswer, name) for name in ErrorCode.__members__}
+    assert constants == {code.name: code.value for code in ErrorCode}
+    assert conversions._REASONS[messages.KeyFrame.REQUESTED] == 'requested'
+    assert conversions._SOURCES[messages.Motion.IMAGES] is MotionSource.IMAGES
+    assert requests.FOCUS_MODES[messages.SpatialQuestion.FOCUS_ALWAYS] == 'always'
+
+
+def test_a_large_image_becomes_a_message_in_no_time():
+    image = EncodedImage(data=JPEG[:4] + bytes(10_000_000))
+    start_s = time.perf_counter()
+    conversions.image_to_message(image, conversions.header(STAMP_NS))
+    assert time.perf_counter() - start_s < 0.2

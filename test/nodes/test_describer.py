@@ -1,0 +1,330 @@
+"""Describer in an asyncio loop of its own: no ROS, a hand-written perceiver."""
+
+import asyncio
+import math
+
+import pytest
+from fake_models import NS, SESSION, FakePerceiver, key_frame
+
+from embodied_r_ros.core.errors import BackendRefused, InputError, ReplyError, SettingsError
+from embodied_r_ros.core.records import Motion, MotionSource
+from embodied_r_ros.nodes.describer import Describer, DescriberSettings, ReadingStatus
+from embodied_r_ros.nodes.key_frame_store import KeyFrameStore
+from embodied_r_ros.nodes.readiness import Backend
+
+QUICK = {'retry_first_s': 0.01, 'retry_longest_s': 0.02}
+
+
+class Bench:
+    """A describer at work, and what came out of it."""
+
+    def __init__(self, **values):
+        self.perceiver = FakePerceiver()
+        self.published = []
+        self.said = []
+        settings = DescriberSettings(**{**QUICK, **values})
+        self.describer = Describer(settings, self.perceiver, self._publish, lambda *words: self.said.append(words))
+
+    def _publish(self, observation, frame):
+        self.published.append(observation)
+
+    @property
+    def indices(self):
+        return [observation.index for observation in self.published]
+
+    async def until(self, condition, timeout_s=3.0):
+        async with asyncio_timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def __aenter__(self):
+        self.task = asyncio.ensure_future(self.describer.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class asyncio_timeout:  # noqa: N801 - stands in for asyncio.timeout, which Python 3.10 lacks
+    def __init__(self, timeout_s):
+        self.timeout_s = timeout_s
+
+    async def __aenter__(self):
+        task = asyncio.current_task()
+        self.timer = asyncio.get_running_loop().call_later(self.timeout_s, task.cancel)
+
+    async def __aexit__(self, *_):
+        self.timer.cancel()
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def test_the_first_key_frame_is_described_alone_and_later_ones_as_a_pair():
+    async def scene():
+        async with Bench(concurrency=1) as bench:
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+                await bench.until(lambda count=index + 1: len(bench.published) == count)
+            assert bench.perceiver.calls == [(None, 0), (0, 1), (1, 2)]
+            first = bench.published[0]
+            assert (first.session, first.stamp_ns, first.source, first.model) == (
+                SESSION,
+                SESSION,
+                'openai',
+                'fake-vlm',
+            )
+
+    run(scene())
+
+
+def test_a_key_frame_whose_predecessor_never_came_is_described_alone():
+    async def scene():
+        async with Bench() as bench:
+            bench.describer.add(key_frame(7))
+            await bench.until(lambda: bench.indices == [7])
+            assert bench.perceiver.calls == [(None, 7)]
+
+    run(scene())
+
+
+def test_a_pair_is_described_even_if_its_predecessor_was_not():
+    async def scene():
+        async with Bench(attempts=1) as bench:
+            bench.perceiver.failures[0] = [ReplyError('unreadable', raw='')]
+            bench.describer.add(key_frame(0))
+            bench.describer.add(key_frame(1))
+            await bench.until(lambda: bench.indices == [1])
+            assert (0, 1) in bench.perceiver.calls
+
+    run(scene())
+
+
+def test_measured_motion_is_the_action_where_the_perceiver_names_none():
+    motion = Motion(
+        name='move forward', forward_m=1.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
+    )
+
+    async def scene():
+        async with Bench() as bench:
+
+            async def wordless(previous, current):
+                from embodied_r_ros.adapters.perception import Description
+
+                return Description(action='', text='a sofa')
+
+            bench.perceiver.describe = wordless
+            bench.describer.add(key_frame(3, motion=motion))
+            await bench.until(lambda: bench.published)
+            assert bench.published[0].action == 'moved forward 1.00 m'
+
+    run(scene())
+
+
+def test_requests_run_side_by_side_up_to_concurrency_and_are_published_as_they_finish():
+    async def scene():
+        async with Bench(concurrency=3) as bench:
+            bench.perceiver.gate.clear()
+            for index in range(8):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: bench.perceiver.at_once == 3)
+            bench.perceiver.gate.set()
+            await bench.until(lambda: len(bench.published) == 8)
+            assert bench.perceiver.most_at_once == 3
+
+    run(scene())
+
+
+def test_with_a_backlog_the_newest_is_described_first_and_the_oldest_dropped_and_counted():
+    async def scene():
+        async with Bench(concurrency=1, backlog=3) as bench:
+            bench.perceiver.gate.clear()
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.perceiver.at_once == 1)
+            for index in range(1, 7):
+                bench.describer.add(key_frame(index))
+            bench.perceiver.gate.set()
+            await bench.until(lambda: len(bench.published) == 4)
+            assert bench.indices == [0, 6, 5, 4]
+            assert bench.describer.counters['dropped'] == 3
+            assert any('dropped undescribed: more than 3 key frames wait' in words for _, words in bench.said)
+
+    run(scene())
+
+
+def test_a_key_frame_that_comes_twice_is_described_once():
+    async def scene():
+        async with Bench() as bench:
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.indices == [0])
+            bench.describer.add(key_frame(0))
+            bench.describer.add(key_frame(1))
+            await bench.until(lambda: 1 in bench.indices)
+            assert bench.indices == [0, 1]
+
+    run(scene())
+
+
+def test_a_new_session_clears_what_is_pending_and_ends_what_is_under_way():
+    later = SESSION - 50 * NS  # simulated time that jumped back: newer, though its number is smaller
+
+    async def scene():
+        async with Bench(concurrency=1) as bench:
+            bench.perceiver.gate.clear()
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: bench.perceiver.at_once == 1)
+            bench.describer.add(key_frame(0, session=later))
+            bench.perceiver.gate.set()
+            await bench.until(lambda: bench.published)
+            await asyncio.sleep(0.05)
+            assert [(seen.session, seen.index) for seen in bench.published] == [(later, 0)]
+            assert bench.perceiver.cancelled == [2]
+            assert bench.describer.counters['dropped'] == 3
+            assert bench.describer.waiting == 0
+
+    run(scene())
+
+
+def test_images_are_kept_within_the_bound_in_bytes():
+    store = KeyFrameStore(max_bytes=1000)
+    for index in range(5):
+        store.add(key_frame(index, nbytes=300))
+    assert len(store) == 3 and store.nbytes == 900
+    assert store.get(SESSION, 1) is None and store.get(SESSION, 4) is not None
+    store.add(key_frame(9, nbytes=5000))
+    assert len(store) == 1 and store.get(SESSION, 9) is not None
+
+
+def test_a_failed_key_frame_is_tried_again_so_often_and_never_published_as_text():
+    async def scene():
+        async with Bench(attempts=3) as bench:
+            bench.perceiver.failures[0] = [ReplyError('unreadable', raw='%%%')] * 3
+            bench.perceiver.failures[1] = [ReplyError('unreadable', raw='%%%')] * 2
+            bench.describer.add(key_frame(0))
+            bench.describer.add(key_frame(1))
+            await bench.until(lambda: bench.describer.counters['failed'] == 1 and bench.published)
+            assert bench.indices == [1]
+            assert bench.published[0].text == 'saw 1'
+            assert bench.describer.counters['retried'] == 4
+            assert ('error', 'key frame 0 is given up after 3 attempts: unreadable') in bench.said
+
+    run(scene())
+
+
+@pytest.mark.parametrize('error', [BackendRefused('too many images'), InputError('a truncated JPEG')])
+def test_what_would_fail_again_is_not_tried_again(error):
+    async def scene():
+        async with Bench(attempts=3) as bench:
+            bench.perceiver.failures[0] = [error]
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.describer.counters['failed'] == 1)
+            assert len(bench.perceiver.calls) == 1
+
+    run(scene())
+
+
+def test_a_server_that_hangs_costs_attempts():
+    async def scene():
+        async with Bench(describe_s=0.05, attempts=2) as bench:
+            bench.perceiver.gate.clear()
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.describer.counters['failed'] == 1)
+            assert (
+                'error',
+                'key frame 0 is given up after 2 attempts: no description within 0.1 s',
+            ) in bench.said or any('no description within' in words for _, words in bench.said)
+
+    run(scene())
+
+
+def test_a_server_unreachable_at_start_is_said_once_and_waited_for():
+    async def scene():
+        bench = Bench()
+        bench.perceiver.down = 'no server at http://x'
+        async with bench:
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.perceiver.probes >= 4)
+            assert bench.describer.backend is Backend.DOWN
+            assert bench.describer.trouble == 'no server at http://x'
+            complaints = [words for level, words in bench.said if level == 'error']
+            assert complaints == ['no server at http://x; key frames wait, and it is tried again until it works']
+            bench.perceiver.down = ''
+            await bench.until(lambda: bench.indices == [0])
+            assert bench.describer.backend is Backend.READY
+            assert ('info', 'fake-vlm is ready to describe key frames') in bench.said
+
+    run(scene())
+
+
+def test_a_server_that_goes_away_and_comes_back_loses_no_key_frame():
+    async def scene():
+        async with Bench(attempts=1) as bench:
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.indices == [0])
+            bench.perceiver.down = 'connection refused'
+            for index in range(1, 5):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: bench.describer.backend is Backend.DOWN)
+            await asyncio.sleep(0.05)
+            assert bench.indices == [0]
+            bench.perceiver.down = ''
+            await bench.until(lambda: sorted(bench.indices) == [0, 1, 2, 3, 4])
+            assert bench.describer.counters['failed'] == 0
+
+    run(scene())
+
+
+def test_focus_looks_again_side_by_side_and_says_gone_for_what_is_no_longer_held():
+    async def scene():
+        async with Bench(held_mb=0.1) as bench:
+            for index in range(4):
+                bench.describer.add(key_frame(index, nbytes=30_000))
+            await bench.until(lambda: len(bench.published) + bench.describer.counters['dropped'] == 4)
+            bench.perceiver.focus_latency_s = 0.1
+            begin = asyncio.get_running_loop().time()
+            readings = await bench.describer.focus(SESSION, [3, 0, 2, 99], 'where?', 1.0)
+            assert asyncio.get_running_loop().time() - begin < 0.19
+            status = [reading.status for reading in readings]
+            assert status == [ReadingStatus.FOUND, ReadingStatus.GONE, ReadingStatus.FOUND, ReadingStatus.GONE]
+            assert readings[0].text == "with 'where?' in mind: 3"
+            assert 'key frame 0 is no longer held' in readings[1].error_msg
+
+    run(scene())
+
+
+def test_focus_keeps_to_its_time_and_says_late_and_failed():
+    async def scene():
+        async with Bench() as bench:
+            for index in range(2):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: len(bench.published) == 2)
+            bench.perceiver.failures[1] = [ReplyError('unreadable', raw='')]
+            readings = await bench.describer.focus(SESSION, [1], 'where?', 1.0)
+            assert (readings[0].status, readings[0].error_msg) == (ReadingStatus.FAILED, 'unreadable')
+            bench.perceiver.focus_latency_s = 60.0
+            begin = asyncio.get_running_loop().time()
+            readings = await bench.describer.focus(SESSION, [0, 1], 'where?', 0.1)
+            assert asyncio.get_running_loop().time() - begin < 0.2
+            assert [reading.status for reading in readings] == [ReadingStatus.LATE] * 2
+
+    run(scene())
+
+
+def test_a_bug_in_the_perceiver_is_not_swallowed():
+    async def scene():
+        async with Bench() as bench:
+            bench.perceiver.failures[0] = [KeyError('bug')]
+            bench.describer.add(key_frame(0))
+            with pytest.raises(KeyError, match='bug'):
+                await asyncio.wait_for(bench.task, 2.0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize('values', [{'concurrency': 0}, {'backlog': 0}, {'held_mb': math.nan}, {'attempts': 0}])
+def test_settings_out_of_range_are_refused(values):
+    with pytest.raises(SettingsError, match=next(iter(values))):
+        DescriberSettings(**values)

@@ -1,0 +1,214 @@
+"""The commands `python -m embodied_r_ros keyframes` and `answer`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import builders
+import cv2
+import pytest
+from fake_openai import FakeOpenAI
+from tiny_models import chain_folder
+
+from embodied_r_ros.__main__ import main
+
+REPLY = '<think> Frame 0 shows it. </think> <answer> B </answer>'
+QUESTION = ('--question', 'Where is the lamp?', '--choice', 'to the left', '--choice', 'to the right')
+
+
+def write_video(path, views, hz=10.0):
+    height, width = views[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), hz, (width, height))
+    for view in views:
+        writer.write(view)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    """Three seconds at 10 Hz, to the right by 0.3 of the view each second."""
+    return write_video(tmp_path_factory.mktemp('video') / 'pan.avi', builders.pan(31, 0.03))
+
+
+@pytest.fixture(scope='module')
+def pair(tmp_path_factory):
+    """A model pair whose reasoner says REPLY whatever it is asked: its words end in one that it does not know."""
+    folder = tmp_path_factory.mktemp('pair')
+    chain_folder(folder / 'chain', {'<unk>': REPLY}, max_position_embeddings=1024)
+    reasoner = '{backend: numpy, folder: chain, prompt_format: paper}'
+    path = folder / 'pair.yaml'
+    path.write_text(f'perception: {{backend: opencv}}\nreasoner: {reasoner}\n')
+    return path
+
+
+def run(capsys, *arguments):
+    status = main([str(argument) for argument in arguments])
+    return status, capsys.readouterr()
+
+
+def last_json(captured):
+    return json.loads(captured.out.splitlines()[-1])
+
+
+def test_key_frames_of_a_video(video, capsys):
+    status, captured = run(capsys, 'keyframes', video, '--json')
+    found = last_json(captured)
+    assert status == 0
+    assert set(found) == {'key_frames', 'stamps_ns', 'ms_per_frame'}
+    assert found['key_frames'] == [0, 20]
+    assert found['stamps_ns'] == [0, 2_000_000_000]
+    assert 0.0 < found['ms_per_frame'] < 1000.0
+
+
+def test_a_higher_rate_finds_the_change_sooner(video, capsys):
+    _, captured = run(capsys, 'keyframes', video, '--rate', 5, '--json')
+    assert last_json(captured)['key_frames'] == [0, 18]
+
+
+def test_a_static_camera_has_one_key_frame(tmp_path, capsys):
+    views = [builders.noisy(builders.texture(320, 180), 2.0, seed) for seed in range(30)]
+    _, captured = run(capsys, 'keyframes', write_video(tmp_path / 'still.avi', views), '--json')
+    assert last_json(captured)['key_frames'] == [0]
+
+
+def test_key_frames_for_people(video, capsys):
+    status, captured = run(capsys, 'keyframes', video)
+    assert status == 0
+    first, second, summary = captured.out.splitlines()
+    assert first.split() == ['0', '0.0', 's', 'first']
+    assert second.split()[:4] == ['20', '2.0', 's', 'overlap,']
+    assert summary.startswith('2 key frames of 4 looked at, ')
+
+
+def test_an_answer(video, pair, capsys):
+    status, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair, '--json')
+    found = last_json(captured)
+    assert status == 0
+    assert {name: found[name] for name in ('answer', 'choice', 'thinking', 'confidence', 'error_code', 'model')} == {
+        'answer': 'to the right', 'choice': 1, 'thinking': 'Frame 0 shows it.', 'confidence': None, 'error_code': 'OK',
+        'model': 'chain',
+    }  # fmt: skip
+    assert [cited['stamp_ns'] for cited in found['evidence']] == [0]
+    assert all({'stamp_ns', 'action', 'text'} <= set(seen) for seen in found['observations'])
+    assert found['observations'][1]['action'].startswith(('rotated right', 'moved right'))
+    assert found['timings_s']['total'] > 0.0
+
+
+def test_the_same_question_gets_the_same_answer(video, pair, capsys):
+    found = []
+    for _ in range(2):
+        _, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair, '--json')
+        found.append(last_json(captured))
+        del found[-1]['timings_s']
+    assert found[0] == found[1]
+
+
+def test_an_answer_for_people(video, pair, capsys):
+    status, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair)
+    assert status == 0
+    lines = captured.out.splitlines()
+    assert lines[0] == 'Seen'
+    assert lines[1].startswith('  Frame 0')
+    assert '  Frame 0 shows it.' in lines
+    assert 'Answer: B: to the right' in lines
+    assert 'Rests on' in lines
+
+
+def test_the_last_seconds_alone(video, pair, capsys):
+    _, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair, '--last', '0.5', '--json')
+    assert [seen['stamp_ns'] for seen in last_json(captured)['observations']] == [3_000_000_000]
+
+
+def test_model_servers_look_and_think(video, pair, capsys):
+    with FakeOpenAI(reply='{"action": "Move right", "new": "a lamp"}') as eye, FakeOpenAI(reply=REPLY) as mind:
+        servers = ['--vlm-url', eye.url, '--lm-url', mind.url, '--lm-model', 'fake-model']
+        status, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair, *servers, '--json')
+        asked = mind.chats[-1].json['messages'][-1]['content']
+    found = last_json(captured)
+    assert (status, found['answer'], found['model'], found['prompt_id']) == (0, 'to the right', 'fake-model', 'paper')
+    assert {seen['source'] for seen in found['observations']} == {'openai'}
+    assert 'a lamp' in found['observations'][1]['text']
+    assert 'a lamp' in asked
+
+
+@pytest.mark.parametrize('as_json', [True, False], ids=['json', 'people'])
+def test_no_answer_is_a_code_and_status_1(video, pair, capsys, as_json):
+    options = ['--models', pair, '--lm-url', 'http://127.0.0.1:1/v1', *(['--json'] if as_json else [])]
+    status, captured = run(capsys, 'answer', video, *QUESTION, *options)
+    assert status == 1
+    if as_json:
+        found = last_json(captured)
+        assert (found['error_code'], found['answer'], found['choice']) == ('SERVER_DOWN', '', -1)
+        assert '127.0.0.1:1' in found['error_msg']
+    else:
+        assert 'No answer (SERVER_DOWN): ' in captured.out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        pytest.param(['keyframes', 'nowhere.mp4'], "got 'nowhere.mp4'", id='no such video'),
+        pytest.param(['keyframes', '{folder}'], 'got .*readable|recording', id='a folder that is no bag'),
+        pytest.param(
+            ['keyframes', '{video}', '--rate', '0'], r'sample_hz must lie in \[0.2, 60\] Hz, got 0.0', id='rate'
+        ),
+        pytest.param(['keyframes', '{video}', '--rate', 'nan'], 'sample_hz must lie in .* got nan', id='no rate'),
+        pytest.param(['answer', '{video}', '--question', ' '], "got ' '", id='empty question'),
+        pytest.param(['answer', '{video}', '--question', 'Where?', '--choice', 'a'], '2 to 26', id='one choice'),
+        pytest.param(['answer', '{video}', *QUESTION, '--last', '0'], 'above 0, got 0.0', id='no seconds'),
+        pytest.param(['answer', '{video}', *QUESTION, '--models', 'nothing'], 'nothing.yaml', id='no such pair'),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--models', '{pair}', '--reasoner', 'numpy', '--lm-model', '/nowhere'],
+            "wanted a model folder .* at '/nowhere'",
+            id='no such model',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--models', '{pair}', '--labels', '/nowhere.yaml'],
+            "labels .*, got '/nowhere.yaml'",
+            id='no such labels',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--perception', 'opencv', '--vlm-url', 'http://a'],
+            'need --perception openai, got opencv',
+            id='a server for opencv',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--reasoner', 'numpy', '--lm-url', 'http://a'],
+            'needs --reasoner openai, got numpy',
+            id='a server for numpy',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--models', '{pair}', '--lm-url', 'ftp://a'], "got 'ftp://a'", id='no url'
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(arguments, message, video, pair, tmp_path, capsys):
+    places = {'video': video, 'pair': pair, 'folder': tmp_path}
+    status, captured = run(capsys, *(argument.format(**places) for argument in arguments))
+    assert status == 2
+    assert captured.out == ''
+    assert len(captured.err.splitlines()) == 1
+    assert re.search(message, captured.err)
+
+
+def test_an_unknown_option_is_status_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(['keyframes', 'a.mp4', '--speed', '3'])
+    assert stopped.value.code == 2
+    assert 'unrecognized arguments: --speed' in capsys.readouterr().err
+
+
+def test_the_command_runs_without_ros(video):
+    program = (
+        'import sys\n'
+        'for name in ("rclpy", "rosbags", "torch"): sys.modules[name] = None\n'
+        'from embodied_r_ros.__main__ import main\n'
+        f'sys.exit(main(["keyframes", {str(video)!r}, "--json"]))'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert json.loads(done.stdout)['key_frames'] == [0, 20]

@@ -1,0 +1,200 @@
+"""From a recording to an answer without ROS, with a fake eye and a fake mind."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+
+import builders
+import pytest
+
+from embodied_r_ros import offline
+from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.core.errors import BackendTimeout, BackendUnavailable, InputError, ReplyError
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.prompts import PaperFormat
+from embodied_r_ros.core.records import Completion, ErrorCode, Question
+
+ROOM = Question(text='Where is the lamp?', choices=('left', 'right'))
+
+
+class Eye:
+    name = 'fake-eye'
+    source = 'text'
+
+    def __init__(self, troubles=None):
+        self.pairs = []
+        self._troubles = troubles or {}
+
+    async def probe(self):
+        pass
+
+    async def describe(self, previous, current):
+        self.pairs.append((previous.index if previous else None, current.index))
+        await asyncio.sleep(0.002 * (5 - current.index))
+        if current.index in self._troubles:
+            raise self._troubles[current.index]
+        return Description(action='moved right' if previous else '', text=f'thing {current.index}')
+
+    async def focus(self, previous, current, question_text):
+        raise NotImplementedError
+
+    async def aclose(self):
+        pass
+
+
+class Mind:
+    name = 'fake-mind'
+
+    def __init__(self, text='<think> Frame 0 </think> <answer> B </answer>', trouble=None):
+        self._text, self._trouble = text, trouble
+        self.prompts = []
+
+    async def probe(self):
+        if self._trouble:
+            raise self._trouble
+
+    async def generate(self, request, on_text=None):
+        self.prompts.append(request.messages[-1].content)
+        return Completion(text=self._text)
+
+    async def aclose(self):
+        pass
+
+
+def write_bag(folder, views, odometry=True):
+    """Four seconds to the right at 5 Hz, 0.3 of the view each second; poses run on for half a second more."""
+    messages = [builders.recorded_jpeg(view, 100 + step / 5) for step, view in enumerate(views)]
+    if odometry:
+        messages += [builders.recorded_odometry(builders.pose(y_m=-step / 10), 100 + step / 10) for step in range(46)]
+    return builders.write_bag(folder, sorted(messages, key=lambda item: item.stamp_ns))
+
+
+@pytest.fixture(scope='module')
+def bags(tmp_path_factory):
+    """The bag with odometry, and the one without."""
+    folder = tmp_path_factory.mktemp('bags')
+    views = [builders.jpeg(view).data for view in builders.pan(21, 0.06)]
+    return write_bag(folder / 'with', views), write_bag(folder / 'without', views, odometry=False)
+
+
+@pytest.fixture(scope='module')
+def recording(bags):
+    return offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0))
+
+
+def ask(recording, eye=None, mind=None, question=ROOM, **options):
+    eye, mind = eye or Eye(), mind or Mind()
+    return asyncio.run(offline.answer(question, recording, eye, mind, PaperFormat(), **options))
+
+
+def test_key_frames_of_a_bag_have_numbers_stamps_and_poses(recording):
+    assert recording.numbers[0] == 0
+    assert len(recording.numbers) >= 2
+    assert recording.sampled == 21
+    assert [frame.stamp_ns for frame in recording.key_frames] == [
+        100_000_000_000 + number * 200_000_000 for number in recording.numbers
+    ]
+    assert recording.key_frames[1].pose.y_m == pytest.approx(-0.2 * recording.numbers[1], abs=1e-6)
+    assert recording.end_ns == recording.last_pose[0] == 104_500_000_000
+    assert recording.selection_s > 0.0
+
+
+def test_key_frames_are_looked_for_once_a_second_unless_told(bags):
+    frames = offline.key_frames(bags[0])
+    assert all(frame.stamp_ns % 1_000_000_000 == 0 for frame in frames)
+
+
+def test_without_odometry_the_last_image_tells_where_the_camera_is(bags):
+    settings = KeyFrameSettings(sample_hz=5.0)
+    kept, left = (offline.scan(bags[1], settings, keep_last=keep) for keep in (True, False))
+    assert kept.numbers == (*left.numbers, 20)
+    assert kept.key_frames[-1].reason == 'requested'
+
+
+def test_pairs_are_described_side_by_side_and_put_in_order(recording):
+    eye = Eye()
+    result = ask(recording, eye)
+    count = len(recording.key_frames)
+    assert sorted(eye.pairs, key=lambda pair: pair[1]) == [(None if n == 0 else n - 1, n) for n in range(count)]
+    assert [seen.text for seen in result.observations[:count]] == [f'thing {n}' for n in range(count)]
+    assert result.observations[0].model == 'fake-eye'
+
+
+def test_the_answer_names_its_evidence_and_times(recording):
+    answer = ask(recording).answer
+    assert (answer.error_code, answer.answer, answer.choice) == (ErrorCode.OK, 'right', 1)
+    assert [cited.index for cited in answer.evidence] == [0]
+    assert (answer.model, answer.prompt_id) == ('fake-mind', 'paper')
+    assert math.isnan(answer.confidence)
+    assert {'key_frames', 'describe', 'think', 'total'} <= set(answer.timings_s)
+
+
+def test_the_present_is_read_but_not_cited(recording):
+    last = len(recording.key_frames)
+    mind = Mind(f'<think> Frame 0 and Frame {last} </think> <answer> B </answer>')
+    result = ask(recording, mind=mind)
+    assert result.observations[-1].source == 'present'
+    assert f'Frame {last}: After Move right' in mind.prompts[0]
+    assert [cited.index for cited in result.answer.evidence] == [0]
+
+
+def test_the_window_counts_back_from_the_end_of_the_recording(recording):
+    last_ns = recording.key_frames[-1].stamp_ns
+    last_s = (recording.end_ns - last_ns) / 1e9 + 0.01
+    result = ask(recording, last_s=last_s)
+    assert [seen.stamp_ns for seen in result.observations] == [last_ns, recording.end_ns]
+    empty = ask(dataclasses.replace(recording, last_pose=None), last_s=last_s - 0.02).answer
+    assert empty.error_code is ErrorCode.WINDOW_EMPTY
+
+
+@pytest.mark.parametrize(
+    'trouble', [InputError('broken image'), ReplyError('no words', raw='?')], ids=['image', 'reply']
+)
+def test_a_key_frame_that_cannot_be_described_is_left_out(recording, trouble, caplog):
+    result = ask(recording, Eye({1: trouble}))
+    assert result.answer.error_code is ErrorCode.OK
+    assert 'thing 1' not in [seen.text for seen in result.observations]
+    assert 'key frame 1 is left out' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('eye', 'mind', 'code'),
+    [
+        pytest.param(Eye({0: BackendTimeout('slow')}), Mind(), ErrorCode.TIMEOUT, id='perception too slow'),
+        pytest.param(Eye(), Mind(trouble=BackendUnavailable('down')), ErrorCode.SERVER_DOWN, id='reasoner down'),
+        pytest.param(Eye(), Mind('hmm'), ErrorCode.BAD_REPLY, id='nonsense'),
+        pytest.param(Eye(), Mind('<answer> C </answer>'), ErrorCode.BAD_REPLY, id='no such choice'),
+    ],
+)
+def test_what_went_wrong_is_a_code_and_a_sentence(recording, eye, mind, code):
+    answer = ask(recording, eye, mind).answer
+    assert answer.error_code is code
+    assert answer.error_msg
+    assert answer.choice == -1
+
+
+def test_of_several_sessions_the_last_one_counts(tmp_path):
+    views = builders.pan(4, 0.6)
+    stamps_s = (100, 101, 50, 51)
+    messages = [
+        builders.recorded_jpeg(builders.jpeg(view).data, stamp_s, recorded_s=100 + place)
+        for place, (view, stamp_s) in enumerate(zip(views, stamps_s))
+    ]
+    recording = offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings(sample_hz=5.0))
+    assert [frame.session for frame in recording.key_frames] == [100_000_000_000] * 2 + [50_000_000_000] * 2
+    assert [seen.stamp_ns for seen in ask(recording).observations] == [50_000_000_000, 51_000_000_000]
+
+
+def test_broken_images_are_left_out(tmp_path, caplog):
+    good = builders.jpeg(builders.texture(320, 180)).data
+    messages = [builders.recorded_jpeg(data, 100 + place) for place, data in enumerate((good[:200], good, good[:90]))]
+    recording = offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings())
+    assert recording.numbers == (1,)
+
+
+def test_a_recording_of_nothing_but_broken_images_is_refused(tmp_path):
+    messages = [builders.recorded_jpeg(builders.jpeg(builders.blank(320, 180)).data[:200], 100.0)]
+    with pytest.raises(InputError, match='image'):
+        offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings())

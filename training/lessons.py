@@ -1,0 +1,113 @@
+"""Token sequences to learn from: questions about simulated walks with their worked thoughts, consistency checks and drills."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import random
+from collections.abc import Iterator
+
+from embodied_r_ros.core.coarse import CoarseLog, coarse_log
+from embodied_r_ros.core.compact import BOS, EOS, MOST_NAMES, MOST_STEPS, tie, vocabulary, write_ask, write_check, write_log
+from embodied_r_ros.core.errors import CannotTell
+from embodied_r_ros.core.questions import (
+    APPEARANCE_ORDER,
+    COUNTERFACTUAL,
+    LANDMARK_POSITION,
+    RELATIVE_DIRECTION,
+    RELATIVE_DISTANCE,
+    TASKS,
+    ParsedQuestion,
+    read_question,
+)
+from training.world.drills import drill
+from training.world.questions import FAMILIES_ASKED, Examiner, until
+from training.world.scene import make_walk
+from training.world.thoughts import think
+from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
+
+TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
+QUESTIONS_PER_WALK = 6
+DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.10, 0.03, 0.6, 0.2
+
+FAMILIES_TAUGHT = {
+    **FAMILIES_ASKED,
+    LANDMARK_POSITION: ('w4',) * 6 + ('w8',) * 3 + ('q4', 'lr', 'lrb'),
+    COUNTERFACTUAL: ('w4',) * 6 + ('w8',) * 3 + ('q4',),
+    RELATIVE_DIRECTION: ('q4',) * 4 + ('lr',) * 2 + ('lrb',) * 2 + ('w4', 'w8'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """Token ids, of which the first `given` are the prompt that is not learnt."""
+
+    ids: tuple[int, ...]
+    given: int
+
+
+def encode(text: str) -> list[int]:
+    """Token ids of a text in the compact language.
+
+    Raises:
+        KeyError: it holds a word that the language lacks.
+    """
+    return [TOKEN_IDS[word] for word in text.split()]
+
+
+def lessons(seed: str) -> Iterator[Lesson]:
+    """An endless stream of lessons; walks of lesson seeds never coincide with walks of evaluation seeds (scene seeds below 0)."""
+    rng = random.Random(seed)
+    asked: collections.Counter[tuple[str, ...]] = collections.Counter()
+    while True:
+        for lesson in _about_one_walk(rng, asked):
+            yield lesson
+            if rng.random() < DRILL_SHARE:
+                yield Lesson(tuple([TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]]), 2)
+
+
+def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
+    legs = rng.choice([(2, 5), (5, 8), (8, 11), (8, 11), (11, 15)])
+    walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
+    rule = KeyFrameRule.draw(rng)
+    truth = observe(walk, rule, EXACT, random.Random(0))
+    observations = observe(walk, rule, ROBOT, rng) if rng.random() < NOISY_SHARE else truth
+    log = coarse_log(observations)
+    if len(log.steps) > MOST_STEPS:
+        return
+    examiner = Examiner(walk, truth, rng, asked, families=FAMILIES_TAUGHT)
+    slots = rng.sample(range(MOST_NAMES), len(log.first_seen()))
+    names = {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
+    for _ in range(QUESTIONS_PER_WALK):
+        question = examiner.ask(rng.choice(TASKS))
+        if question is None:
+            continue
+        asked[question.target] += 1
+        parsed = read_question(question.text, question.choices)
+        try:
+            part = log if math.isinf(question.end_s) else coarse_log(until(observations, question.end_s))
+            yield _lesson(rng, part, _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed, names)
+        except (CannotTell, KeyError):  # nothing to ask about, or a place beyond the numbers that the language has
+            continue
+
+
+def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str]) -> Lesson:
+    ask = tie(parsed, log)
+    worked = think(log, ask, names)
+    if rng.random() < CHECK_SHARE:
+        prompt, reply = write_check(ask, names, worked.thought), f'<answer> {worked.answer} </answer>'
+    else:
+        prompt, reply = f'{write_log(log, names)} {write_ask(ask, names)}', worked.reply
+    given = [TOKEN_IDS[BOS], *encode(prompt)]
+    return Lesson((*given, *encode(reply), TOKEN_IDS[EOS]), len(given))
+
+
+def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
+    """The same kind of question with fewer things, or about which came first."""
+    if parsed.task == APPEARANCE_ORDER:
+        kept = parsed.objects[: rng.randint(2, len(parsed.objects))]
+        return dataclasses.replace(parsed, objects=kept, family=rng.choice(['order', 'first']), options={})
+    if parsed.task == RELATIVE_DISTANCE:
+        return dataclasses.replace(parsed, objects=parsed.objects[: rng.randint(3, len(parsed.objects))], options={})
+    return parsed

@@ -1,0 +1,107 @@
+"""Drills: the small tables that every worked thought leans on, practised many to a sequence in the thought's own patterns."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, direction, polar, signed
+from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, bearing, metres
+from embodied_r_ros.core.questions import FAMILIES
+from training.world.thoughts import sector
+
+
+def drill(rng: random.Random, count: int = 12) -> str:
+    """A sequence of `count` random drills."""
+    kinds = (_angles, _angles, _angles, _look_up, _look_up, _distance, _towards, _towards, _moves, _moves, _sort, _progress)
+    return 'drill ' + ' . '.join(rng.choice(kinds)(rng) for _ in range(count))
+
+
+def _angle(rng: random.Random) -> int:
+    return rng.randrange(0, 360, ANGLE_DEG)
+
+
+def _place(rng: random.Random, reach: int = 22) -> tuple[int, int]:
+    return rng.randint(-reach, reach), rng.randint(-reach, reach)
+
+
+def _angles(rng: random.Random) -> str:
+    """The difference of two angles, and the word for it in some family."""
+    end, start = _angle(rng), _angle(rng)
+    between = (end - start) % 360
+    return f'dir {end}deg - {start}deg = {between}deg {sector(rng.choice(list(FAMILIES)), between)}'
+
+
+def _look_up(rng: random.Random) -> str:
+    """From a sighting and a pose to the place of an object."""
+    step, heading, (right, ahead) = rng.randint(0, MOST_STEPS), _angle(rng), _place(rng)
+    seen, cells = signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG)), rng.randint(1, FARTHEST_CELLS)
+    way = (heading + seen) % 360
+    off = polar(way, cells)
+    tag = rng.randint(1, 5)
+    return (f'q{tag} n{rng.randrange(MOST_NAMES)} o{step} {bearing(seen)} {metres(cells)} p{step} {heading}deg {right} {ahead} '
+            f'= {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]}')
+
+
+def _off(rng: random.Random) -> tuple[str, tuple[int, int]]:
+    (x, y), (dx, dy) = _place(rng), _place(rng, 20)
+    to, start = rng.randint(2, 5), rng.randint(1, 4)
+    return f'r{to} {x + dx} {y + dy} - r{start} {x} {y} = {dx} {dy}', (dx, dy)
+
+
+def _distance(rng: random.Random) -> str:
+    text, off = _off(rng)
+    return f'{text} dist {round(math.hypot(*off))}'
+
+
+def _towards(rng: random.Random) -> str:
+    """The direction of a displacement, from a thing or from where one stands."""
+    text, off = _off(rng)
+    towards = direction(*off)
+    if rng.random() < 0.5:
+        return f'{text} dir {towards}deg'
+    (x, y), heading, last = _place(rng), _angle(rng), rng.randint(0, MOST_STEPS)
+    text = f'r1 {x + off[0]} {y + off[1]} - p{last} {heading}deg {x} {y} = {off[0]} {off[1]}'
+    between = (towards - heading) % 360
+    return f'{text} dir {towards}deg - {heading}deg = {between}deg {sector(rng.choice(list(FAMILIES)), between)}'
+
+
+def _moves(rng: random.Random) -> str:
+    """A few steps of the pose track."""
+    step, heading, (right, ahead) = rng.randint(0, MOST_STEPS - 3), _angle(rng), _place(rng)
+    parts = [f'p{step} {heading}deg {right} {ahead}']
+    for index in range(step + 1, step + rng.randint(2, 4)):
+        if rng.random() < 0.6:
+            cells = rng.randint(1, FARTHEST_CELLS) if rng.random() < 0.3 else rng.randint(1, 8)
+            off = polar(heading, cells)
+            right, ahead = right + off[0], ahead + off[1]
+            parts.append(f's{index} forward {metres(cells)} {off[0]} {off[1]} p{index} {heading}deg {right} {ahead}')
+        else:
+            side, amount = rng.choice(['left', 'right']), rng.randrange(ANGLE_DEG, 195, ANGLE_DEG)
+            heading = (heading + (amount if side == 'right' else -amount)) % 360
+            parts.append(f's{index} {side} {amount}deg p{index} {heading}deg {right} {ahead}')
+    return ' ; '.join(parts)
+
+
+def _sort(rng: random.Random) -> str:
+    """The least of a list of steps."""
+    steps = rng.sample(range(MOST_STEPS + 1), rng.randint(2, 4))
+    tags = rng.sample([f'q{index}' for index in range(1, 5)], len(steps))
+    tags.sort()
+    least = min(range(len(steps)), key=lambda index: steps[index])
+    return ' '.join(f'o{step} {tag}' for step, tag in zip(steps, tags)) + f' min o{steps[least]} {tags[least]}'
+
+
+def _progress(rng: random.Random) -> str:
+    """What is left of an instruction."""
+    step, index = rng.randint(1, MOST_STEPS), rng.randint(1, 14)
+    write: Callable[[int], str]
+    if rng.random() < 0.5:
+        kind, total, done = 'forward', rng.randint(1, FARTHEST_CELLS), rng.randint(1, 10)
+        write = metres
+    else:
+        kind, total, done = rng.choice(['left', 'right']), rng.randrange(15, 345, 15), rng.randrange(15, 195, 15)
+        write = '{}deg'.format
+    head = rng.choice([f'i{index} rest {write(total)}', f'i{index} {kind} {write(total)}'])
+    return f's{step} {kind} {write(done)} {head} - {write(done)} = {write(max(0, total - done))}'

@@ -1,0 +1,129 @@
+"""The walks of a simulated agent: straight stretches, turns on the spot and climbs, and the pose at every moment of them."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import functools
+import math
+import random
+
+from embodied_r_ros.core.records import Intrinsics, Pose
+
+CAMERA = Intrinsics(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=319.5, cy_px=239.5)
+CAMERA_HEIGHT_M = 1.2
+
+WALK_M_S = 1.25
+TURN_DEG_S = 60.0
+CLIMB_M_S = 0.5
+PAUSE_S = 0.3
+
+Box = tuple[float, float, float, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One stretch of a walk: 'forward' in metres, 'turn' in degrees (positive left) or 'climb' in metres (positive up)."""
+
+    kind: str
+    amount: float
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds that the leg takes at the agent's constant speeds."""
+        speed = {'forward': WALK_M_S, 'turn': TURN_DEG_S, 'climb': CLIMB_M_S}[self.kind]
+        return abs(self.amount) / speed
+
+
+@dataclasses.dataclass(frozen=True)
+class Station:
+    """Where the agent is: x forward and y left of its start in metres, z up, heading in radians (positive left)."""
+
+    x_m: float = 0.0
+    y_m: float = 0.0
+    z_m: float = 0.0
+    yaw_rad: float = 0.0
+
+    def after(self, leg: Leg, share: float = 1.0) -> Station:
+        """The station when a share (0 to 1) of the leg is done."""
+        amount = leg.amount * share
+        if leg.kind == 'turn':
+            return dataclasses.replace(self, yaw_rad=self.yaw_rad + math.radians(amount))
+        if leg.kind == 'climb':
+            return dataclasses.replace(self, z_m=self.z_m + amount)
+        return dataclasses.replace(
+            self, x_m=self.x_m + amount * math.cos(self.yaw_rad), y_m=self.y_m + amount * math.sin(self.yaw_rad)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """A walk that starts at the origin, looking along x, and rests for a moment at both ends."""
+
+    legs: tuple[Leg, ...]
+
+    @functools.cached_property
+    def stations(self) -> tuple[Station, ...]:
+        """The station before each leg and after the last; one more than there are legs."""
+        stations = [Station()]
+        for leg in self.legs:
+            stations.append(stations[-1].after(leg))
+        return tuple(stations)
+
+    @functools.cached_property
+    def times_s(self) -> tuple[float, ...]:
+        """The moment of each station."""
+        times = [PAUSE_S]
+        for leg in self.legs:
+            times.append(times[-1] + leg.duration_s)
+        return tuple(times)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from start to end, both rests included."""
+        return self.times_s[-1] + PAUSE_S
+
+    def station_at(self, t_s: float) -> Station:
+        """The station at a moment; before the start and after the end the agent rests."""
+        leg = bisect.bisect_right(self.times_s, t_s) - 1
+        if leg < 0:
+            return self.stations[0]
+        if leg >= len(self.legs):
+            return self.stations[-1]
+        return self.stations[leg].after(self.legs[leg], (t_s - self.times_s[leg]) / self.legs[leg].duration_s)
+
+    def pose_at(self, t_s: float) -> Pose:
+        """The pose of the agent's base on the floor; the camera sits CAMERA_HEIGHT_M above it and looks along base x."""
+        station = self.station_at(t_s)
+        half = station.yaw_rad / 2.0
+        return Pose(x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half))
+
+
+def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False) -> Path:
+    """A random walk of so many legs that stays inside bounds (x_min, y_min, x_max, y_max).
+
+    Straight stretches are 0.75 to 4 m in steps of a quarter metre; turns are multiples of 15 degrees, right angles most often.
+    """
+    path = Path(())
+    while len(path.legs) < legs:
+        leg = _draw_leg(rng, path.legs[-1].kind if path.legs else rng.choice(['forward', 'turn']), climbs)
+        after = path.stations[-1].after(leg)
+        if bounds_m[0] <= after.x_m <= bounds_m[2] and bounds_m[1] <= after.y_m <= bounds_m[3] and 0.0 <= after.z_m <= 1.0:
+            path = Path((*path.legs, leg))
+        elif leg.kind == 'forward' and _boxed_in(path.stations[-1], bounds_m):
+            path = Path(path.legs[:-1] or (Leg(kind='turn', amount=rng.choice([-90.0, 90.0])),))
+    return path
+
+
+def _draw_leg(rng: random.Random, last_kind: str, climbs: bool) -> Leg:
+    if climbs and last_kind == 'forward' and rng.random() < 0.08:
+        return Leg(kind='climb', amount=rng.choice([-0.5, 0.5]))
+    if last_kind == 'forward':
+        size = rng.choice([90.0, 90.0, 90.0, 45.0, 45.0, 135.0, 180.0, 30.0, 60.0, 75.0, 105.0, 120.0, 150.0])
+        return Leg(kind='turn', amount=rng.choice([-1.0, 1.0]) * size)
+    return Leg(kind='forward', amount=rng.randint(3, 16) / 4.0)
+
+
+def _boxed_in(station: Station, bounds_m: Box) -> bool:
+    least = station.after(Leg(kind='forward', amount=0.75))
+    return not (bounds_m[0] <= least.x_m <= bounds_m[2] and bounds_m[1] <= least.y_m <= bounds_m[3])

@@ -1,0 +1,235 @@
+"""Worked thoughts: the line of reasoning, in the compact language, that leads from a log to the answer of a question.
+
+Every look-up writes its key first and its value right after it; the pose is tracked step by step; each conclusion states the
+numbers that it rests on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from embodied_r_ros.core.coarse import CoarseLog, CoarsePose, direction, polar
+from embodied_r_ros.core.compact import Ask, amount, bearing, metres
+from embodied_r_ros.core.questions import (
+    ACTION_GENERATION,
+    APPEARANCE_ORDER,
+    COUNTERFACTUAL,
+    FAMILIES,
+    LANDMARK_POSITION,
+    PROGRESS_EVALUATION,
+    RELATIVE_DIRECTION,
+    RELATIVE_DISTANCE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Worked:
+    """A thought and the answer it leads to, both in tokens; `margin` is how far the decision is from its border.
+
+    For directions the margin is in degrees, for distances in cells; infinite where there is no border.
+    """
+
+    thought: str
+    answer: str
+    margin: float = math.inf
+
+    @property
+    def reply(self) -> str:
+        """The whole reply that the reasoner is taught."""
+        return f'<think> {self.thought} </think> <answer> {self.answer} </answer>'
+
+
+def sector(family: str, angle: int) -> str:
+    """The word of a family for a clockwise direction relative to the one faced; borders belong to the later sector clockwise."""
+    words, angle = FAMILIES[family], angle % 360
+    if family == 'lrb':
+        return 'behind' if 135 <= angle <= 225 else words[0] if angle < 180 else words[2]
+    if family in ('w4', 'a4'):
+        return words[(angle + 45) % 360 // 90]
+    if family == 'w8':
+        return words[int((angle + 22.5) % 360 // 45)]
+    return words[angle // 90 if family == 'q4' else angle // 180]
+
+
+def border_distance(family: str, angle: float) -> float:
+    """Degrees from a direction to the nearest border between two words of a family."""
+    borders = {
+        'lr': (0, 180), 'lrb': (0, 135, 225), 'q4': (0, 90, 180, 270), 'w4': (45, 135, 225, 315), 'a4': (45, 135, 225, 315),
+        'w8': tuple(22.5 + 45 * k for k in range(8)),
+    }[family]
+    return min(abs((angle - border + 180) % 360 - 180) for border in borders)
+
+
+def think(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
+    """Work out the answer to a question from a log, in the compact language."""
+    task = ask.question.task
+    if task == PROGRESS_EVALUATION:
+        return _progress(log, ask)
+    if task == APPEARANCE_ORDER:
+        return _order(log, ask, names)
+    poses = log.poses(set(ask.mirrored))
+    scribe = _Scribe(log, poses, ask, names)
+    if task in (LANDMARK_POSITION, COUNTERFACTUAL, ACTION_GENERATION):
+        return scribe.from_here()
+    if task == RELATIVE_DIRECTION:
+        return scribe.relative_direction()
+    if task == RELATIVE_DISTANCE:
+        return scribe.relative_distance()
+    return scribe.route()
+
+
+class _Scribe:
+    """Writes the thoughts that rest on where things are."""
+
+    def __init__(self, log: CoarseLog, poses: Sequence[CoarsePose], ask: Ask, names: dict[str, str]) -> None:
+        self.log, self.poses, self.ask, self.names = log, poses, ask, names
+        self.places: list[tuple[int, int]] = []
+        self.parts = [track(log, poses, set(ask.mirrored))]
+        looks = [self._look_up(index, name) for index, name in enumerate(ask.question.objects, start=1)]
+        self.parts.append(' ; '.join(looks) + ' .')
+
+    def from_here(self) -> Worked:
+        here, (right, ahead) = self.poses[-1], self.places[0]
+        off = (right - here.right, ahead - here.ahead)
+        towards = direction(*off)
+        relative = (towards - here.heading) % 360
+        word = sector(self.ask.question.family, relative)
+        last = len(self.poses) - 1
+        self.parts.append(
+            f'r1 {right} {ahead} - p{last} {here.heading}deg {here.right} {here.ahead} = {off[0]} {off[1]} '
+            f'dir {towards}deg - {here.heading}deg = {relative}deg {word}')
+        return self._done(word, self._margin(off, here.heading))
+
+    def relative_direction(self) -> Worked:
+        (faced, first), (sought, second) = self._leg(1, 2), self._leg(1, 3)
+        relative = (sought - faced) % 360
+        word = sector(self.ask.question.family, relative)
+        self.parts.append(f'{first} dir {faced}deg ; {second} dir {sought}deg - {faced}deg = {relative}deg {word}')
+        exact = self._angle(1, 3) - self._angle(1, 2)
+        return self._done(word, border_distance(self.ask.question.family, exact))
+
+    def route(self) -> Worked:
+        directions, words, margins = [], [], []
+        lines = []
+        for index in (1, 2, 3):
+            towards, line = self._leg(index, index + 1)
+            line += f' dir {towards}deg'
+            if directions:
+                turn = (towards - directions[-1]) % 360
+                words.append(sector('lrb', turn))
+                line += f' - {directions[-1]}deg = {turn}deg {words[-1]}'
+                exact = self._angle(index, index + 1) - self._angle(index - 1, index)
+                margins.append(border_distance('lrb', exact))
+            directions.append(towards)
+            lines.append(line)
+        self.parts.append(' ; '.join(lines) + f' . {" ".join(words)}')
+        return self._done(' '.join(words), min(margins))
+
+    def relative_distance(self) -> Worked:
+        lines, distances = [], {}
+        for index in range(2, len(self.places) + 1):
+            right, ahead = self._off(1, index)
+            distances[f'q{index}'] = round(math.hypot(right, ahead))
+            lines.append(f'{self._subtraction(1, index)} dist {distances[f"q{index}"]} q{index}')
+        best = min(distances, key=lambda tag: distances[tag])
+        self.parts.append(' ; '.join(lines) + f' . min {distances[best]} {best}')
+        ranked = sorted(math.hypot(*self._off(1, index)) for index in range(2, len(self.places) + 1))
+        return self._done(best, ranked[1] - ranked[0])
+
+    def _look_up(self, index: int, name: str) -> str:
+        step, seen = self.log.first_seen()[name]
+        pose = self.poses[step]
+        way = (pose.heading + seen.bearing) % 360
+        right, ahead = polar(way, seen.cells)
+        place = (pose.right + right, pose.ahead + ahead)
+        self.places.append(place)
+        return (
+            f'q{index} {self.names[name]} o{step} {bearing(seen.bearing)} {metres(seen.cells)} p{step} {pose.heading}deg {pose.right} {pose.ahead} '
+            f'= {way}deg {right} {ahead} r{index} {place[0]} {place[1]}')
+
+    def _off(self, start: int, end: int) -> tuple[int, int]:
+        (x, y), (to_x, to_y) = self.places[start - 1], self.places[end - 1]
+        return to_x - x, to_y - y
+
+    def _angle(self, start: int, end: int) -> float:
+        return math.degrees(math.atan2(*self._off(start, end)))
+
+    def _subtraction(self, start: int, end: int) -> str:
+        (x, y), (to_x, to_y) = self.places[start - 1], self.places[end - 1]
+        return f'r{end} {to_x} {to_y} - r{start} {x} {y} = {to_x - x} {to_y - y}'
+
+    def _leg(self, start: int, end: int) -> tuple[int, str]:
+        return direction(*self._off(start, end)), self._subtraction(start, end)
+
+    def _margin(self, off: tuple[int, int], heading: int) -> float:
+        return border_distance(self.ask.question.family, math.degrees(math.atan2(*off)) - heading)
+
+    def _done(self, answer: str, margin: float) -> Worked:
+        return Worked(' '.join(self.parts), answer, margin)
+
+
+def track(log: CoarseLog, poses: Sequence[CoarsePose], mirrored: set[int]) -> str:
+    """The pose after each step."""
+    parts = ['p0 0deg 0 0']
+    for index, (step, pose) in enumerate(zip(log.steps[1:], poses[1:]), start=1):
+        shown = amount(step)
+        if index in mirrored:
+            shown = shown.replace('left', 'right') if step.kind == 'left' else shown.replace('right', 'left')
+        moved = ''
+        if step.kind == 'forward':
+            right, ahead = polar(pose.heading, step.amount)
+            moved = f' {right} {ahead}'
+        parts.append(f's{index} {shown}{moved} p{index} {pose.heading}deg {pose.right} {pose.ahead}')
+    return ' ; '.join(parts) + ' .'
+
+
+def _order(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
+    """Sort the steps at which the things were first seen, the least of the rest at a time."""
+    seen, question = log.first_seen(), ask.question
+    tags = {f'q{index}': seen[name][0] for index, name in enumerate(question.objects, start=1)}
+    lines = [f'{tag} {names[name]} o{tags[tag]}' for tag, name in zip(tags, question.objects)]
+    parts, rest, order = [' ; '.join(lines) + ' .'], dict(tags), []
+    while rest:
+        first = min(rest, key=lambda tag: rest[tag])
+        listed = ' '.join(f'o{step} {tag}' for tag, step in rest.items())
+        parts.append(f'{listed} min o{rest.pop(first)} {first} {";" if rest else "."}')
+        order.append(first)
+        if question.family == 'first':
+            break
+    answer = ' '.join(order)
+    steps = sorted(tags.values())
+    margin = min(b - a for a, b in zip(steps, steps[1:])) if question.family == 'order' else steps[1] - steps[0]
+    return Worked(f'{" ".join(parts)} {question.family} {answer}', answer, margin)
+
+
+def _progress(log: CoarseLog, ask: Ask) -> Worked:
+    """Count each step against the instruction under way; a step of another kind begins the next instruction."""
+    plan = ask.question.plan
+    parts: list[str] = []
+    index, rest = -1, 0
+    for number, step in enumerate(log.steps[1:], start=1):
+        if step.kind == 'stay':
+            continue
+        if index < 0 or (plan[index][0] != step.kind and index + 1 < len(plan)):
+            index += 1
+            rest = plan[index][1]
+            head = f'i{index + 1} {_quantity(*plan[index])}'
+        else:
+            head = f'i{index + 1} rest {_size(plan[index][0], rest)}'
+        part = f's{number} {amount(step)} {head}'
+        if plan[index][0] == step.kind:
+            rest, before = max(0, rest - step.amount), rest
+            part += f' - {_size(step.kind, step.amount)} = {_size(step.kind, rest)}'
+        parts.append(part)
+    now = index + 2 if rest == 0 and 0 <= index < len(plan) - 1 else max(index, 0) + 1
+    return Worked(f'{" ; ".join(parts)} . now i{now}'.strip(), f'i{now}')
+
+
+def _size(kind: str, size: int) -> str:
+    return metres(size) if kind == 'forward' else f'{size}deg'
+
+
+def _quantity(kind: str, size: int) -> str:
+    return f'{kind} {_size(kind, size)}'

@@ -1,0 +1,168 @@
+"""What perception would write on a simulated walk, worked out from geometry instead of from pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Sequence
+
+from embodied_r_ros.core.phrases import Sighting, write_motion, write_sightings
+from embodied_r_ros.core.records import Motion, MotionSource, Move, Observation, Pose
+from training.world.path import CAMERA, Path, Station
+from training.world.scene import Scene, SceneObject, Walk
+
+SAMPLE_S = 0.25
+NEAREST_M, FARTHEST_M = 0.8, 6.3
+GLIMPSED_FROM_M, GLIMPSED_TO_M, GLIMPSED_ASIDE_DEG = 0.5, 8.0, 42.0
+PLATE_HALF_M = 0.25
+BLOCKING_M = 0.35
+STAMP0_NS = 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How imperfect perception is.
+
+    Attributes:
+        turn_deg, move_share: standard deviations of a measured turn and of the length of a measured move.
+        bearing_deg, distance_share: standard deviations of a sighting.
+        missed: share of sightings left out.
+    """
+
+    turn_deg: float = 0.0
+    move_share: float = 0.0
+    bearing_deg: float = 0.0
+    distance_share: float = 0.0
+    missed: float = 0.0
+
+
+EXACT = Noise()
+ROBOT = Noise(turn_deg=0.6, move_share=0.015, bearing_deg=0.8, distance_share=0.025, missed=0.06)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeyFrameRule:
+    """When the simulated camera takes a key frame: after a turn, a distance or a time."""
+
+    turn_deg: float = 40.0
+    move_m: float = 1.6
+    gap_s: float = 3.0
+
+    @staticmethod
+    def draw(rng: random.Random) -> KeyFrameRule:
+        """A rule somewhere in the range that real key-frame selection spans."""
+        return KeyFrameRule(turn_deg=rng.uniform(28.0, 48.0), move_m=rng.uniform(0.8, 2.6), gap_s=rng.uniform(2.0, 5.0))
+
+
+def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
+    """Moment and station of each key frame; the first and the last sampled frame are always kept."""
+    count = int(walk.path.duration_s / SAMPLE_S) + 1
+    samples = [(index * SAMPLE_S, walk.path.station_at(index * SAMPLE_S)) for index in range(count)]
+    kept = [samples[0]]
+    for moment, station in samples[1:]:
+        last_moment, last = kept[-1]
+        turned = abs(math.degrees(station.yaw_rad - last.yaw_rad)) >= rule.turn_deg
+        moved = math.dist((station.x_m, station.y_m, station.z_m), (last.x_m, last.y_m, last.z_m)) >= rule.move_m
+        if turned or moved or moment - last_moment >= rule.gap_s:
+            kept.append((moment, station))
+    if kept[-1][0] != samples[-1][0]:
+        kept.append(samples[-1])
+    return kept
+
+
+def visible(scene: Scene, station: Station) -> dict[str, Sighting]:
+    """The things whose plate is wholly in view, near enough to be read and not behind another."""
+    half_view_rad = math.atan2(CAMERA.width / 2.0, CAMERA.fx_px)
+    seen = {}
+    for thing in scene.objects:
+        sighting = sight(thing, station)
+        distance_m = sighting.distance_m or 0.0
+        if not NEAREST_M <= distance_m <= FARTHEST_M:
+            continue
+        margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
+        if abs(math.radians(sighting.bearing_left_deg)) <= margin_rad and not _hidden(thing, scene.objects, station):
+            seen[thing.name] = sighting
+    return seen
+
+
+def first_glimpses_s(walk: Walk) -> dict[str, float]:
+    """For each thing, the first moment at which it might be made out: in view or nearly so, hidden or not, even far away."""
+    glimpses: dict[str, float] = {}
+    for index in range(int(walk.path.duration_s / SAMPLE_S) + 1):
+        station = walk.path.station_at(index * SAMPLE_S)
+        for thing in walk.scene.objects:
+            seen = sight(thing, station)
+            near = GLIMPSED_FROM_M <= (seen.distance_m or 0.0) <= GLIMPSED_TO_M
+            if near and abs(seen.bearing_left_deg) <= GLIMPSED_ASIDE_DEG:
+                glimpses.setdefault(thing.name, index * SAMPLE_S)
+    return glimpses
+
+
+def sight(thing: SceneObject, station: Station) -> Sighting:
+    """Bearing and horizontal distance of a thing's centre from a station."""
+    dx, dy = thing.center_m[0] - station.x_m, thing.center_m[1] - station.y_m
+    bearing = math.degrees(math.atan2(dy, dx) - station.yaw_rad)
+    return Sighting(name=thing.name, bearing_left_deg=(bearing + 180.0) % 360.0 - 180.0, distance_m=math.hypot(dx, dy))
+
+
+def _hidden(thing: SceneObject, others: Sequence[SceneObject], station: Station) -> bool:
+    dx, dy = thing.center_m[0] - station.x_m, thing.center_m[1] - station.y_m
+    length = math.hypot(dx, dy)
+    for other in others:
+        ox, oy = other.center_m[0] - station.x_m, other.center_m[1] - station.y_m
+        along = (ox * dx + oy * dy) / length
+        if other is not thing and 0.0 < along < length and abs(ox * dy - oy * dx) / length < BLOCKING_M:
+            return True
+    return False
+
+
+def motion_between(path: Path, start_s: float, end_s: float) -> Motion:
+    """The exact motion between two moments of a walk, in the axes of the first, with the moves that it was made of."""
+    before, after = path.station_at(start_s), path.station_at(end_s)
+    dx, dy = after.x_m - before.x_m, after.y_m - before.y_m
+    cos, sin = math.cos(before.yaw_rad), math.sin(before.yaw_rad)
+    moves: list[Move] = []
+    for leg, leg_start_s, leg_end_s in zip(path.legs, path.times_s, path.times_s[1:]):
+        share = (min(end_s, leg_end_s) - max(start_s, leg_start_s)) / leg.duration_s
+        if share > 0.0 and leg.kind != 'climb':
+            earlier = moves.pop().amount if moves and moves[-1].kind == leg.kind else 0.0
+            moves.append(Move(kind=leg.kind, amount=earlier + leg.amount * share))
+    return Motion(
+        name='', forward_m=dx * cos + dy * sin, left_m=dy * cos - dx * sin, up_m=after.z_m - before.z_m,
+        rotate_left_deg=math.degrees(after.yaw_rad - before.yaw_rad), tilt_up_deg=0.0, source=MotionSource.ODOMETRY, moves=tuple(moves))
+
+
+def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) -> list[Observation]:
+    """The observations of a walk: measured motion, and what is in view that was not in view one key frame before."""
+    observations: list[Observation] = []
+    before_s: float | None = None
+    in_view: dict[str, Sighting] = {}
+    for index, (moment, station) in enumerate(key_stations(walk, rule)):
+        now = {name: s for name, s in visible(walk.scene, station).items() if rng.random() >= noise.missed}
+        fresh = [_blurred(s, noise, rng) for name, s in now.items() if name not in in_view]
+        action = '' if before_s is None else write_motion(_jittered(motion_between(walk.path, before_s, moment), noise, rng))
+        pose = Pose(x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0,
+                    qz=math.sin(station.yaw_rad / 2), qw=math.cos(station.yaw_rad / 2))
+        observations.append(Observation(
+            session=STAMP0_NS, index=index, stamp_ns=STAMP0_NS + round(moment * 1e9), action=action, text=write_sightings(fresh), pose=pose))
+        before_s, in_view = moment, now
+    return observations
+
+
+def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:
+    if noise is EXACT:
+        return motion
+    stretch = 1.0 + rng.gauss(0.0, noise.move_share)
+    moves = tuple(
+        dataclasses.replace(move, amount=move.amount + rng.gauss(0.0, noise.turn_deg) if move.kind == 'turn' else move.amount * stretch)
+        for move in motion.moves)
+    return dataclasses.replace(motion, moves=moves)
+
+
+def _blurred(sighting: Sighting, noise: Noise, rng: random.Random) -> Sighting:
+    if noise is EXACT:
+        return sighting
+    distance_m = (sighting.distance_m or 0.0) * (1.0 + rng.gauss(0.0, noise.distance_share))
+    return dataclasses.replace(
+        sighting, bearing_left_deg=sighting.bearing_left_deg + rng.gauss(0.0, noise.bearing_deg), distance_m=distance_m)
