@@ -33,9 +33,15 @@ EXIT_INTERRUPTED = 130
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One question about a recording; `truth` is an index into the choices."""
+    """One question about a recording.
+
+    Attributes:
+        end_s: asked as of so many seconds after the recording's begin; None is its end.
+        truth: index into the choices.
+    """
 
     recording: pathlib.Path
+    end_s: float | None
     category: str
     question: str
     choices: tuple[str, ...]
@@ -98,6 +104,7 @@ def read_samples(path: pathlib.Path) -> list[Sample]:
             samples.append(
                 Sample(
                     recording=_recording(sample['media']['path'], path),
+                    end_s=_seconds(sample['media'].get('end_s')),
                     category=sample['category'],
                     question=sample['question'],
                     choices=tuple(sample['choices']),
@@ -143,7 +150,7 @@ def _ask_all(graph: Any, samples: Sequence[Sample]) -> Iterator[Outcome]:
             print(f'{playing.name}: played in {duration_s:.1f} s', flush=True)
         way = ('service', 'action')[number % 2]
         begun_s = time.monotonic()
-        answer = graph.ask(sample.question, sample.choices, way)
+        answer = graph.ask(sample.question, sample.choices, sample.end_s, way)
         outcome = Outcome(sample=sample, answer=answer, seconds=time.monotonic() - begun_s)
         if answer.error_code not in SPOKEN:
             graph.fail(f'question {number + 1} got {answer.error_code.name}: {answer.error_msg}')
@@ -181,6 +188,10 @@ def _recording(path: str, questions: pathlib.Path) -> pathlib.Path:
         if (folder / path).exists():
             return (folder / path).resolve()
     raise ValueError(f'no recording {path!r} in {str(share_dir())!r} or beside the questions')
+
+
+def _seconds(given: float | None) -> float | None:
+    return None if given is None else float(given)
 
 
 def _complain(sentence: str) -> int:

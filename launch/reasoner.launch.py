@@ -96,7 +96,7 @@ def make_node(name, given):
             ('camera_info', given['camera_info_topic']),
             ('odom', given['odom_topic']),
         ],
-        ros_arguments=['--log-level', f'{name}:={given["log_level"]}'],
+        ros_arguments=['--log-level', given['log_level']],
         respawn=BOOLEANS[given['respawn']],
         respawn_delay=2.0,
     )

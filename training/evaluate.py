@@ -1,6 +1,6 @@
 """Put samples before the reasoner, in the robot's own code, and report how many it gets right.
 
-    python -m training.evaluate --samples out/world.jsonl --json
+python -m training.evaluate --samples out/world.jsonl --json
 """
 
 from __future__ import annotations
@@ -35,10 +35,16 @@ RESAMPLES = 2000
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m training.evaluate', description='Evaluate the reasoner on samples.')
+    parser = argparse.ArgumentParser(
+        prog='python -m training.evaluate', description='Evaluate the reasoner on samples.'
+    )
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
-    parser.add_argument('--model', type=pathlib.Path, default=None, help='folder of the reasoner (default: the embedded one)')
-    parser.add_argument('--consistency', action='store_true', help='ask each answered question again with the thinking alone')
+    parser.add_argument(
+        '--model', type=pathlib.Path, default=None, help='folder of the reasoner (default: the embedded one)'
+    )
+    parser.add_argument(
+        '--consistency', action='store_true', help='ask each answered question again with the thinking alone'
+    )
     parser.add_argument('--answers', type=pathlib.Path, default=None, help='file for every answer with its thinking')
     parser.add_argument('--json', action='store_true', help='print one JSON line in place of a table')
     options = parser.parse_args(arguments)
@@ -57,16 +63,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def answer_all(samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, consistency: bool = False) -> list[Answer]:
+async def answer_all(
+    samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, consistency: bool = False
+) -> list[Answer]:
     """An answer to each sample; where the reasoner declines or its reply is unreadable, the answer carries the code."""
     answers = []
     settings = ReasoningSettings()
     try:
         for sample in samples:
-            question = Question(text=sample['question'], choices=tuple(sample['choices']), check_consistency=consistency)
+            question = Question(
+                text=sample['question'], choices=tuple(sample['choices']), check_consistency=consistency
+            )
             observations = to_observations(sample)
             try:
-                answers.append(await drive(reasoning.answer(question, observations, prompt_format, settings, model.name), model))
+                answers.append(
+                    await drive(reasoning.answer(question, observations, prompt_format, settings, model.name), model)
+                )
             except EmbodiedRError as error:
                 answers.append(reasoning.failure(error))
     finally:
@@ -80,7 +92,7 @@ def is_right(sample: Sample, answer: Answer) -> bool:
 
 
 def summarise(samples: Sequence[Sample], answers: Sequence[Answer]) -> dict[str, Any]:
-    """Accuracy with a 95 % interval (bootstrap over scenes), beside chance and a reader of the questions alone, in all and per task."""
+    """Accuracy with its 95 % interval, beside chance and a reader of the questions alone, in all and per task."""
     right = np.array([is_right(s, a) for s, a in zip(samples, answers)])
     blind = blind_right(samples)
     chance = np.array([1.0 / len(sample['choices']) for sample in samples])
@@ -90,15 +102,30 @@ def summarise(samples: Sequence[Sample], answers: Sequence[Answer]) -> dict[str,
     for task in dict.fromkeys(tasks.tolist()):
         of = tasks == task
         per_task[task] = {
-            'questions': int(of.sum()), 'accuracy': _share(right[of]), 'interval': interval(right[of], scenes[of]),
-            'chance': _share(chance[of]), 'blind': _share(blind[of])}
+            'questions': int(of.sum()),
+            'accuracy': _share(right[of]),
+            'interval': interval(right[of], scenes[of]),
+            'chance': _share(chance[of]),
+            'blind': _share(blind[of]),
+        }
     checked = [answer.consistency for answer in answers if not math.isnan(answer.consistency)]
-    codes = {code.name: count for code in {a.error_code for a in answers} if (count := sum(a.error_code == code for a in answers))}
+    codes = {
+        code.name: count
+        for code in {a.error_code for a in answers}
+        if (count := sum(a.error_code == code for a in answers))
+    }
     return {
-        'questions': len(samples), 'scenes': len(set(scenes.tolist())), 'accuracy': _share(right), 'interval': interval(right, scenes),
+        'questions': len(samples),
+        'scenes': len(set(scenes.tolist())),
+        'accuracy': _share(right),
+        'interval': interval(right, scenes),
         'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
-        'chance': _share(chance), 'blind': _share(blind), 'consistency': round(float(np.mean(checked)), 4) if checked else None,
-        'codes': codes, 'per_task': per_task}
+        'chance': _share(chance),
+        'blind': _share(blind),
+        'consistency': round(float(np.mean(checked)), 4) if checked else None,
+        'codes': codes,
+        'per_task': per_task,
+    }
 
 
 def interval(right: NDArray[np.bool_], scenes: NDArray[np.str_]) -> list[float]:
@@ -121,7 +148,10 @@ def table(report: dict[str, Any]) -> str:
     rows = [*report['per_task'].items(), ('all', report)]
     for name, entry in rows:
         low, high = entry['interval']
-        lines.append(f'{name:22} {entry["questions"]:5} {entry["accuracy"]:6.1%}  [{low:6.1%}, {high:6.1%}] {entry["chance"]:6.1%} {entry["blind"]:6.1%}')
+        lines.append(
+            f'{name:22} {entry["questions"]:5} {entry["accuracy"]:6.1%}  [{low:6.1%}, {high:6.1%}] '
+            f'{entry["chance"]:6.1%} {entry["blind"]:6.1%}'
+        )
     lines.append('codes: ' + ', '.join(f'{code} {count}' for code, count in report['codes'].items()))
     if report['consistency'] is not None:
         lines.append(f'consistency: {report["consistency"]:.1%} of the answers follow from their thinking alone')
@@ -130,8 +160,14 @@ def table(report: dict[str, Any]) -> str:
 
 def _entry(sample: Sample, answer: Answer) -> dict[str, Any]:
     entry = dataclasses.asdict(answer) | {'error_code': answer.error_code.name}
-    return {'id': sample['id'], 'category': sample['category'], 'question': sample['question'], 'truth': sample['answer'],
-            'right': is_right(sample, answer), **entry}
+    return {
+        'id': sample['id'],
+        'category': sample['category'],
+        'question': sample['question'],
+        'truth': sample['answer'],
+        'right': is_right(sample, answer),
+        **entry,
+    }
 
 
 if __name__ == '__main__':

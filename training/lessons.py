@@ -1,4 +1,4 @@
-"""Token sequences to learn from: questions about simulated walks with their worked thoughts, consistency checks and drills."""
+"""Token sequences to learn from: questions about simulated walks with worked thoughts, consistency checks, drills."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ import random
 from collections.abc import Iterator
 
 from embodied_r_ros.core.coarse import CoarseLog, coarse_log
-from embodied_r_ros.core.compact import BOS, EOS, MOST_NAMES, MOST_STEPS, tie, vocabulary, write_ask, write_check, write_log
+from embodied_r_ros.core.compact import (
+    BOS,
+    EOS,
+    MOST_NAMES,
+    MOST_STEPS,
+    tie,
+    vocabulary,
+    write_ask,
+    write_check,
+    write_log,
+)
 from embodied_r_ros.core.errors import CannotTell
-from embodied_r_ros.core.questions import (
+from embodied_r_ros.core.question_words import (
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
     LANDMARK_POSITION,
     RELATIVE_DIRECTION,
     RELATIVE_DISTANCE,
-    TASKS,
-    ParsedQuestion,
-    read_question,
 )
+from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
+from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
-from training.world.questions import FAMILIES_ASKED, Examiner, until
+from training.world.questions import Examiner, until
 from training.world.scene import make_walk
 from training.world.thoughts import think
 from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
@@ -57,14 +66,14 @@ def encode(text: str) -> list[int]:
 
 
 def lessons(seed: str) -> Iterator[Lesson]:
-    """An endless stream of lessons; walks of lesson seeds never coincide with walks of evaluation seeds (scene seeds below 0)."""
+    """An endless stream of lessons; their walks have seeds below 0, which no evaluation has."""
     rng = random.Random(seed)
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     while True:
         for lesson in _about_one_walk(rng, asked):
             yield lesson
             if rng.random() < DRILL_SHARE:
-                yield Lesson(tuple([TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]]), 2)
+                yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
 
 
 def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
@@ -84,7 +93,7 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
         if question is None:
             continue
         asked[question.target] += 1
-        parsed = read_question(question.text, question.choices)
+        parsed = read_question(question.text, question.choices, examiner.places)
         try:
             part = log if math.isinf(question.end_s) else coarse_log(until(observations, question.end_s))
             yield _lesson(rng, part, _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed, names)

@@ -1,6 +1,6 @@
 """Make samples to train on and to evaluate with.
 
-    python -m training.prepare world --questions 2000 --seed 7 --out out/world.jsonl
+python -m training.prepare world --questions 2000 --seed 7 --out out/world.jsonl
 """
 
 from __future__ import annotations
@@ -29,18 +29,39 @@ RULE = KeyFrameRule()
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m training.prepare', description=__doc__.split('\n')[0] if __doc__ else '')
+    parser = argparse.ArgumentParser(
+        prog='python -m training.prepare', description=__doc__.split('\n')[0] if __doc__ else ''
+    )
     sources = parser.add_subparsers(dest='source', required=True)
     world = sources.add_parser('world', help='questions about simulated walks, with checked answers')
     world.add_argument('--questions', type=int, required=True, help='how many')
     world.add_argument('--seed', type=int, required=True, help='of walks and questions')
-    world.add_argument('--out', type=pathlib.Path, required=True, help='file of samples to write, one JSON object per line')
+    world.add_argument(
+        '--out', type=pathlib.Path, required=True, help='file of samples to write, one JSON object per line'
+    )
     world.add_argument('--per-walk', type=int, default=8, help='questions about each walk (default %(default)s)')
-    world.add_argument('--perception', choices=['exact', 'opencv'], default='exact',
-                       help='who writes the observations: geometry, or the robot\'s own perception on rendered frames (default %(default)s)')
-    world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='layout files to walk through in place of made-up places')
-    world.add_argument('--walks', type=int, nargs='+', default=[], help='seeds of the walks, in place of those that --seed gives')
-    world.add_argument('--bags', type=pathlib.Path, default=None, help='folder of their recordings; samples then name them in place of observations')
+    world.add_argument(
+        '--perception',
+        choices=['exact', 'opencv'],
+        default='exact',
+        help="who writes the observations: geometry, or the robot's perception on rendered views (default %(default)s)",
+    )
+    world.add_argument(
+        '--layouts',
+        type=pathlib.Path,
+        nargs='+',
+        default=[],
+        help='layout files to walk through in place of made-up places',
+    )
+    world.add_argument(
+        '--walks', type=int, nargs='+', default=[], help='seeds of the walks, in place of those that --seed gives'
+    )
+    world.add_argument(
+        '--bags',
+        type=pathlib.Path,
+        default=None,
+        help='folder of their recordings; samples then name them in place of observations',
+    )
     options = parser.parse_args(arguments)
     try:
         return prepare_world(options)
@@ -58,8 +79,10 @@ def prepare_world(options: argparse.Namespace) -> int:
     width = max(map(len, TASKS))
     for task in TASKS:
         print(f'{task:{width}} {counts[task]:6}')
-    print(f'{count} questions about {len({s["scene"] for s in samples})} walks in {options.out}; '
-          f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of')
+    print(
+        f'{count} questions about {len({s["scene"] for s in samples})} walks in {options.out}; '
+        f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of'
+    )
     return 0
 
 

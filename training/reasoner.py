@@ -1,8 +1,8 @@
-"""The embedded reasoner before it has learnt anything: a small Qwen2 whose first heads are set by hand to look back and to copy.
+"""The embedded reasoner before it has learnt anything: a small Qwen2 with heads set by hand to look back and to copy.
 
-From a plain initialisation so small a model needs far more data than it is worth to discover copying. Heads that attend one, two
-and three tokens back (through biases under the rotary embedding) and one induction head give it a start; what training makes
-of them is free, and the checkpoint is a stock Qwen2.
+From a plain initialisation so small a model needs far more data than it is worth to discover copying. Heads that attend
+one, two and three tokens back (through biases under the rotary embedding) and one induction head give it a start; what
+training makes of them is free, and the checkpoint is a stock Qwen2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(vocabulary())}, unk_token=UNKNOWN))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token=PAD, bos_token=BOS, eos_token=EOS, unk_token=UNKNOWN, padding_side='left', model_max_length=LONGEST)
+        tokenizer_object=words,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNKNOWN,
+        padding_side='left',
+        model_max_length=LONGEST,
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
@@ -42,10 +49,20 @@ def make_model(hidden: int = 128, layers: int = 4, heads: int = 4, seed: int = 0
     """
     torch.manual_seed(seed)
     config = Qwen2Config(
-        vocab_size=len(vocabulary()), hidden_size=hidden, intermediate_size=hidden * 8 // 3 // 32 * 32, num_hidden_layers=layers,
-        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=LONGEST, tie_word_embeddings=True,
-        bos_token_id=vocabulary().index(BOS), eos_token_id=vocabulary().index(EOS), pad_token_id=vocabulary().index(PAD),
-        initializer_range=0.04, rope_parameters={'rope_type': 'default', 'rope_theta': ROPE_THETA})
+        vocab_size=len(vocabulary()),
+        hidden_size=hidden,
+        intermediate_size=hidden * 8 // 3 // 32 * 32,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=LONGEST,
+        tie_word_embeddings=True,
+        bos_token_id=vocabulary().index(BOS),
+        eos_token_id=vocabulary().index(EOS),
+        pad_token_id=vocabulary().index(PAD),
+        initializer_range=0.04,
+        rope_parameters={'rope_type': 'default', 'rope_theta': ROPE_THETA},
+    )
     model = Qwen2ForCausalLM(config)
     with torch.no_grad():
         _set_look_back_heads(model)
@@ -54,7 +71,7 @@ def make_model(hidden: int = 128, layers: int = 4, heads: int = 4, seed: int = 0
 
 
 def _set_look_back_heads(model: Qwen2ForCausalLM, strength: float = 8.0, frequencies: int = 6) -> None:
-    """Let heads 0, 1, 2 of the first layer attend 1, 2, 3 tokens back: constant queries and keys that the rotation aligns."""
+    """Let heads 0, 1, 2 of the first layer attend 1, 2, 3 tokens back: constant queries and keys, rotated into line."""
     attention, size = model.model.layers[0].self_attn, _head_size(model)
     for head, offset in enumerate((1, 2, 3)):
         rows = slice(head * size, (head + 1) * size)
@@ -71,7 +88,7 @@ def _set_look_back_heads(model: Qwen2ForCausalLM, strength: float = 8.0, frequen
 
 
 def _set_induction_head(model: Qwen2ForCausalLM, sharpness: float = 25.0, gain: float = 1.8) -> None:
-    """Head 0 of layer 0 writes the previous token into a free part of the residual; head 0 of layer 1 looks it up and copies."""
+    """Head 0 of layer 0 writes the previous token into a free part of the residual; head 0 of layer 1 looks it up."""
     hidden, size, std = model.config.hidden_size, _head_size(model), model.config.initializer_range
     free = hidden - size
     generator = torch.Generator().manual_seed(0)

@@ -1,7 +1,7 @@
 """Samples: a question with its answer, and what was observed, one JSON object per line.
 
-    id, source, scene, category, question, choices, answer (a letter), and either `media` (path, start_s, end_s; null is the end) or
-    `observations` (stamp_ns, action, text of each)
+A sample has id, source, scene, category, question, choices, answer (a letter), and either `media` (path, start_s,
+end_s; null is the end) or `observations` (stamp_ns, action, text of each).
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ def _sample(line: str, where: str) -> Sample:
         raise InputError(f'{where} lacks {", ".join(missing)}; a sample has {", ".join(_NEEDED)}')
     letters = string.ascii_uppercase[: len(sample['choices'])]
     if sample['answer'] not in letters or not letters:
-        raise InputError(f'{where}: the answer {sample["answer"]!r} is none of the letters {letters!r} of its {len(letters)} choices')
+        raise InputError(
+            f'{where}: the answer {sample["answer"]!r} is none of the letters {letters!r} of its {len(letters)} choices'
+        )
     return dict(sample)
 
 
 def write_samples(path: pathlib.Path, samples: Iterable[Sample]) -> int:
-    """Write samples, through a temporary file so that an interrupted write leaves nothing half done; returns their number."""
+    """Write samples, by way of a temporary file so that nothing is ever half written; returns their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + '.part')
     count = 0

@@ -1,6 +1,6 @@
-"""Teach the embedded reasoner from worked thoughts: a copy warm-up, then supervised fine-tuning on an endless stream of lessons.
+"""Teach the embedded reasoner from worked thoughts: a copy warm-up, then supervised fine-tuning on a stream of lessons.
 
-    python -m training.sft --tokens 26e6 --seed 0 --out out/sft
+python -m training.sft --tokens 26e6 --seed 0 --out out/sft
 """
 
 from __future__ import annotations
@@ -27,10 +27,19 @@ POOL = 1200
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog='python -m training.sft', description=__doc__)
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder of the model and its log; an unfinished run in it is resumed')
+    parser.add_argument(
+        '--out',
+        type=pathlib.Path,
+        required=True,
+        help='folder of the model and its log; an unfinished run in it is resumed',
+    )
     parser.add_argument('--tokens', type=float, default=26e6, help='tokens to learn from (default %(default).0e)')
-    parser.add_argument('--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)')
-    parser.add_argument('--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)')
+    parser.add_argument(
+        '--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)'
+    )
+    parser.add_argument(
+        '--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)'
+    )
     parser.add_argument('--batch-tokens', type=int, default=3072, help='padded tokens per step (default %(default)s)')
     parser.add_argument('--hidden', type=int, default=128, help='width of the model (default %(default)s)')
     parser.add_argument('--layers', type=int, default=4, help='depth of the model (default %(default)s)')
@@ -58,8 +67,14 @@ def train(options: argparse.Namespace) -> Qwen2ForCausalLM:
         recent.append((loss, right))
         if step % 100 == 0:
             mean_loss, mean_right = (sum(values) / len(values) for values in zip(*recent))
-            entry = {'step': step, 'tokens': seen, 'loss': round(mean_loss, 4), 'token_accuracy': round(mean_right, 4),
-                     'learning_rate': rate, 'seconds': round(time.monotonic() - started)}
+            entry = {
+                'step': step,
+                'tokens': seen,
+                'loss': round(mean_loss, 4),
+                'token_accuracy': round(mean_right, 4),
+                'learning_rate': rate,
+                'seconds': round(time.monotonic() - started),
+            }
             log.write(json.dumps(entry) + '\n')
             log.flush()
             recent = []
@@ -68,7 +83,9 @@ def train(options: argparse.Namespace) -> Qwen2ForCausalLM:
         if seen >= options.tokens:
             break
     save(model, options.out)
-    (options.out / 'training.json').write_text(json.dumps({k: str(v) for k, v in vars(options).items()} | {'steps': step, 'tokens_seen': seen}, indent=1))
+    (options.out / 'training.json').write_text(
+        json.dumps({k: str(v) for k, v in vars(options).items()} | {'steps': step, 'tokens_seen': seen}, indent=1)
+    )
     return model
 
 
@@ -78,7 +95,7 @@ def schedule(done: float) -> float:
 
 
 def warm_up(model: Qwen2ForCausalLM, steps: int, seed: int, learning_rate: float = 1e-3) -> float:
-    """Let the model repeat random sequences, whole and from the middle; returns the token accuracy of the last 20 steps."""
+    """Let the model repeat random sequences, whole and from the middle; returns the token accuracy of 20 last steps."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     rng, generator = random.Random(f'copy {seed}'), torch.Generator().manual_seed(seed)
     words, rights = model.config.vocab_size - 8, [0.0]
@@ -108,7 +125,9 @@ def learn(model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, batch: list
     return _step(model, optimizer, ids, labels)
 
 
-def _step(model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, ids: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+def _step(
+    model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, ids: torch.Tensor, labels: torch.Tensor
+) -> tuple[float, float]:
     """Padding is on the right and never attended to by what is learnt, so no mask is needed."""
     hidden = model.model(input_ids=ids).last_hidden_state  # (B, T, H)
     learnt = labels[:, 1:] != IGNORED

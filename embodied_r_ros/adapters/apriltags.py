@@ -23,7 +23,8 @@ FAMILIES = ('36h11', '36h10', '25h9', '16h5')
 _THRESHOLD_WINDOW_SHARE = 23 / 640
 # Grey levels below the surroundings from which a pixel is black: well below a tag's contrast, above most textures'.
 _THRESHOLD_CONTRAST = 14
-_REFINE_WINDOW_PX = 3
+_REFINE_WINDOW_PX = 2
+_WELL_FITTED_PX = 1.0
 
 Floats = NDArray[np.float64]
 
@@ -110,15 +111,21 @@ def locate(tag: Tag, intrinsics: Intrinsics, size_m: float, depth_m: float = 0.0
     half = size_m / 2
     square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
     camera = np.array([[intrinsics.fx_px, 0, intrinsics.cx_px], [0, intrinsics.fy_px, intrinsics.cy_px], [0, 0, 1.0]])
-    # For some corners the IPPE methods give NaN where the next one does not.
-    for method in (cv2.SOLVEPNP_IPPE_SQUARE, cv2.SOLVEPNP_IPPE, cv2.SOLVEPNP_ITERATIVE):
+    found: list[tuple[float, Floats, Floats]] = []
+    # Where the upper and lower edge mirror each other, as of a tag at the height of a level camera, IPPE may give NaN
+    # or a rotation that is none; the other method, slower and sure, then fits far better.
+    for method in (cv2.SOLVEPNP_IPPE_SQUARE, cv2.SOLVEPNP_ITERATIVE):
         solved: Any = cv2.solvePnPGeneric(square, tag.corners_px.reshape(4, 1, 2), camera, None, flags=method)
-        for rotation, shift in zip(solved[1], solved[2]):
+        for turn, shift, miss_px in zip(*solved[1:]):
             place: Floats = np.asarray(shift, np.float64).ravel()
-            if np.isfinite(place).all() and np.isfinite(rotation).all() and place[2] > 0:
-                facing = np.asarray(cv2.Rodrigues(rotation)[0], np.float64)[:, 2]
-                return place - facing * depth_m
-    return None
+            if np.isfinite(place).all() and np.isfinite(turn).all() and place[2] > 0:
+                found.append((float(miss_px.item()), place, np.asarray(cv2.Rodrigues(turn)[0], np.float64)[:, 2]))
+        if found and min(miss_px for miss_px, _, _ in found) < _WELL_FITTED_PX:
+            break
+    if not found:
+        return None
+    _, place, facing = min(found, key=lambda fit: fit[0])
+    return place - facing * depth_m
 
 
 def bearing_left_deg(place_m: Floats) -> float:

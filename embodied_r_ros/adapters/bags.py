@@ -40,7 +40,7 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 # Odometry and images are written when they arrive; within this time they are put back into the order of their stamps.
 HOLD_NS = NS_PER_S // 2
-TIME_JUMP_NS = 5 * NS_PER_S
+_LOOPED_NS = 5 * NS_PER_S
 
 _UNREADABLE = (
     AnyReaderError, ReaderError, SerdeError, TypesysError, sqlite3.Error, struct.error,
@@ -234,7 +234,7 @@ def _in_order(items: Iterator[RecordedItem]) -> Iterator[RecordedItem]:
     held: list[tuple[int, bool, int, RecordedItem]] = []
     newest_ns = 0
     for count, item in enumerate(items):
-        if held and item.stamp_ns < newest_ns - TIME_JUMP_NS:
+        if held and item.stamp_ns < newest_ns - _LOOPED_NS:
             # Time was set back, as where a recording was looped: what came before it stays before it.
             yield from (heapq.heappop(held)[3] for _ in range(len(held)))
             newest_ns = item.stamp_ns

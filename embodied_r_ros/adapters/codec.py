@@ -42,7 +42,6 @@ _REDUCED = (
     (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
     (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
     (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
-    (1, cv2.IMREAD_GRAYSCALE),
 )
 
 
@@ -137,8 +136,9 @@ def small_grey(frame: Frame) -> NDArray[np.uint8]:
         InputError: the frame holds no image, or one that is cut short or cannot be decoded.
     """
     if frame.pixels is None and frame.image is not None:
-        longer_px = max(image_size(frame.image))
-        flag = next(flag for divisor, flag in _REDUCED if divisor == 1 or longer_px // divisor >= SMALL_PX)
+        longer_px, shorter_px = sorted(image_size(frame.image), reverse=True)
+        fitting = [flag for by, flag in _REDUCED if longer_px // by >= SMALL_PX and shorter_px // by > 0]
+        flag = fitting[0] if fitting else cv2.IMREAD_GRAYSCALE
         grey = _imdecode(frame.image, flag | cv2.IMREAD_IGNORE_ORIENTATION)
     else:
         grey = _pixels(frame)

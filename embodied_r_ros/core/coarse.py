@@ -1,8 +1,8 @@
-"""A walk on a coarse grid: measured motion and sightings rounded to 15 degrees and half metres so that the errors do not add up.
+"""A walk on a coarse grid: motion and sightings rounded to 15 degrees and half metres, with no error adding up.
 
-Each move is rounded against the true pose that all moves so far add up to, and each sighting against the true place of its object,
-so the grid stays within half a cell or so of the truth however long the walk is. Headings are clockwise degrees from the
-first heading, positions are cells to the right and ahead of the start: the way people read a map.
+Each move is rounded against the true pose that all moves so far add up to, and each sighting against the true place of
+its object, so the grid stays within half a cell or so of the truth however long the walk is. Headings are clockwise
+degrees from the first heading, positions are cells to the right and ahead of the start: the way people read a map.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from embodied_r_ros.core.phrases import Move, Sighting, read_motion, read_sightings
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.phrases import Sighting, read_motion, read_sightings
+from embodied_r_ros.core.records import Move, Observation
 
 CELL_M = 0.5
 ANGLE_DEG = 15
@@ -116,7 +116,7 @@ def signed(angle: int) -> int:
 def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
     """Round what perception wrote to the coarse grid.
 
-    Moves between two frames that show something new are summed up. An object counts at its first sighting with a distance.
+    Moves between two frames that show something new are summed up. A thing counts at its first measured sighting.
     """
     rounder = _Rounder()
     for position, observation in enumerate(observations):
@@ -128,7 +128,7 @@ def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
 
 @dataclasses.dataclass(frozen=True)
 class _Pending:
-    """Moves of one kind ('turn' or 'walk') that wait to be rounded: the true heading after them, and the true way they led."""
+    """Moves of one kind ('turn' or 'walk') that wait to be rounded: the true heading after them, and the way walked."""
 
     kind: str
     heading_deg: float
@@ -211,9 +211,12 @@ class _Rounder:
     def _walk_to(self, end_m: tuple[float, float], walked_m: float) -> None:
         """Walk to the reachable cell that is nearest to a place; a walk worth the name is at least one cell long."""
         while True:
+
             def miss(cells: int) -> float:
                 right, ahead = polar(self._coarse.heading, cells)
-                return math.dist((self._coarse.right + right, self._coarse.ahead + ahead), (end_m[0] / CELL_M, end_m[1] / CELL_M))
+                return math.dist(
+                    (self._coarse.right + right, self._coarse.ahead + ahead), (end_m[0] / CELL_M, end_m[1] / CELL_M)
+                )
 
             cells = min(range(1 if walked_m >= LEAST_WALK_M else 0, FARTHEST_CELLS + 1), key=miss)
             if cells:
@@ -235,7 +238,9 @@ class _Rounder:
         angle, cells = math.degrees(math.atan2(right, ahead)), math.hypot(right, ahead)
         nearest_angle, nearest_cells = round(angle / ANGLE_DEG), round(cells)
         angles = [(nearest_angle + k) * ANGLE_DEG for k in (0, -1, 1)]
-        lengths = [c for c in (nearest_cells + k for k in (0, -1, 1)) if 1 <= c <= FARTHEST_CELLS] or [min(max(nearest_cells, 1), FARTHEST_CELLS)]
+        lengths = [c for c in (nearest_cells + k for k in (0, -1, 1)) if 1 <= c <= FARTHEST_CELLS] or [
+            min(max(nearest_cells, 1), FARTHEST_CELLS)
+        ]
         best = min(((a, c) for a in angles for c in lengths), key=lambda pair: math.dist(polar(*pair), (right, ahead)))
         self._seen.add(sighting.name.lower())
         return CoarseSighting(sighting.name.lower(), signed(best[0] - self._coarse.heading), best[1], position)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, FARTHEST_CELLS, CoarseLog, CoarseStep, coarse_log
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
-from embodied_r_ros.core.questions import (
+from embodied_r_ros.core.question_words import (
     ACTION_GENERATION,
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
@@ -29,9 +29,8 @@ from embodied_r_ros.core.questions import (
     RELATIVE_DISTANCE,
     RIGHT,
     ROUTE_PLANNING,
-    ParsedQuestion,
-    read_question,
 )
+from embodied_r_ros.core.questions import ParsedQuestion, read_question
 from embodied_r_ros.core.records import Completion, Message, Observation, Question
 
 MOST_STEPS = 32
@@ -93,7 +92,9 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     seen = log.first_seen()
     missing = [name for name in question.objects if name not in seen]
     if missing:
-        raise CannotTell(f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {", ".join(sorted(seen)) or "nothing"}')
+        raise CannotTell(
+            f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {", ".join(sorted(seen)) or "nothing"}'
+        )
     if question.task != COUNTERFACTUAL:
         return Ask(question)
     turns = log.turns()
@@ -178,13 +179,21 @@ class CompactPrompt:
         if match is None:
             raise ReplyError(f'wanted <think> ... </think> <answer> ... </answer>, got {text[-120:]!r}', text)
         thinking, answer = match[1].strip(), match[2].strip()
-        return Thought(thinking=self._english(thinking), answer=self._answer(answer, text), cited=self._cited(thinking), raw_thinking=thinking)
+        return Thought(
+            thinking=self._english(thinking),
+            answer=self._answer(answer, text),
+            cited=self._cited(thinking),
+            raw_thinking=thinking,
+        )
 
     def _answer(self, answer: str, text: str) -> str:
         question = self._question
         if answer in question.options:
             return question.options[answer]
-        words = {word: word.replace('-', ' ') if question.family == 'a4' else word for word in FAMILIES.get(question.family, ())}
+        words = {
+            word: word.replace('-', ' ') if question.family == 'a4' else word
+            for word in FAMILIES.get(question.family, ())
+        }
         words |= {f'q{index}': name for index, name in enumerate(question.objects, start=1)}
         words |= {f'i{index}': f'step {index}' for index in range(1, len(question.plan) + 1)}
         if question.task == ROUTE_PLANNING:
@@ -204,10 +213,15 @@ class CompactPrompt:
         names = {token: name for name, token in self._names.items()}
         seen = self._log.first_seen()
         looked_up = re.findall(r'q\d (n\d+) o(\d+)', thinking)
-        return tuple(sorted({
-            seen[names[token]][1].frame for token, tag in looked_up
-            if token in names and names[token] in seen and seen[names[token]][0] == int(tag)
-        }))
+        return tuple(
+            sorted(
+                {
+                    seen[names[token]][1].frame
+                    for token, tag in looked_up
+                    if token in names and names[token] in seen and seen[names[token]][0] == int(tag)
+                }
+            )
+        )
 
     def _english(self, thinking: str) -> str:
         """The thought with its nouns, and with the frames it looks up named."""
@@ -239,12 +253,16 @@ class CompactFormat:
         """
         if not observations:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
-        parsed = read_question(question.text, question.choices)
         log = coarse_log(observations)
+        parsed = read_question(question.text, question.choices, log.first_seen())
         if len(log.steps) > MOST_STEPS + 1:
-            raise CannotTell(f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows at most {MOST_STEPS}; ask about a shorter one')
+            raise CannotTell(
+                f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows at most {MOST_STEPS}; ask about a shorter one'
+            )
         if len(log.first_seen()) > MOST_NAMES:
-            raise CannotTell(f'the window names {len(log.first_seen())} things, and the embedded reasoner tells at most {MOST_NAMES} apart')
+            raise CannotTell(
+                f'the window names {len(log.first_seen())} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
+            )
         ask = tie(parsed, log)
         names = name_tokens(log.first_seen())
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', parsed, log, names)

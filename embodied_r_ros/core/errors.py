@@ -1,15 +1,15 @@
 """The errors of embodied_r_ros, told apart by what the caller can do about them.
 
-    EmbodiedRError
-    ├── SettingsError          fix the setting and start again
-    ├── InputError             leave out this frame, sample or question
-    │   ├── UnsupportedQuestion    ask in one of the forms that the message names
-    │   └── CannotTell             what is asked is not in what was seen
-    ├── BackendError           a model server or model did not do its part
-    │   ├── BackendTimeout         try again, or allow more time
-    │   ├── BackendUnavailable     try again when the server is back
-    │   └── BackendRefused         the same request will fail again
-    └── ReplyError             the model spoke, unreadably
+EmbodiedRError
+├── SettingsError          fix the setting and start again
+├── InputError             leave out this frame, sample or question
+│   ├── UnsupportedQuestion    ask in one of the forms that the message names
+│   └── CannotTell             what is asked is not in what was seen
+├── BackendError           a model server or model did not do its part
+│   ├── BackendTimeout         try again, or allow more time
+│   ├── BackendUnavailable     try again when the server is back
+│   └── BackendRefused         the same request will fail again
+└── ReplyError             the model spoke, unreadably
 """
 
 

@@ -1,7 +1,7 @@
 """What a prompt format is: the way one family of reasoners is asked, and how its replies are read.
 
-A format is named in the model's YAML (`prompt_format`), so that the robot, the rewards and the evaluator ask in the same words
-that the model was trained on.
+A format is named in the model's YAML (`prompt_format`), so that the robot, the rewards and the evaluator ask in the
+same words that the model was trained on.
 """
 
 from __future__ import annotations

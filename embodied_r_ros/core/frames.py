@@ -15,6 +15,8 @@ from embodied_r_ros.core.records import EncodedImage, Intrinsics, Pose
 
 NS_PER_S = 1_000_000_000
 MOST_EARLY_NS = 5_000_000
+# Stamps that fall back by less than this are frames out of order; by more, time has been set back.
+TIME_JUMP_NS = NS_PER_S
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,8 @@ class StampSampler:
     """Picks frames at a rate by their stamps, on a grid that starts with the first frame.
 
     A frame counts for a grid point from a tenth of the period, at most 5 ms, before it: a camera that runs at just the
-    wanted rate with some jitter is not halved.
+    wanted rate with some jitter is not halved. A stamp more than a second before that of the last frame taken starts a
+    new grid.
 
     Args:
         sample_hz: wanted rate, above 0.
@@ -146,16 +149,20 @@ class StampSampler:
     def reset(self) -> None:
         """Start a new grid with the next frame."""
         self._start_ns: int | None = None
+        self._last_ns = 0
         self._taken = 0
 
     def due(self, stamp_ns: int) -> bool:
         """Whether a frame of this stamp is to be taken; changes nothing."""
-        return self._start_ns is None or stamp_ns + self._early_ns >= self._start_ns + self._taken * self._period_ns
+        if self._start_ns is None or stamp_ns < self._last_ns - TIME_JUMP_NS:
+            return True
+        return stamp_ns + self._early_ns >= self._start_ns + self._taken * self._period_ns
 
     def take(self, stamp_ns: int) -> None:
         """Note that a frame was taken; the grid points that it passed over are given up."""
-        if self._start_ns is None:
+        if self._start_ns is None or stamp_ns < self._last_ns - TIME_JUMP_NS:
             self._start_ns = stamp_ns
+        self._last_ns = stamp_ns
         self._taken = int((stamp_ns + self._early_ns - self._start_ns) // self._period_ns) + 1
 
 

@@ -41,10 +41,12 @@ REASONS = (FIRST, OVERLAP, MAX_GAP, REQUESTED)
 MOST_CORNERS = 200
 # Below this share of the corners that the last detection found, new ones are looked for.
 REFILL_SHARE = 0.6
+# Tracked points that went astray leave the chain at once, so most of those in it agree.
+TRACKED_ITERATIONS = 80
 
-_FLOW_WINDOW_WH = (21, 21)
+_FLOW_WINDOW_WH = (15, 15)
 _FLOW_LEVELS = 3
-_FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03)
+_FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,7 @@ class KeyFrameSelector:
     def _follow(self, reference: Grey, grey: Grey) -> bool:
         """Chain the matches on to this image; whether it shows a new view."""
         self._matches = self._tracked(grey)
-        view = fit_view(self._matches)
+        view = fit_view(self._matches, TRACKED_ITERATIONS)
         if view is None:
             thumbnail = Thumbnail.of(grey)
             self._detected = 0

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable
 
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, Frame, FrameBuffer, StampSampler
+from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, Frame, FrameBuffer, StampSampler
 from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.matching import Grey
-from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, pose_between, sound_pose
+from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along, pose_between, sound_pose
 from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Pose
 
-# Stamps that fall back by less than this are frames out of order; by more, time has been set back.
-TIME_JUMP_NS = NS_PER_S
 POSES_KEPT = 2048
+WAY_STEP_S = 0.2
 _SESSIONS_KEPT = 64
 
 
@@ -72,6 +72,18 @@ class PoseTrack:
             return None
         return pose_between(self._poses[after - 1], self._poses[after], (stamp_ns - old_ns) / (new_ns - old_ns))
 
+    def between(self, start_ns: int, end_ns: int) -> list[Pose]:
+        """The poses from one stamp to another, both included, at least `WAY_STEP_S` apart; empty where an end has none."""
+        ends = self.at(start_ns), self.at(end_ns)
+        if ends[0] is None or ends[1] is None:
+            return []
+        way, last_ns = [ends[0]], start_ns
+        for place in range(bisect.bisect_right(self._stamps_ns, start_ns), bisect.bisect_left(self._stamps_ns, end_ns)):
+            if self._stamps_ns[place] - last_ns >= WAY_STEP_S * NS_PER_S:
+                way.append(self._poses[place])
+                last_ns = self._stamps_ns[place]
+        return [*way, ends[1]]
+
     def _beyond(self, stamp_ns: int) -> Pose | None:
         if stamp_ns - self._stamps_ns[-1] > self._max_age_ns:
             return None
@@ -120,7 +132,6 @@ class KeyFramer:
         self._last_ns: int | None = None
         self._last_sampled: Frame | None = None
         self._last_key: KeyFrame | None = None
-        self._last_grey: Grey | None = None
 
     @property
     def overlap(self) -> float:
@@ -188,7 +199,7 @@ class KeyFramer:
         self.sampled += 1
         self._last_sampled = frame
         decision = self._selector.push(grey, frame.stamp_ns)
-        return None if decision is None else self._key_frame(frame, grey, decision)
+        return None if decision is None else self._key_frame(frame, decision)
 
     def capture(self) -> KeyFrame:
         """Make the newest frame that can be read a key frame, reason 'requested'.
@@ -217,18 +228,11 @@ class KeyFramer:
             return None
         return self._take(frame)
 
-    def motion_since(self, stamp_ns: int) -> Motion | None:
-        """Measured motion from the last key frame to a stamp; None without poses at both."""
-        pose = self.poses.at(stamp_ns)
-        if pose is None or self._last_key is None or self._last_key.pose is None:
-            return None
-        return motion_from_poses(self._last_key.pose, pose)
-
     def _take(self, frame: Frame) -> KeyFrame:
         grey = self._shrink(frame)
-        return self._key_frame(frame, grey, self._selector.take(grey, frame.stamp_ns, REQUESTED))
+        return self._key_frame(frame, self._selector.take(grey, frame.stamp_ns, REQUESTED))
 
-    def _key_frame(self, frame: Frame, grey: Grey, decision: KeyFrameDecision) -> KeyFrame:
+    def _key_frame(self, frame: Frame, decision: KeyFrameDecision) -> KeyFrame:
         pose = self.poses.at(frame.stamp_ns)
         intrinsics = fit_intrinsics(self._intrinsics, frame.width, frame.height)
         key = KeyFrame(
@@ -241,29 +245,26 @@ class KeyFramer:
             overlap=decision.overlap,
             intrinsics=intrinsics,
             pose=pose,
-            motion=self._motion(pose, intrinsics, grey, decision),
+            motion=self._motion(pose, frame.stamp_ns, intrinsics, decision),
         )
-        self._last_key, self._last_grey = key, grey
+        self._last_key = key
         return key
 
     def _motion(
-        self, pose: Pose | None, intrinsics: Intrinsics | None, grey: Grey, decision: KeyFrameDecision
+        self, pose: Pose | None, stamp_ns: int, intrinsics: Intrinsics | None, decision: KeyFrameDecision
     ) -> Motion | None:
-        if self._last_key is None or self._last_grey is None:
+        if self._last_key is None:
             return None
         if pose is not None and self._last_key.pose is not None:
-            return motion_from_poses(self._last_key.pose, pose)
-        estimator = EgoMotionEstimator(intrinsics)
-        if decision.matches is not None:
-            motion = estimator.from_matches(decision.matches)
-        elif grey.shape == self._last_grey.shape:
-            motion = estimator.estimate(self._last_grey, grey)
-        else:
+            moves = moves_along(self.poses.between(self._last_key.stamp_ns, stamp_ns))
+            return dataclasses.replace(motion_from_poses(self._last_key.pose, pose), moves=moves)
+        if decision.matches is None:
             return None
+        motion = EgoMotionEstimator(intrinsics).from_matches(decision.matches)
         return None if motion.source is MotionSource.NONE else motion
 
     def _forget(self) -> None:
-        self._last_ns = self._last_sampled = self._last_key = self._last_grey = None
+        self._last_ns = self._last_sampled = self._last_key = None
         self._selector.reset()
         self._sampler.reset()
         self.frames.clear()

@@ -109,7 +109,7 @@ def no_matches(size_wh: tuple[int, int]) -> Matches:
     return Matches(before=np.zeros((0, 2), np.float32), after=np.zeros((0, 2), np.float32), size_wh=size_wh)
 
 
-def fit_view(matches: Matches) -> View | None:
+def fit_view(matches: Matches, iterations: int = RANSAC_ITERATIONS) -> View | None:
     """Fit the homography from the later to the earlier image, and measure the overlap with it.
 
     The overlap is symmetric: moving backward and climbing show the earlier image whole, but less and less of the later
@@ -121,7 +121,7 @@ def fit_view(matches: Matches) -> View | None:
     if len(matches.before) < LEAST_MATCHES:
         return None
     fitted, mask = cv2.findHomography(
-        matches.after, matches.before, cv2.RANSAC, RANSAC_PX, maxIters=RANSAC_ITERATIONS, confidence=0.99
+        matches.after, matches.before, cv2.RANSAC, RANSAC_PX, maxIters=iterations, confidence=0.99
     )
     if fitted is None or mask is None:
         return None

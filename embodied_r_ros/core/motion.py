@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -25,8 +26,8 @@ from embodied_r_ros.core.matching import (
     fit_view,
     match_features,
 )
-from embodied_r_ros.core.phrases import LEAST_MOVE_M, LEAST_TURN_DEG
-from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Pose
+from embodied_r_ros.core.phrases import LEAST_MOVE_M, LEAST_SPLIT_DEG, LEAST_TURN_DEG, MOST_MOVES, planar_moves
+from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose
 
 ACTIONS = (
     'move forward', 'move backward', 'move left', 'move right', 'move upward', 'move downward',
@@ -35,6 +36,9 @@ ACTIONS = (
 STAY = 'stay'
 
 # A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
+# Between two poses a fifth of a second apart, less than this is standing still, or going straight.
+LEAST_STEP_M = 0.03
+LEAST_STEP_DEG = 2.0
 DEG_PER_M = math.degrees(math.atan(1.0 / 3.0))
 LEAST_SHIFT_SHARE = 0.01
 RAY_TOLERANCE_RAD = 0.008
@@ -75,6 +79,51 @@ def motion_from_poses(before: Pose, after: Pose) -> Motion:
         tilt_up_deg=tilt_up_deg,
         source=MotionSource.ODOMETRY,
     )
+
+
+def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
+    """The elementary moves in the plane that a series of poses tells, in their order.
+
+    Stretches of walking, of turning and of both are told apart, each is told as its net motion, and moves of one kind
+    that follow each other are summed up. A way of more than `phrases.MOST_MOVES` moves, such as a long arc, is none: its
+    net motion tells it better.
+    """
+    moves: list[Move] = []
+    start, kind = 0, (False, False)
+    for place in range(1, len(poses)):
+        step = motion_from_poses(poses[place - 1], poses[place])
+        walks = math.hypot(step.forward_m, step.left_m) >= LEAST_STEP_M
+        now = (walks, abs(step.rotate_left_deg) >= LEAST_STEP_DEG)
+        if now != kind:
+            _go_on(moves, poses[start], poses[place - 1])
+            start, kind = place - 1, now
+    if poses:
+        _go_on(moves, poses[start], poses[-1])
+    told: list[Move] = []
+    for move in moves:
+        if abs(move.amount) >= (LEAST_TURN_DEG if move.kind == 'turn' else LEAST_MOVE_M):
+            _add(told, move)
+    return tuple(told) if len(told) <= MOST_MOVES else ()
+
+
+def _go_on(moves: list[Move], before: Pose, after: Pose) -> None:
+    """Add the net motion of a stretch; where its turn is too slight to tell the order, what went on before comes first."""
+    net = motion_from_poses(before, after)
+    stretch = [move for move in planar_moves(net.forward_m, net.left_m, net.rotate_left_deg) if not _slight(move)]
+    if moves and abs(net.rotate_left_deg) < LEAST_SPLIT_DEG:
+        stretch.sort(key=lambda move: move.kind != moves[-1].kind)
+    for move in stretch:
+        _add(moves, move)
+
+
+def _add(moves: list[Move], move: Move) -> None:
+    """Go on with a move, summed up with the last one where that is of its kind."""
+    amount = moves.pop().amount if moves and moves[-1].kind == move.kind else 0.0
+    moves.append(Move(kind=move.kind, amount=amount + move.amount))
+
+
+def _slight(move: Move) -> bool:
+    return abs(move.amount) < (LEAST_STEP_DEG / 4 if move.kind == 'turn' else LEAST_STEP_M / 3)
 
 
 def rotation_matrix(pose: Pose) -> Floats:

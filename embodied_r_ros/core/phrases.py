@@ -26,7 +26,8 @@ WIDEST_WAY_DEG = 75.0
 MOST_MOVES = 8
 
 _MOVE = re.compile(
-    r'(?P<verb>moved|rotated|tilted)\s+(?P<way>forward|backward|left|right|upward|downward)\s+(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>m|deg)\b'
+    r'(?P<verb>moved|rotated|tilted)\s+(?P<way>forward|backward|left|right|upward|downward)\s+'
+    r'(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>m|deg)\b'
 )
 _SIGHTING = re.compile(
     r'(?P<name>[^;]+?)\s+(?:(?P<ahead>straight ahead)|(?P<degrees>\d+(?:\.\d+)?)\s*deg\s+(?P<side>left|right))'
@@ -36,7 +37,7 @@ _SIGHTING = re.compile(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """An object in view: bearing in degrees (positive left of the optical axis), horizontal distance in metres or None."""
+    """An object in view: bearing in degrees (positive left of the optical axis), horizontal distance in m or None."""
 
     name: str
     bearing_left_deg: float
@@ -59,11 +60,8 @@ def write_motion(motion: Motion) -> str:
     turn_deg = 0.0 if math.isnan(motion.rotate_left_deg) else motion.rotate_left_deg
     rest = _amount('moved', motion.up_m, 'upward', 'downward', 'm', LEAST_MOVE_M)
     rest += _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', LEAST_TURN_DEG)
-    if motion.moves:
-        plane = [part for move in motion.moves for part in _write_move(move)]
-    else:
-        plane = _in_the_plane(motion.forward_m, motion.left_m, turn_deg)
-    return ', '.join(plane + rest) or STILL
+    moves = motion.moves or planar_moves(motion.forward_m, motion.left_m, turn_deg)
+    return ', '.join([part for move in moves for part in _write_move(move)] + rest) or STILL
 
 
 def _write_move(move: Move) -> list[str]:
@@ -72,23 +70,27 @@ def _write_move(move: Move) -> list[str]:
     return _walk(move.amount, 0.0) if move.kind == 'forward' else _walk(0.0, move.amount)
 
 
-def _in_the_plane(forward_m: float, left_m: float, turn_deg: float) -> list[str]:
-    """Tell a translation and a turn as a ground robot would have made them.
+def planar_moves(forward_m: float, left_m: float, turn_deg: float) -> tuple[Move, ...]:
+    """A translation and a turn as a ground robot would have made them.
 
-    A walk, the turn, and a walk in the new heading, where both walks lead forward; otherwise a turn into the direction of the
-    translation, the walk, and the rest of the turn; a translation without a turn in its own parts.
+    A walk, the turn, and a walk in the new heading, where both walks lead forward; otherwise a turn into the direction
+    of the translation, the walk, and the rest of the turn; a translation without a turn in its own parts.
     """
-    turn_rad = math.radians(turn_deg)
-    turning = abs(turn_deg) >= LEAST_SPLIT_DEG and math.hypot(forward_m, left_m) >= LEAST_MOVE_M
+    turn_rad, distance_m = math.radians(turn_deg), math.hypot(forward_m, left_m)
+    turning = abs(turn_deg) >= LEAST_SPLIT_DEG and distance_m >= LEAST_MOVE_M
+    way_deg = math.degrees(math.atan2(left_m, forward_m))
     if turning and abs(math.sin(turn_rad)) > math.sin(math.radians(LEAST_SPLIT_DEG)):
         after_m = left_m / math.sin(turn_rad)
         before_m = forward_m - after_m * math.cos(turn_rad)
         if before_m > -LEAST_MOVE_M and after_m > -LEAST_MOVE_M:
-            return _walk(before_m, 0.0) + _turn(turn_deg) + _walk(after_m, 0.0)
-    way_deg = math.degrees(math.atan2(left_m, forward_m))
+            return _moves(('forward', before_m), ('turn', turn_deg), ('forward', after_m))
     if turning and abs(way_deg) <= WIDEST_WAY_DEG:
-        return _turn(way_deg) + _walk(math.hypot(forward_m, left_m), 0.0) + _turn(turn_deg - way_deg)
-    return _walk(forward_m, left_m) + _turn(turn_deg)
+        return _moves(('turn', way_deg), ('forward', distance_m), ('turn', turn_deg - way_deg))
+    return _moves(('forward', forward_m), ('left', left_m), ('turn', turn_deg))
+
+
+def _moves(*parts: tuple[str, float]) -> tuple[Move, ...]:
+    return tuple(Move(kind=kind, amount=amount) for kind, amount in parts if amount)
 
 
 def _turn(turn_deg: float) -> list[str]:
@@ -117,8 +119,8 @@ def read_motion(text: str) -> list[Move]:
 def join_motions(actions: Iterable[str]) -> str:
     """One phrase for several motions one after another, so that key frames can be left out without losing the way.
 
-    Moves of one kind that follow each other are summed up; more than `MOST_MOVES` are told as the turn and the walk that
-    they come to. Of actions without amounts, those that differ from the one before are listed, at most `MOST_MOVES`.
+    Moves of one kind that follow each other are summed up; more than `MOST_MOVES` are told as the turn and the walk
+    that they come to. Of actions without amounts, those that differ from the one before are listed, at most `MOST_MOVES`.
     """
     told = [action for action in actions if action and action != STILL]
     moves = [read_motion(action) for action in told]
@@ -139,7 +141,10 @@ def join_motions(actions: Iterable[str]) -> str:
         else:
             forward_m, left_m = forward_m + move.amount * math.cos(way), left_m + move.amount * math.sin(way)
     way_deg = math.degrees(math.atan2(left_m, forward_m))
-    return ', '.join(_turn(way_deg) + _walk(math.hypot(forward_m, left_m), 0.0) + _turn(_wrapped(heading_deg - way_deg))) or STILL
+    return (
+        ', '.join(_turn(way_deg) + _walk(math.hypot(forward_m, left_m), 0.0) + _turn(_wrapped(heading_deg - way_deg)))
+        or STILL
+    )
 
 
 def _wrapped(angle_deg: float) -> float:

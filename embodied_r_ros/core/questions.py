@@ -1,24 +1,41 @@
-"""Reads the English questions that the embedded reasoner knows: which of the eight tasks, about which things, answered in which words.
+"""Reads the English questions that the embedded reasoner knows: which of the eight tasks, about which things, told in which words.
 
-The tasks are those of the paper (its Figure 1), in the form in which they can be checked on a robot.
+The tasks are those of the paper (its Figure 1), in the form in which they can be checked on a robot. A question is read by what
+it must contain, not by one sentence pattern: the things it names, in the order in which the task takes them, and the words
+that set its task apart.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from embodied_r_ros.core.errors import UnsupportedQuestion
-
-LANDMARK_POSITION = 'landmark position'
-COUNTERFACTUAL = 'counterfactual'
-PROGRESS_EVALUATION = 'progress evaluation'
-ACTION_GENERATION = 'action generation'
-RELATIVE_DISTANCE = 'relative distance'
-RELATIVE_DIRECTION = 'relative direction'
-ROUTE_PLANNING = 'route planning'
-APPEARANCE_ORDER = 'appearance order'
+from embodied_r_ros.core.question_words import (
+    ACTION_GENERATION,
+    APPEARANCE_ORDER,
+    COUNTERFACTUAL,
+    LANDMARK_POSITION,
+    LEFT,
+    MOST_INSTRUCTIONS,
+    ORDINALS,
+    PROGRESS_EVALUATION,
+    RELATIVE_DIRECTION,
+    RELATIVE_DISTANCE,
+    RIGHT,
+    ROUTE_PLANNING,
+    action_word,
+    bare_name,
+    direction_family,
+    direction_word,
+    listed,
+    mentions,
+    named_things,
+    plain,
+    read_plan,
+    turn_words,
+)
 
 FORMS = {
     LANDMARK_POSITION: 'Where is the sofa now?',
@@ -32,20 +49,36 @@ FORMS = {
 }
 TASKS = tuple(FORMS)
 
-# Which words a direction is told in: four sides, eight sectors, quadrants, left or right, left or right or back, actions.
-FAMILIES = {
-    'w4': ('ahead', 'right', 'behind', 'left'),
-    'w8': ('ahead', 'front-right', 'right', 'back-right', 'behind', 'back-left', 'left', 'front-left'),
-    'q4': ('front-right', 'back-right', 'back-left', 'front-left'),
-    'lr': ('right', 'left'),
-    'lrb': ('right', 'behind', 'left'),
-    'a4': ('forward', 'turn-right', 'turn-around', 'turn-left'),
-}
-TURNS = ('right', 'behind', 'left')
-
-FORWARD, LEFT, RIGHT = 'forward', 'left', 'right'
-MOST_CELLS, CELL_M, ANGLE_DEG = 20, 0.5, 15
-MOST_INSTRUCTIONS = 16
+_LOOK = r'(?:facing|faces|face|looking|looks|look|turned to|oriented to|pointed)(?: at| to| towards?| straight at| directly at)?'
+_AHEAD_OF_ME = r'(?:straight |directly )?(?:ahead of|in front of|before) (?:me|him|her|them)'
+_AT = r'(?:at|by|beside|next to|near|from)'
+_TURN = re.compile(rf'\b({"|".join(ORDINALS)})\s+(?:turn|corner|rotation|bend)\b')
+_SUPPOSED = re.compile(r'\b(?:if|had|suppose|supposing|imagine|assume|assuming)\b')
+_INSTEAD = 'instead'
+_SWAPPED = re.compile(r'\b(?:swap|replace|exchange|substitute)\b')
+_CONTRAST = (
+    r'(?:instead of|in place of|rather than|and not|not|as opposed to)'
+    r'(?: turning| taking| to| a| the| having turned| going)*'
+)
+_SIDE = re.compile(rf'(?<![\w-])(?<!of my )(?<!to my )({LEFT}|{RIGHT})\b')
+_WHERE = re.compile(
+    r'\b(?:where|whereabouts|which (?:way|side|direction|sector)|what (?:way|side|direction)|direction|side|'
+    r'in front of me|behind me|point|left|right)\b'
+)
+_NEAREST = re.compile(
+    r'\b(?:closest|nearest|closer|nearer|least far|least distant|(?:shortest|smallest|least) distance|'
+    r'shortest (?:straight )?line)'
+)
+_GO = re.compile(
+    r'\b(?:reach|get|go|goal|going|head|make it to|heading|approach|towards?|return|navigate|arrive|take|takes|'
+    r'bring|brings|make (?:my|for)|making for|drive|walk|move|come|closer|on (?:my|the) way)\b'
+)
+_DO = re.compile(r'\b(?:what|which|how|tell|should|must|do|action|next|name|turn)\b')
+_ORDER = re.compile(
+    r'\b(?:order|sequence|sort|chronological\w*|earliest|one after (?:the other|another)|arrange|ordered|rank|'
+    r'succession|put|came after|second and so on)\b'
+)
+_FIRST = re.compile(r'\b(?:first|earliest|earlier|sooner|before the other)\b')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,273 +104,192 @@ class ParsedQuestion:
     options: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def read_question(text: str, choices: Sequence[str] = ()) -> ParsedQuestion:
+def read_question(text: str, choices: Sequence[str] = (), known: Iterable[str] = ()) -> ParsedQuestion:
     """Understand a question.
+
+    Args:
+        text: the question in English.
+        choices: its choices, if any.
+        known: things that have been seen, in lower case; a name of theirs is recognised wherever it stands.
 
     Raises:
         UnsupportedQuestion: it is none of the eight forms, or its choices do not fit it; the message names the forms.
     """
-    plain = _plain(text)
-    for reader in (_progress, _counterfactual, _route, _direction, _order, _distance, _action, _landmark):
-        parsed = reader(plain, choices)
+    things = (
+        name for choice in choices for name in listed(plain(choice)) if not (direction_word(name) or action_word(name))
+    )
+    asked = plain(text, {*known, *things})
+    for read in (_progress, _counterfactual, _route, _direction, _order, _first, _distance, _action, _landmark):
+        parsed = read(asked, choices)
         if parsed is not None:
             return parsed
     forms = ' '.join(f'[{task}] {form}' for task, form in FORMS.items())
-    raise UnsupportedQuestion(f'the embedded reasoner cannot read {text!r} with choices {list(choices)!r}; it knows: {forms}')
-
-
-_NOUN = r"(?:the |a |an |my |some |that |this )*([a-z0-9][a-z0-9'/ -]*?)"
-_CONTEXT = re.compile(
-    r'\b(?:right now|just now|now|currently|at the moment|at this moment|at present|from here|from me|relative to me|relative to myself|'
-    r'with respect to me|as seen from here|from (?:where i (?:am|stand)(?: standing)?|my (?:current |present )?(?:position|place|spot|'
-    r'viewpoint|point of view|location))|at the end(?: of (?:my|the) (?:walk|path))?|in the end|in relation to me)\b'
-)
-_ORDINALS = {
-    'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5, 'sixth': 6, 'seventh': 7, 'eighth': 8, 'ninth': 9, 'tenth': 10,
-    '1st': 1, '2nd': 2, '3rd': 3, '4th': 4, '5th': 5, '6th': 6, '7th': 7, '8th': 8, '9th': 9, '10th': 10,
-    'last': -1, 'final': -1, 'latest': -1, 'most recent': -1, 'only': 1,
-}
-_TURN = re.compile(rf'\b({"|".join(_ORDINALS)})\s+(?:turn|corner|rotation)\b')
-
-
-def _plain(text: str) -> str:
-    text = text.lower().replace('\u2019', "'").replace('\u00b0', ' degrees ')
-    return re.sub(r'\s+', ' ', text).strip().rstrip('?.! ').strip()
-
-
-def _bare(text: str) -> str:
-    """The question without words that only say 'from where I am now'."""
-    text = re.sub(r'\s+', ' ', _CONTEXT.sub(' ', text))
-    return re.sub(r'\s+([,.;:?])', r'\1', text).strip(' ,;:?')
-
-
-def _name(text: str) -> str:
-    match = re.fullmatch(_NOUN, text.strip(" .,;:'\""))
-    return match[1].strip() if match else ''
-
-
-def _list(text: str) -> tuple[str, ...]:
-    """The things in 'the lamp, the desk or the door'."""
-    parts = re.split(r'\s*(?:,|;|->|>|\band then\b|\bthen\b|\band\b|\bor\b)\s*', text)
-    return tuple(name for name in map(_name, parts) if name)
-
-
-_SIDES = {'front': 'ahead', 'ahead': 'ahead', 'forward': 'ahead', 'behind': 'behind', 'back': 'behind', 'rear': 'behind'}
-
-
-def direction_word(choice: str) -> str:
-    """The canonical word ('ahead', 'front-left', ...) for a direction in English, '' where there is none."""
-    words = re.findall(r'[a-z]+', choice.lower())
-    along = {_SIDES[word] for word in words if word in _SIDES}
-    across = {word for word in words if word in ('left', 'right')}
-    if len(along) > 1 or len(across) > 1 or not along | across:
-        return ''
-    if along and across:
-        return ('front-' if along == {'ahead'} else 'back-') + across.pop()
-    return (along or across).pop()
-
-
-def action_word(choice: str) -> str:
-    """The canonical action ('forward', 'turn-left', ...) for an action in English, '' where there is none."""
-    lowered = choice.lower()
-    if re.search(r'around|round|180|back|u-turn|behind', lowered):
-        return 'turn-around'
-    word = direction_word(choice)
-    if word == '' and re.search(r'straight|continue|keep going|on\b', lowered):
-        word = 'ahead'
-    return {'ahead': 'forward', 'left': 'turn-left', 'right': 'turn-right'}.get(word, '')
-
-
-def _directions(choices: Sequence[str], open_family: str) -> tuple[str, dict[str, str]] | None:
-    """The family that direction choices belong to and what each stands for; None where they are no directions."""
-    if not choices:
-        return open_family, {}
-    options = {direction_word(choice): choice for choice in choices}
-    if '' in options or len(options) != len(choices):
-        return None
-    words = set(options)
-    for family in ('lr', 'lrb', 'w4', 'q4', 'w8'):
-        if words <= set(FAMILIES[family]):
-            return family, options
-    return None
-
-
-def _landmark(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    found = _directions(choices, 'w8')
-    text = _bare(text)
-    patterns = (
-        rf'(?:and )?where (?:is|are|do i find|can i find|will i find|would i find|does|has) {_NOUN}(?: lie| be| located| gone| to be found)?',
-        rf'(?:in |to |on |at |tell me )*(?:which|what) (?:direction|way|side|sector)(?: of me| do i find| must i look for| should i look for| can i find)?'
-        rf'(?: is| are| does| lies| lie)? {_NOUN}(?: lie| in| be| on| located| situated| found)?',
-        rf'{_NOUN} (?:is|lies) (?:on|in|to) (?:which|what) (?:direction|side|way)(?: of me)?',
+    raise UnsupportedQuestion(
+        f'the embedded reasoner cannot read {text!r} with choices {list(choices)!r}; it knows: {forms}'
     )
-    for pattern in patterns:
-        match = re.fullmatch(pattern, text)
-        if match and found and _is_noun(match[1]):
-            return ParsedQuestion(task=LANDMARK_POSITION, objects=(match[1].strip(),), family=found[0], options=found[1])
-    return None
 
 
-def _is_noun(text: str) -> bool:
-    return bool(text.strip()) and not re.search(r'\b(?:i|me|my|you|facing|closest|nearest|which|what|where|and|or)\b', text)
-
-
-def _counterfactual(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    turn = _TURN.search(text)
-    found = _directions(choices, 'w8')
-    if turn is None or found is None or not re.search(r'\b(?:if|had|suppose|supposing|imagine|assume|assuming|what if)\b', text):
-        return None
-    side = re.search(r'(?<!instead of )(?<!instead of to the )(?<!instead of turning )(?<!rather than )(?<!and not )\b(left|right)\b', text)
-    noun = re.search(
-        rf'(?:where|which (?:side|way|direction)|what (?:side|direction))\b(?: of me| in relation to me| relative to me)?,?'
-        rf'(?: would| should| might| will) (?:i (?:now )?(?:find|see) )?{_NOUN}'
-        rf'(?: (?:now )?(?:be|lie|stand|end up|have ended up|have been|appear)\b.*|[,.;?]|$)', text)
-    if side is None or noun is None or not _is_noun(_bare(noun[1])):
-        return None
-    number = _ORDINALS[turn[1]]
-    return ParsedQuestion(
-        task=COUNTERFACTUAL, objects=(_bare(noun[1]),), family=found[0], turn=number, side=side[1], options=found[1])
-
-
-_STEP = re.compile(
-    r'\bturn(?:ing)?\s+(?:to the |to your |to my )?(left|right)\s*(?:by\s+|through\s+)?(\d+(?:\.\d+)?)\s*deg(?:rees?)?'
-    r'|\bturn\s+(around)\b'
-    r'|\b(?:forward|straight(?: ahead| on)?|ahead)\s*(?:for\s+|by\s+)?(\d+(?:\.\d+)?)\s*(?:m|metres?|meters?)\b'
-    r'|\b(\d+(?:\.\d+)?)\s*(?:m|metres?|meters?)\s+(?:forward|straight|ahead)\b'
-)
-
-
-def read_plan(text: str) -> tuple[tuple[str, int], ...]:
-    """The instructions in a text, in order: ('forward', cells of half a metre) and ('left' or 'right', degrees)."""
-    plan: list[tuple[str, int]] = []
-    for match in _STEP.finditer(text):
-        side, degrees, around, metres, metres_before = match.groups()
-        if side:
-            amount = min(max(round(float(degrees) / ANGLE_DEG), 1), 23) * ANGLE_DEG
-            plan.append((side, amount))
-        elif around:
-            plan.append((RIGHT, 180))
-        else:
-            plan.append((FORWARD, min(max(round(float(metres or metres_before) / CELL_M), 1), MOST_CELLS)))
-    return tuple(plan)
-
-
-def _progress(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    plan = read_plan(text)
+def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    plan = read_plan(asked)
     if not 2 <= len(plan) <= MOST_INSTRUCTIONS:
         return None
-    options = {}
-    for choice in choices:
-        number = re.search(r'\b(\d+)\b', re.sub(r'\d+(?:\.\d+)?\s*(?:m|deg)\w*', '', choice.lower()))
-        step = read_plan(choice.lower())
-        index = int(number[1]) if number else plan.index(step[0]) + 1 if step and step[0] in plan else _ORDINALS.get(choice.lower().split()[-1], 0)
-        if not 1 <= index <= len(plan):
-            return None
-        options[f'i{index}'] = choice
-    if len(options) != len(choices):
+    options = {f'i{_instruction(choice.lower(), plan)}': choice for choice in choices}
+    if 'i0' in options or len(options) != len(choices):
         return None
     return ParsedQuestion(task=PROGRESS_EVALUATION, plan=plan, options=options)
 
 
-def _action(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    text = _bare(text)
-    match = re.search(
-        r'\b(?:reach|get (?:back )?to|go (?:back )?to|get closer to|head (?:for|to|towards?)|approach|walk (?:back )?to|move towards?|'
-        rf'drive to|return to|towards?|come to|navigate to|arrive at|(?:takes?|brings?|gets?|leads?) me (?:back )?to)\s+{_NOUN}(?: next| first)?$', text)
-    if match is None or not re.match(r'(?:what|which|how|in what|in which|to |tell)', text) or not _is_noun(match[1]):
+def _instruction(choice: str, plan: tuple[tuple[str, int], ...]) -> int:
+    """The number of the instruction that a choice means: 'step 3', 'the third', 'turn left 90 degrees'; 0 where there is none."""
+    number = re.search(r'\b(\d+)\b', re.sub(r'\d+(?:\.\d+)?\s*(?:m|deg)\w*', '', choice))
+    step = read_plan(choice)
+    word = next((ORDINALS[word] for word in re.findall(r'\w+', choice) if word in ORDINALS), 0)
+    index = int(number[1]) if number else plan.index(step[0]) + 1 if step and step[0] in plan else word
+    return index if 1 <= index <= len(plan) else len(plan) if index == -1 else 0
+
+
+def _counterfactual(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    turn, found, things = _TURN.search(asked), direction_family(choices, 'w8'), named_things(asked)
+    side = _supposed_side(asked)
+    if turn is None or not side or found is None or len(things) != 1:
         return None
-    options = {action_word(choice): choice for choice in choices}
-    if '' in options or len(options) != len(choices):
+    number = ORDINALS[turn[1]]
+    return ParsedQuestion(
+        task=COUNTERFACTUAL, objects=(things[0],), family=found[0], turn=number, side=side, options=found[1]
+    )
+
+
+def _supposed_side(asked: str) -> str:
+    """The side that a turn is supposed to have gone to, '' where that is not plain."""
+    if _SWAPPED.search(asked):
+        return _SIDE.findall(asked)[-1] if len(_SIDE.findall(asked)) == 2 else ''
+    asked = re.sub(rf'\b{_CONTRAST} ({LEFT}|{RIGHT})\b', _INSTEAD, asked)
+    supposed = [match.end() for match in _SUPPOSED.finditer(asked)]
+    sides = list(_SIDE.finditer(asked))
+    if len(set(match[1] for match in sides)) == 2:
+        sides = [match for match in sides if supposed and match.start() > supposed[-1]]
+    return sides[0][1] if len(set(match[1] for match in sides)) == 1 and (supposed or _INSTEAD in asked) else ''
+
+
+def _route(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    things = named_things(asked)
+    if len(things) != 4 or not re.search(r'\bturn', asked):
         return None
-    return ParsedQuestion(task=ACTION_GENERATION, objects=(match[1].strip(),), family='a4', options=options)
-
-
-def _object_options(objects: Sequence[str], choices: Sequence[str], first: int) -> dict[str, str] | None:
-    """What each tag 'q2', 'q3', ... stands for among the choices; None when a choice is none of the objects."""
-    tags = {name: f'q{first + index}' for index, name in enumerate(objects)}
-    options = {tags.get(_name(_plain(choice)), ''): choice for choice in choices}
-    return None if '' in options or len(options) != len(choices) else options
-
-
-def _distance(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    text = _bare(text)
-    match = re.search(r'\b(?:closest|nearest|closer|nearer|least far|shortest distance|smallest distance)\b(?: in distance)?'
-                      rf'(?: to| from| away from)? {_NOUN}(?:\s*[:,;?]\s*(.*))?$', text)
-    if match is None:
-        return None
-    others = tuple(_name(_plain(choice)) for choice in choices) or _list(match[2] or '')
-    options = _object_options(others, choices, 2)
-    anchor = re.sub(r'^to ', '', match[1]).strip()
-    if options is None or not 2 <= len(others) <= 4 or len({anchor, *others}) != len(others) + 1 or '' in others or not _is_noun(anchor):
-        return None
-    return ParsedQuestion(task=RELATIVE_DISTANCE, objects=(anchor, *others), options=options)
-
-
-_LOOK = r'(?:facing|faced|face|looking (?:at|to|towards?)|look (?:at|to|towards?)|turned (?:to|towards?)|turn to face|oriented towards?)'
-
-
-def _direction(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    found = _directions(choices, 'q4')
-    text = _bare(re.sub(r',?\s*(?:to my )?(?:left|right)(?:,| or).*$', '', text))
-    match = re.search(
-        rf"(?:\bat|\bby|\bbeside|\bnext to|\bnear|\bin front of|\bfrom) {_NOUN},?\s*(?:and |while |i am |i'm |if i |i |were |am |)*{_LOOK} {_NOUN}"
-        rf'[,.;:]?\s+(?:then |and |so |,)*(?:where|(?:on |in |to )?(?:which|what) (?:side|direction|way|quadrant|sector))\b(?: of me)?'
-        rf'(?: is| are| would| will| do i find| does| lies| can i find| should i look for| do i see)* {_NOUN}(?: be| lie| located| then| stand)*$', text)
-    if match is None or found is None:
-        match = match or re.search(rf'^(?:where|which side|in which direction|which way|on which side) (?:is|would|lies) {_NOUN}(?: be)?,? (?:when|if|for someone|for a person|as seen when) '
-                          rf'(?:i |am |stand |standing |were |was )*(?:at|by|beside|next to|near) {_NOUN},? (?:and )?(?:i am )?{_LOOK} {_NOUN}$', text)
-        if match is None or found is None:
-            return None
-        objects = (match[2].strip(), match[3].strip(), match[1].strip())
-    else:
-        objects = (match[1].strip(), match[2].strip(), match[3].strip())
-    if len(set(objects)) != 3 or not all(map(_is_noun, objects)):
-        return None
-    return ParsedQuestion(task=RELATIVE_DIRECTION, objects=objects, family=found[0], options=found[1])
-
-
-def turn_words(choice: str) -> str:
-    """The turns that a choice names, as canonical words: 'left, then right' is 'left right'; '' where one cannot be read."""
-    parts = [part for part in re.split(r'\s*(?:,|;|/|\bthen\b|\band\b)\s*', choice.lower()) if part]
-    words = ['behind' if re.search(r'around|back|round|behind', part) else direction_word(part) for part in parts]
-    return ' '.join(words) if all(word in TURNS for word in words) else ''
-
-
-def _route(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    if not re.search(r'\bturns?\b', text):
-        return None
-    start = re.search(rf'\b(?:at|from|by|beside) {_NOUN}(?:,| and|\.|;| i | facing| looking| to | face| via)', text)
-    if start is None:
-        return None
-    rest = re.sub(r'[,.:;]?\s*(?:and |so )?(?:in )?\b(?:which|what|how|name|tell|fill)\b.*$', '', text[start.end(1):]) or text[start.end(1):]
-    stops = [_name(stop) for stop in re.findall(
-        rf'\b(?:to|reach|via|past) {_NOUN}(?=\s*(?:,|\.|;|:|$)| and\b| then\b| turn\b| via\b| to\b| before\b| i\b)', rest)]
-    stops = [stop for stop in stops if stop and _is_noun(stop)]
-    facing = re.search(rf'{_LOOK} {_NOUN}(?:,|\.|;| i | and )', text)
-    if facing and (not stops or stops[0] != facing[1]):
-        stops.insert(0, facing[1])
-    objects = (start[1].strip(), *stops)
+    start = (
+        _after(
+            asked,
+            r'(?:\bfrom|\bbegin(?:ning)? at|\bstart(?:ing)? (?:out )?(?:at|from)|\b(?:am|is|stands?|standing|set off) (?:at|by|beside|next to|near|from))',
+        )
+        or things[0]
+    )
+    faced, rest = _after(asked, rf'\b{_LOOK}'), [thing for thing in things if thing != start]
+    if faced in rest:
+        rest = rest[rest.index(faced) :] + rest[: rest.index(faced)]
+    objects = (start, *rest)
     options = {turn_words(choice): choice for choice in choices}
-    if len(objects) != 4 or len(set(objects)) != 4 or '' in options or len(options) != len(choices):
+    if '' in options or len(options) != len(choices):
         return None
     return ParsedQuestion(task=ROUTE_PLANNING, objects=objects, options=options)
 
 
-def _order(text: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    text = _bare(text)
-    lists = [_list(_plain(choice)) for choice in choices]
-    if re.search(r'\b(?:order|sequence|sequentially|chronological\w*)\b', text):
-        named = re.search(r'(?:did|do|of|were|have|was|:)\s+(?:i )?(?:first |initially )?(?:see|pass|meet|notice|spot|encounter|come across|come past|seeing|passing|pass by)?\s*'
-                          r'(.*?)\s*(?:first |initially |to )?(?:appear(?:ed|ing|ance)?|come|came|show|seen|turn up|in view|into view|pass(?:ed)?|$)', text)
-        objects = tuple(sorted(lists[0], key=lambda n: (text.find(n), n))) if lists else _list(named[1]) if named else ()
-        if not 2 <= len(set(objects)) <= 4 or len(set(objects)) != len(objects) or any(set(found) != set(objects) for found in lists):
-            return None
-        options = {' '.join(f'q{objects.index(n) + 1}' for n in found): choice for found, choice in zip(lists, choices)}
-        return ParsedQuestion(task=APPEARANCE_ORDER, objects=objects, family='order', options=options)
-    if re.search(r'\b(?:first|earliest|earlier|before the other)\b', text) and re.match(r'(?:which|what|who|did)', text):
-        inline = re.search(r'(?:[:,;]\s*|\b(?:see|pass|meet|notice|spot|appeared?|first)\s+)((?:the |a |an ).*\bor\b.*?)(?:\s+(?:first|earlier|appear.*|come.*))?$', text)
-        objects = tuple(found[0] for found in lists if len(found) == 1) if lists else _list(inline[1]) if inline else ()
-        options = _object_options(objects, choices, 1) or {}
-        if 2 <= len(objects) <= 4 and len(set(objects)) == len(objects) and len(options) == len(choices):
-            return ParsedQuestion(task=APPEARANCE_ORDER, objects=objects, family='first', options=options)
-    return None
+def _after(asked: str, words: str) -> str:
+    """The thing named right after some words, '' where there is none."""
+    places = {start: name for start, _, name in mentions(asked)}
+    for match in re.finditer(rf'{words}\s+', asked):
+        if match.end() in places:
+            return places[match.end()]
+    return ''
+
+
+def _before(asked: str, words: str) -> str:
+    """The thing named right before some words, '' where there is none."""
+    places = {end: name for _, end, name in mentions(asked)}
+    for match in re.finditer(rf',?\s+(?:is |being |lies )?{words}', asked):
+        if match.start() in places:
+            return places[match.start()]
+    return ''
+
+
+def _direction(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    things, found = named_things(asked), direction_family(choices, 'q4')
+    if len(things) != 3 or found is None:
+        return None
+    faced = _after(asked, rf'\b{_LOOK}') or _before(asked, _AHEAD_OF_ME)
+    at = _after(asked, rf'\b{_AT}') or _after(asked, r'\bin front of')
+    if not faced or not at or faced == at:
+        return None
+    sought = next(thing for thing in things if thing not in (at, faced))
+    return ParsedQuestion(task=RELATIVE_DIRECTION, objects=(at, faced, sought), family=found[0], options=found[1])
+
+
+def _distance(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    things = named_things(asked)
+    if not things or not _NEAREST.search(asked):
+        return None
+    others = tuple(map(bare_name, choices))
+    anchors = (
+        [thing for thing in things if thing not in others]
+        if choices
+        else [_after(asked, r'\b(?:to|from|nearest|closest|nearer|closer)') or things[0]]
+    )
+    others = others or tuple(thing for thing in things if thing != anchors[0])
+    options = _options(others, choices, 2)
+    if options is None or len(anchors) != 1 or not 2 <= len(others) <= 4 or len({*anchors, *others}) != len(others) + 1:
+        return None
+    return ParsedQuestion(task=RELATIVE_DISTANCE, objects=(anchors[0], *others), options=options)
+
+
+def _options(objects: Sequence[str], choices: Sequence[str], first: int) -> dict[str, str] | None:
+    """What each tag 'q2', 'q3', ... stands for among the choices; None when a choice is none of the objects."""
+    tags = {name: f'q{first + index}' for index, name in enumerate(objects)}
+    options = {tags.get(bare_name(choice), ''): choice for choice in choices}
+    return None if '' in options or len(options) != len(choices) else options
+
+
+def _order(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    if not _ORDER.search(asked):
+        return None
+    lists = [listed(plain(choice)) for choice in choices]
+    named = named_things(asked)
+    objects = tuple([name for name in named if name in lists[0]] or lists[0]) if lists else tuple(named)
+    if (
+        not 2 <= len(objects) <= 4
+        or len(set(objects)) != len(objects)
+        or any(set(names) != set(objects) for names in lists)
+    ):
+        return None
+    options = {
+        ' '.join(f'q{objects.index(name) + 1}' for name in names): choice for names, choice in zip(lists, choices)
+    }
+    return ParsedQuestion(task=APPEARANCE_ORDER, objects=objects, family='order', options=options)
+
+
+def _first(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    objects = tuple(map(bare_name, choices)) or tuple(named_things(asked))
+    options = _options(objects, choices, 1)
+    known = set(named_things(asked)) <= set(objects)
+    if (
+        options is None
+        or not known
+        or not _FIRST.search(asked)
+        or not 2 <= len(objects) <= 4
+        or len(set(objects)) != len(objects)
+    ):
+        return None
+    return ParsedQuestion(task=APPEARANCE_ORDER, objects=objects, family='first', options=options)
+
+
+def _action(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    things = named_things(asked)
+    options = {action_word(choice): choice for choice in choices}
+    fits = '' not in options and len(options) == len(choices)
+    if len(things) != 1 or not fits or not _GO.search(asked) or not _DO.search(asked):
+        return None
+    return ParsedQuestion(task=ACTION_GENERATION, objects=(things[0],), family='a4', options=options)
+
+
+def _landmark(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
+    things, found = named_things(asked), direction_family(choices, 'w8')
+    if len(things) != 1 or found is None or not _WHERE.search(asked) or _TURN.search(asked) or _INSTEAD in asked:
+        return None
+    return ParsedQuestion(task=LANDMARK_POSITION, objects=(things[0],), family=found[0], options=found[1])

@@ -1,7 +1,7 @@
 """The plain records that cross between rooms: what was seen, what was asked, what was answered.
 
-Time is an integer `stamp_ns` in ROS time, taken from the message header. Directions follow REP 103: x forward, y left, z up,
-rotation positive to the left.
+Time is an integer `stamp_ns` in ROS time, taken from the message header. Directions follow REP 103: x forward, y left,
+z up, rotation positive to the left.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MotionSource(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-    """One elementary move: 'forward' in metres (negative backward), 'left' likewise, 'turn' in degrees (positive left)."""
+    """An elementary move: 'forward' and 'left' in metres (negative: backward, right), 'turn' in degrees (left)."""
 
     kind: str
     amount: float
@@ -80,7 +80,7 @@ class Motion:
         rotate_left_deg: heading change, positive to the left.
         tilt_up_deg: camera pitch change, positive upward.
         source: how it was measured.
-        moves: the elementary moves in the plane that it was made of, in their order, where they were measured on the way.
+        moves: the elementary moves in the plane that it was made of, in their order, where they were measured.
     """
 
     name: str

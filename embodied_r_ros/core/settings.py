@@ -1,11 +1,11 @@
 """Settings are declared once: a frozen keyword-only dataclass whose fields carry default, unit, bounds and help.
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class BufferSettings:
-        buffer_s: float = setting(10.0, 'seconds of frames kept', unit='s', minimum=0.1, maximum=600.0)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BufferSettings:
+    buffer_s: float = setting(10.0, 'seconds of frames kept', unit='s', minimum=0.1, maximum=600.0)
 
-        def __post_init__(self) -> None:
-            check(self)
+    def __post_init__(self) -> None:
+        check(self)
 """
 
 from __future__ import annotations
@@ -97,9 +97,13 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         text = f'{rule["help"]} ({", ".join(note for note in notes if note)})'
         option = '--' + name.replace('_', '-')
         if kind is bool:
-            parser.add_argument(option, dest=name, action=argparse.BooleanOptionalAction, default=field.default, help=text)
+            parser.add_argument(
+                option, dest=name, action=argparse.BooleanOptionalAction, default=field.default, help=text
+            )
         else:
-            parser.add_argument(option, dest=name, type=kind, choices=rule['choices'] or None, default=field.default, help=text)
+            parser.add_argument(
+                option, dest=name, type=kind, choices=rule['choices'] or None, default=field.default, help=text
+            )
 
 
 def from_arguments(cls: type[Settings], arguments: argparse.Namespace) -> Settings:

@@ -100,6 +100,11 @@ class Asker:
         self._pose: tuple[int, Pose] | None = None
 
     @property
+    def model(self) -> str:
+        """Id of the model; a server's may be '' until it was reached."""
+        return self._lm.name
+
+    @property
     def open_questions(self) -> int:
         """Questions under way."""
         return len(self._open)

@@ -174,6 +174,8 @@ class AsyncBridge:
             future.set_result(result)
         else:
             future.set_exception(error)
+            if isinstance(error, Cancelled):
+                future.exception()  # a node that is taken down may never come to await it; rclpy would complain
         executor = self._node.executor
         if executor is not None:
             executor.wake()  # completing a future from another thread does not resume the callback that awaits it

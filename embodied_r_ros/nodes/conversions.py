@@ -24,6 +24,7 @@ from embodied_r_ros.core.records import (
     KeyFrame,
     Motion,
     MotionSource,
+    Move,
     Observation,
     Pose,
 )
@@ -110,14 +111,16 @@ def motion_from_message(message: messages.Motion) -> Motion | None:
     if message.source == messages.Motion.NONE and not message.name:
         return None
     numbers = {name: getattr(message, name) for name in _MOTION_NUMBERS}
-    return Motion(name=message.name, source=known(_SOURCES, message.source, 'motion source'), **numbers)
+    moves = tuple(Move(kind=move.kind, amount=move.amount) for move in message.moves)
+    return Motion(name=message.name, source=known(_SOURCES, message.source, 'motion source'), moves=moves, **numbers)
 
 
 def motion_to_message(motion: Motion | None) -> messages.Motion:
     """A motion message; source NONE, no name and NaN throughout for None."""
     motion = Motion(name='') if motion is None else motion
     numbers = {name: float(getattr(motion, name)) for name in _MOTION_NUMBERS}
-    return messages.Motion(source=_SOURCES.index(motion.source), name=motion.name, **numbers)
+    moves = [messages.Move(kind=move.kind, amount=float(move.amount)) for move in motion.moves]
+    return messages.Motion(source=_SOURCES.index(motion.source), name=motion.name, moves=moves, **numbers)
 
 
 def image_from_message(message: CompressedImage) -> EncodedImage:

@@ -103,6 +103,11 @@ class Describer:
         self._recovery: asyncio.Task[None] | None = None
 
     @property
+    def model(self) -> str:
+        """Id of the model; a server's may be '' until it was reached."""
+        return self._perceiver.name
+
+    @property
     def waiting(self) -> int:
         """Key frames not described yet, those under way included."""
         return len(self._pending) + len(self._in_flight)

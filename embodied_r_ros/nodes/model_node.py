@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import Any
+
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.service import Service
 
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.nodes.async_bridge import AsyncBridge
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import EXIT_FAILED
+
+InvalidHandle = rclpy_implementation.InvalidHandle
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,21 @@ def bridge_for(node: ManagedNode) -> AsyncBridge:
             node.executor.create_task(_raise, error)
 
     return AsyncBridge(node, report)
+
+
+def answering_late(service: Service) -> Service:
+    """Let a service's `async def` callbacks end after the service was destroyed; whoever asked is told nothing then.
+
+    Without it rclpy raises in the executor, which ends the node, when a node is taken down with a request under way.
+    """
+    send = service.send_response
+
+    def send_if_held(response: Any, header: Any) -> None:
+        with contextlib.suppress(InvalidHandle):
+            send(response, header)
+
+    service.send_response = send_if_held
+    return service
 
 
 def say_with(node: ManagedNode) -> Callable[[str, str], None]:

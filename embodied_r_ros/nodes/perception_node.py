@@ -18,7 +18,7 @@ from embodied_r_ros.nodes.conversions import NS_PER_S, key_frame_from_message, n
 from embodied_r_ros.nodes.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.model_node import MemorySettings, bridge_for, say_with
+from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.readiness import Backend
 
@@ -45,10 +45,8 @@ class PerceptionNode(ManagedNode):
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
         self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, say_with(self))
-        self._diagnostics.tell('model', perceiver.name)
-        self.held(
-            self.create_service(Focus, 'focus', self._focus, qos_profile=qos.SERVICES, callback_group=self._group)
-        )
+        service = self.create_service(Focus, 'focus', self._focus, qos_profile=qos.SERVICES, callback_group=self._group)
+        self.held(answering_late(service))
 
     def activate(self) -> None:
         """Listen for key frames; the model is reached for meanwhile."""
@@ -115,6 +113,7 @@ class PerceptionNode(ManagedNode):
         describer = self._describer
         for name, count in describer.counters.items():
             self._diagnostics.counters[name] = count
+        self._diagnostics.tell('model', describer.model)
         self._diagnostics.tell('waiting', describer.waiting)
         self._diagnostics.tell('held_bytes', describer.held_bytes)
         if describer.backend is Backend.DOWN:

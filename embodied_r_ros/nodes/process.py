@@ -63,6 +63,9 @@ def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None
         if node is not None:
             node.close()
         rclpy.try_shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # A launcher passes Ctrl-C on to a process that got it from the terminal already.
+            signal.signal(number, signal.SIG_IGN)
     return EXIT_OK if signals else status
 
 

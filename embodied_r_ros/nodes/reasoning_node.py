@@ -28,7 +28,7 @@ from embodied_r_ros.nodes.conversions import (
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.model_node import MemorySettings, bridge_for, say_with
+from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
 from embodied_r_ros.nodes.neighbours import Neighbours
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.readiness import Backend
@@ -65,11 +65,11 @@ class ReasoningNode(ManagedNode):
             Neighbours(self, self._bridge, self._group),
             say_with(self),
         )
-        self._diagnostics.tell('model', lm.name)
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
-        self.held(
-            self.create_service(AskSpatial, 'ask', self._ask, qos_profile=qos.SERVICES, callback_group=self._group)
+        service = self.create_service(
+            AskSpatial, 'ask', self._ask, qos_profile=qos.SERVICES, callback_group=self._group
         )
+        self.held(answering_late(service))
         self._goals: dict[bytes, Future] = {}
         self.held(self._action_server())
 
@@ -181,6 +181,7 @@ class ReasoningNode(ManagedNode):
         asker = self._asker
         for name, count in asker.counters.items():
             self._diagnostics.counters[name] = count
+        self._diagnostics.tell('model', asker.model)
         self._diagnostics.tell('observations', len(asker.memory))
         self._diagnostics.tell('open_questions', asker.open_questions)
         if asker.backend is Backend.DOWN:

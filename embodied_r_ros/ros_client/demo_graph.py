@@ -95,11 +95,21 @@ class DemoGraph:
             self.fail(f'bag_player_node ended with status {player.returncode} while it played {recording}')
         return time.monotonic() - begun_s
 
-    def ask(self, question: str, choices: Sequence[str], way: str) -> Answer:
-        """Ask about the recording played last, through the 'service' or the 'action'."""
+    def ask(self, question: str, choices: Sequence[str], end_s: float | None, way: str) -> Answer:
+        """Ask about the recording played last, through the 'service' or the 'action'.
+
+        Args:
+            end_s: as of so many seconds after its begin; None is its end.
+        """
         self._check()
-        progress = None if way == 'service' else _unheard
-        return self._client.ask(question, choices, start_ns=self._begin_ns, deadline_s=DEADLINE_S, on_progress=progress)
+        return self._client.ask(
+            question,
+            choices,
+            start_ns=self._begin_ns,
+            as_of_ns=None if end_s is None else self._begin_ns + round(end_s * 1e9),
+            deadline_s=DEADLINE_S,
+            on_progress=None if way == 'service' else _unheard,
+        )
 
     def fail(self, sentence: str) -> NoReturn:
         """Give up.
@@ -112,7 +122,8 @@ class DemoGraph:
     def _start(self) -> None:
         begun_s = time.monotonic()
         own: dict[str, dict[str, Any]] = {
-            'camera_node': {},
+            # No image is to be lost to a busy machine, or other key frames are picked than offline.
+            'camera_node': {'image_reliability': 'reliable', 'image_depth': 5},
             'perception_node': {'models': self._models},
             'reasoning_node': {'models': self._models},
         }

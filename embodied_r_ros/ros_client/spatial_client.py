@@ -147,7 +147,9 @@ class SpatialClient:
                 ErrorCode.TIMEOUT, 'reasoning_node did not answer within the deadline; see whether it still runs'
             )
         finally:
-            self._executor.create_task(call.give_up)
+            if not call.done.is_set():
+                self._executor.create_task(call.give_up)
+                call.given_up.wait(GRACE_S)
 
     def _spin(self) -> None:
         try:
@@ -157,10 +159,11 @@ class SpatialClient:
 
 
 class _Call:
-    """One question on its way; all but `done` and `answer` belongs to the executor's thread."""
+    """One question on its way; all but the events and the answer belongs to the executor's thread."""
 
     def __init__(self, message: Any, on_progress: Callable[[str, str], None] | None) -> None:
         self.done = threading.Event()
+        self.given_up = threading.Event()
         self.answer = Answer()
         self._message = message
         self._on_progress = on_progress
@@ -183,6 +186,7 @@ class _Call:
         """Cancel the goal where it is still open."""
         if self._goal is not None and not self.done.is_set():
             self._goal.cancel_goal_async()
+        self.given_up.set()
 
     def _tell(self, message: Any) -> None:
         if self._on_progress is not None and not self.done.is_set():

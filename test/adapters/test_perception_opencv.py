@@ -216,18 +216,40 @@ def test_a_broken_image_is_an_input_error_and_as_the_frame_before_it_counts_as_u
     assert [seen.name for seen in read_sightings(written.text)] == ['sofa']
 
 
-def test_corners_on_which_one_pose_method_fails_are_placed_by_another() -> None:
-    corners = np.array(
-        [
-            [406.538818359375, 185.54733276367188],
-            [527.2360229492188, 180.04779052734375],
-            [527.2360229492188, 298.95220947265625],
-            [406.538818359375, 293.4526672363281],
-        ]
-    )
-    place = locate(Tag(249, corners), CAMERA, 0.4)
-    assert place is not None
-    assert math.hypot(place[0], place[2]) == pytest.approx(1.5, abs=0.05)
+@pytest.mark.parametrize(
+    ('corners', 'expected'),
+    [
+        pytest.param(
+            [
+                [406.538818359375, 185.54733276367188],
+                [527.2360229492188, 180.04779052734375],
+                [527.2360229492188, 298.95220947265625],
+                [406.538818359375, 293.4526672363281],
+            ],
+            (0.51, 1.41),
+            id='gives NaN',
+        ),
+        pytest.param(
+            [
+                [188.65449524, 211.07299805],
+                [241.19577026, 213.36187744],
+                [241.19577026, 265.63812256],
+                [188.65449524, 267.92700195],
+            ],
+            (-0.76, 2.94),
+            id='gives no rotation',
+        ),
+    ],
+)
+def test_corners_on_which_one_pose_method_fails_are_placed_by_another(
+    corners: list[list[float]], expected: tuple[float, float]
+) -> None:
+    tag = Tag(249, np.array(corners))
+    place, behind = locate(tag, CAMERA, 0.4), locate(tag, CAMERA, 0.4, 0.25)
+    assert place is not None and behind is not None
+    assert (place[0], place[2]) == pytest.approx(expected, abs=0.06)
+    assert np.linalg.norm(behind - place) == pytest.approx(0.25)
+    assert behind[2] > place[2]
 
 
 class OlderAruco:

@@ -10,7 +10,7 @@ from fake_models import NS, SESSION, FakeReasoner, observation, pose_at
 pytestmark = pytest.mark.ros  # requests are records beside their messages
 pytest.importorskip('embodied_r_interfaces')
 
-from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError  # noqa: E402
+from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, CannotTell, ReplyError  # noqa: E402
 from embodied_r_ros.core.memory import ObservationMemory  # noqa: E402
 from embodied_r_ros.core.prompts import PaperFormat  # noqa: E402
 from embodied_r_ros.core.reasoning import ReasoningSettings  # noqa: E402
@@ -302,6 +302,30 @@ def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():
     answer = ask_once(unsure, focus='auto', votes=2)
     assert answer.error_code is ErrorCode.CANNOT_TELL
     assert len(unsure.around.focused) == 1
+
+
+class Forgetful(PaperFormat):
+    """Cannot tell until a second look was taken."""
+
+    def ask(self, question, observations):
+        if not any('red door' in seen.text for seen in observations):
+            raise CannotTell('no red door was seen; look again')
+        return super().ask(question, observations)
+
+
+@pytest.mark.parametrize(
+    ('focus', 'readings', 'code'),
+    [
+        pytest.param('off', {9: 'a red door'}, ErrorCode.CANNOT_TELL, id='no second look'),
+        pytest.param('auto', {9: 'a red door'}, ErrorCode.OK, id='a second look that helps'),
+        pytest.param('auto', {}, ErrorCode.CANNOT_TELL, id='a second look that does not'),
+    ],
+)
+def test_what_was_not_written_down_is_looked_for_again(focus, readings, code):
+    bench = Bench()
+    bench.asker._format = Forgetful()
+    bench.around.readings = readings
+    assert ask_once(bench, focus=focus).error_code is code
 
 
 @scene

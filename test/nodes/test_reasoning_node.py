@@ -9,6 +9,7 @@ pytestmark = pytest.mark.ros
 pytest.importorskip('embodied_r_interfaces')
 
 from action_msgs.msg import GoalStatus  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from embodied_r_interfaces import msg as messages  # noqa: E402
 from embodied_r_interfaces.action import AskSpatial as AskSpatialAction  # noqa: E402
 from embodied_r_interfaces.srv import AskSpatial, Capture  # noqa: E402
@@ -212,9 +213,11 @@ def test_a_node_can_be_taken_down_with_questions_under_way_and_brought_up_again(
     threads = threading.active_count()
     server.hang = True
     for _ in range(3):
-        futures = [robot.ask_async(deadline_s=30.0) for _ in range(3)]
         asked = len(server.chats)
-        graph.spin_until(lambda count=asked + 1: len(server.chats) >= count, 'a call')
+        futures = [robot.ask_async(deadline_s=30.0) for _ in range(3)]
+        goals = [robot.send_goal(deadline_s=30.0) for _ in range(2)]
+        graph.spin_until(lambda count=asked + 5: len(server.chats) == count, 'five calls')
+        results = [goal.get_result_async() for goal in goals]
         assert thinking.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
         assert thinking.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
         graph.spin(0.2)
@@ -222,8 +225,7 @@ def test_a_node_can_be_taken_down_with_questions_under_way_and_brought_up_again(
         assert thinking.trigger_activate() == TransitionCallbackReturn.SUCCESS
         graph.spin_until(lambda: len(thinking._asker.memory) == 3, 'the memory refilled')
         graph.spin_until(lambda: thinking._asker.backend.value == 'ready', 'the model')
-        for future in futures:
-            robot.client.remove_pending_request(future)
+        del futures, results
     server.hang = False
     assert robot.ask().error_code == ErrorCode.OK
     assert threading.active_count() <= threads
@@ -366,6 +368,23 @@ def test_motion_since_the_last_key_frame_enters_the_prompt(graph, robot, server,
     graph.spin_until(lambda: thinking._asker._pose is not None, 'the pose')
     robot.ask()
     assert 'Move forward 3.50 m' in str(server.chats[-1].json)
+
+
+def test_diagnostics_tell_how_it_stands(graph, robot, thinking):
+    heard = []
+    robot.node.create_subscription(DiagnosticArray, '/diagnostics', heard.append, qos.DIAGNOSTICS)
+    robot.ask()
+    own = f'{thinking.get_fully_qualified_name()}: status'
+    wanted = {'ok': '1', 'asked': '1', 'observations': '3', 'model': 'fake-model', 'open_questions': '0'}
+
+    def told():
+        statuses = [array.status[0] for array in heard if array.status[0].name == own]
+        return (
+            statuses and wanted.items() <= {row.key: row.value for row in statuses[-1].values}.items() and statuses[-1]
+        )
+
+    status = graph.spin_until(told, 'the counters')
+    assert (status.level, status.message) == (b'\x00', '3 observations to answer from')
 
 
 def test_a_respawned_reasoning_node_refills_from_its_neighbours(graph, robot, server):

@@ -178,6 +178,24 @@ def test_ask_says_what_went_wrong_and_exits_non_zero(robot, graph):
     assert done.stderr.startswith('BAD_QUESTION: no choices (an open question) or 2 to 26 were wanted, got 1')
 
 
+def test_ctrl_c_cancels_the_question_all_the_way_to_the_model(robot, server, graph):
+    server.hang = True
+    asking = subprocess.Popen(
+        [
+            *(sys.executable, '-m', 'embodied_r_ros.ros_client.ask', 'Which way?', '--deadline', '30'),
+            *('--ros-args', '-r', f'__ns:={graph.namespace}'),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.wait_until(lambda: server.chats, timeout_s=15.0)
+    asking.send_signal(2)
+    out, err = asking.communicate(timeout=5.0)
+    assert (asking.returncode, out, err) == (130, '', '')
+    assert server.wait_until(lambda: server.closed_early == 1)
+
+
 def test_watch_prints_observations_and_answers_as_they_come(robot, client, graph):
     watching = subprocess.Popen(
         [sys.executable, '-m', 'embodied_r_ros.ros_client.watch', '--ros-args', '-r', f'__ns:={graph.namespace}'],

@@ -41,7 +41,7 @@ def demo(tmp_path, server):
                 'question': f'Where is thing {number} of {recording}?',
                 'choices': ['left', 'right', 'ahead', 'behind'],
                 'answer': 'AB'[number % 2],
-                'media': {'path': recording},
+                'media': {'path': recording, 'start_s': 0.0, 'end_s': 2.0 if number == 3 else None},
             }
             for recording, count in counts.items()
             for number in range(count)

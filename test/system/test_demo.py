@@ -36,6 +36,7 @@ def test_recordings_are_played_and_asked_about_through_service_and_action(demo, 
     assert any(line.split() == ['all', '6', '3', '0.25'] for line in lines)
     prompt = str(server.chats[0].json)
     assert 'Observe: sofa' in prompt and 'Move right' in prompt and 'plant' in prompt
+    assert 'plant' not in str(server.chats[3].json), 'it was asked as of the second second'
     assert err == '' and logs_left(tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""Drills: the small tables that every worked thought leans on, practised many to a sequence in the thought's own patterns."""
+"""Drills: the small tables that every worked thought leans on, practised in the thought's own patterns."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from collections.abc import Callable
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, direction, polar, signed
 from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, bearing, metres
-from embodied_r_ros.core.questions import FAMILIES
-from training.world.thoughts import sector
+from embodied_r_ros.core.question_words import FAMILIES
+from training.world.thoughts import sector, sort
 
 
 def drill(rng: random.Random, count: int = 12) -> str:
     """A sequence of `count` random drills."""
-    kinds = (_angles, _angles, _angles, _look_up, _look_up, _distance, _towards, _towards, _moves, _moves, _sort, _progress)
+    kinds = (
+        _angles,
+        _angles,
+        _angles,
+        _look_up,
+        _look_up,
+        _distance,
+        _towards,
+        _towards,
+        _moves,
+        _moves,
+        _sort,
+        _sort,
+        _progress,
+    )
     return 'drill ' + ' . '.join(rng.choice(kinds)(rng) for _ in range(count))
 
 
@@ -36,12 +50,17 @@ def _angles(rng: random.Random) -> str:
 def _look_up(rng: random.Random) -> str:
     """From a sighting and a pose to the place of an object."""
     step, heading, (right, ahead) = rng.randint(0, MOST_STEPS), _angle(rng), _place(rng)
-    seen, cells = signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG)), rng.randint(1, FARTHEST_CELLS)
+    seen, cells = (
+        signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG)),
+        rng.randint(1, FARTHEST_CELLS),
+    )
     way = (heading + seen) % 360
     off = polar(way, cells)
     tag = rng.randint(1, 5)
-    return (f'q{tag} n{rng.randrange(MOST_NAMES)} o{step} {bearing(seen)} {metres(cells)} p{step} {heading}deg {right} {ahead} '
-            f'= {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]}')
+    return (
+        f'q{tag} n{rng.randrange(MOST_NAMES)} o{step} {bearing(seen)} {metres(cells)} '
+        f'p{step} {heading}deg {right} {ahead} = {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]}'
+    )
 
 
 def _off(rng: random.Random) -> tuple[str, tuple[int, int]]:
@@ -85,12 +104,10 @@ def _moves(rng: random.Random) -> str:
 
 
 def _sort(rng: random.Random) -> str:
-    """The least of a list of steps."""
+    """The order of a few steps."""
     steps = rng.sample(range(MOST_STEPS + 1), rng.randint(2, 4))
-    tags = rng.sample([f'q{index}' for index in range(1, 5)], len(steps))
-    tags.sort()
-    least = min(range(len(steps)), key=lambda index: steps[index])
-    return ' '.join(f'o{step} {tag}' for step, tag in zip(steps, tags)) + f' min o{steps[least]} {tags[least]}'
+    rows, order = sort({f'q{index}': step for index, step in enumerate(steps, start=1)}, len(steps))
+    return f'{rows} . order {" ".join(order)}'
 
 
 def _progress(rng: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""The walks of a simulated agent: straight stretches, turns on the spot and climbs, and the pose at every moment of them."""
+"""The walks of a simulated agent: straight stretches, turns on the spot and climbs, and the pose at every moment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Leg:
-    """One stretch of a walk: 'forward' in metres, 'turn' in degrees (positive left) or 'climb' in metres (positive up)."""
+    """Part of a walk: 'forward' in metres, 'turn' in degrees (positive left) or 'climb' in metres (positive up)."""
 
     kind: str
     amount: float
@@ -93,22 +93,28 @@ class Path:
         return self.stations[leg].after(self.legs[leg], (t_s - self.times_s[leg]) / self.legs[leg].duration_s)
 
     def pose_at(self, t_s: float) -> Pose:
-        """The pose of the agent's base on the floor; the camera sits CAMERA_HEIGHT_M above it and looks along base x."""
+        """The pose of the agent's base on the floor; the camera sits CAMERA_HEIGHT_M above it and looks along x."""
         station = self.station_at(t_s)
         half = station.yaw_rad / 2.0
-        return Pose(x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half))
+        return Pose(
+            x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half)
+        )
 
 
 def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False) -> Path:
     """A random walk of so many legs that stays inside bounds (x_min, y_min, x_max, y_max).
 
-    Straight stretches are 0.75 to 4 m in steps of a quarter metre; turns are multiples of 15 degrees, right angles most often.
+    Straight stretches are 0.75 to 4 m in steps of a quarter metre; turns are multiples of 15 degrees, most often 90.
     """
     path = Path(())
     while len(path.legs) < legs:
         leg = _draw_leg(rng, path.legs[-1].kind if path.legs else rng.choice(['forward', 'turn']), climbs)
         after = path.stations[-1].after(leg)
-        if bounds_m[0] <= after.x_m <= bounds_m[2] and bounds_m[1] <= after.y_m <= bounds_m[3] and 0.0 <= after.z_m <= 1.0:
+        if (
+            bounds_m[0] <= after.x_m <= bounds_m[2]
+            and bounds_m[1] <= after.y_m <= bounds_m[3]
+            and 0.0 <= after.z_m <= 1.0
+        ):
             path = Path((*path.legs, leg))
         elif leg.kind == 'forward' and _boxed_in(path.stations[-1], bounds_m):
             path = Path(path.legs[:-1] or (Leg(kind='turn', amount=rng.choice([-90.0, 90.0])),))

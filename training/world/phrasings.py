@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embodied_r_ros.core.questions import (
+from embodied_r_ros.core.question_words import (
     ACTION_GENERATION,
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
@@ -49,8 +49,10 @@ PHRASINGS = {
     ),
     ROUTE_PLANNING: (
         'I am at the {0} facing the {1}. I walk to the {1}, then to the {2}, then to the {3}. Which turns do I make?',
-        'Starting at the {0} and facing the {1}, I go to the {1}, turn, go to the {2}, turn, and go to the {3}. Which two turns are these?',
-        'From the {0}, facing the {1}, I go to the {1}, then to the {2} and then to the {3}. How do I turn at the {1} and at the {2}?',
+        'Starting at the {0} and facing the {1}, I go to the {1}, turn, go to the {2}, turn, and go to the {3}. '
+        'Which two turns are these?',
+        'From the {0}, facing the {1}, I go to the {1}, then to the {2} and then to the {3}. '
+        'How do I turn at the {1} and at the {2}?',
     ),
     APPEARANCE_ORDER: (
         'In which order did I first see the {list}?',
@@ -65,7 +67,12 @@ SIDES = (
     {'ahead': 'straight ahead', 'right': 'right', 'behind': 'behind', 'left': 'left'},
 )
 ACTIONS = (
-    {'forward': 'go straight ahead', 'turn-right': 'turn right', 'turn-around': 'turn around', 'turn-left': 'turn left'},
+    {
+        'forward': 'go straight ahead',
+        'turn-right': 'turn right',
+        'turn-around': 'turn around',
+        'turn-left': 'turn left',
+    },
     {'forward': 'move forward', 'turn-right': 'rotate right', 'turn-around': 'turn back', 'turn-left': 'rotate left'},
 )
 TURN_WORDS = {'right': 'right', 'left': 'left', 'behind': 'back'}

@@ -32,7 +32,7 @@ from training.world.nouns import NOUNS
 from training.world.path import CAMERA, Path
 from training.world.renderer import Renderer
 from training.world.scene import Scene, Walk, load_layout, make_walk
-from training.world.textures import TAG_SIZE_M, seeded
+from training.world.textures import PLATE_WIDTH_M, TAG_SIZE_M, seeded
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
@@ -181,11 +181,12 @@ def _camera_info_message(item: CameraInfoItem, header: Any, types: Any) -> Any:
 
 
 def labels_of(scene: Scene) -> dict[int, TagLabel]:
-    """What perception is to be told about the tags of a scene; the depth is half an object's mean side."""
-    return {
-        item.tag_id: TagLabel(name=item.name, depth_m=round((item.size_m[0] + item.size_m[1]) / 4, 3))
-        for item in scene.objects
-    }
+    """What perception is to be told about the tags of a scene; the depth is the mean over an object's sides."""
+    labels = {}
+    for item in scene.objects:
+        depths_m = [max(side_m, PLATE_WIDTH_M) / 2 for side_m in item.size_m[:2]]
+        labels[item.tag_id] = TagLabel(name=item.name, depth_m=round(sum(depths_m) / 2, 3))
+    return labels
 
 
 def write_labels(scenes: Iterable[Scene], file: pathlib.Path) -> None:

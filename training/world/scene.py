@@ -21,7 +21,7 @@ FARTHEST_FROM_WALK_M = 5.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SceneObject:
-    """A thing with a name: its centre and its size along x, y, z in metres, and the id of the AprilTag on its four sides."""
+    """A thing with a name: its centre and size along x, y, z in metres, the id of the AprilTag on its four sides."""
 
     name: str
     center_m: tuple[float, float, float]
@@ -53,7 +53,12 @@ class Walk:
     path: Path
 
 
-def make_walk(seed: int, legs: tuple[int, int] = (8, 11), things: tuple[int, int] = (9, 13), duration_s: tuple[float, float] = (15.0, 20.0)) -> Walk:
+def make_walk(
+    seed: int,
+    legs: tuple[int, int] = (8, 11),
+    things: tuple[int, int] = (9, 13),
+    duration_s: tuple[float, float] = (15.0, 20.0),
+) -> Walk:
     """A random place and a walk through it; the same seed gives the same walk.
 
     Args:
@@ -88,19 +93,24 @@ def place_objects(rng: random.Random, path: Path, count: int, bounds_m: Box) -> 
         if len(objects) == count:
             break
         near = rng.choice(walked)
-        x_m, y_m = near.x_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M, near.y_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M
+        x_m, y_m = (
+            near.x_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M,
+            near.y_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M,
+        )
         inside = bounds_m[0] + 0.5 < x_m < bounds_m[2] - 0.5 and bounds_m[1] + 0.5 < y_m < bounds_m[3] - 0.5
         clear = all(math.hypot(x_m - spot.x_m, y_m - spot.y_m) >= NEAREST_TO_WALK_M for spot in walked)
         apart = all(math.hypot(x_m - o.center_m[0], y_m - o.center_m[1]) >= LEAST_GAP_M for o in objects)
         if inside and clear and apart:
             side, height = rng.uniform(0.46, 0.6), rng.uniform(1.45, 1.7)
             k = len(objects)
-            objects.append(SceneObject(name=names[k], center_m=(x_m, y_m, height / 2), size_m=(side, side, height), tag_id=tags[k]))
+            objects.append(
+                SceneObject(name=names[k], center_m=(x_m, y_m, height / 2), size_m=(side, side, height), tag_id=tags[k])
+            )
     return tuple(objects) if len(objects) == count else None
 
 
 def load_layout(path: pathlib.Path, seed: int = 0) -> Walk:
-    """A walk through a layout of one's own: {"scene": {"objects": [{"name", "center_m", "size_m"}, ...]}}, z up, metres.
+    """A walk through a layout of one's own: {"scene": {"objects": [{"name", "center_m", "size_m"}, ...]}}, in metres.
 
     Raises:
         InputError: the file is no such layout.
@@ -129,7 +139,8 @@ def _walk_through(objects: tuple[SceneObject, ...], seed: int) -> Walk:
     bounds = (min(xs) - 3.0, min(ys) - 3.0, max(xs) + 3.0, max(ys) + 3.0)
     middle = ((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
     moved = tuple(
-        dataclasses.replace(o, center_m=(o.center_m[0] - middle[0], o.center_m[1] - middle[1], o.center_m[2])) for o in objects
+        dataclasses.replace(o, center_m=(o.center_m[0] - middle[0], o.center_m[1] - middle[1], o.center_m[2]))
+        for o in objects
     )
     box = (bounds[0] - middle[0], bounds[1] - middle[1], bounds[2] - middle[0], bounds[3] - middle[1])
     rng = random.Random(f'layout {seed}')
@@ -137,6 +148,10 @@ def _walk_through(objects: tuple[SceneObject, ...], seed: int) -> Walk:
         path = make_path(rng, rng.randint(8, 11), (box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1))
         walked = [path.station_at(path.duration_s * i / 60.0) for i in range(61)]
         reach = [max(o.size_m[0], o.size_m[1]) / 2 + 0.4 for o in moved]
-        if all(math.hypot(o.center_m[0] - s.x_m, o.center_m[1] - s.y_m) > r for o, r in zip(moved, reach) for s in walked):
+        if all(
+            math.hypot(o.center_m[0] - s.x_m, o.center_m[1] - s.y_m) > r for o, r in zip(moved, reach) for s in walked
+        ):
             return Walk(scene=Scene(seed=seed, kind='room', objects=moved, bounds_m=box), path=path)
-    raise InputError(f'no clear walk was found between the {len(objects)} objects of the layout; leave more room between them')
+    raise InputError(
+        f'no clear walk was found between the {len(objects)} objects of the layout; leave more room between them'
+    )

@@ -58,7 +58,11 @@ class Solid:
 
 
 def solid(item: SceneObject, seed: int) -> Solid:
-    """The sides and tag plates of an object; plates hang as near to the camera's height as the object reaches."""
+    """The sides and tag plates of an object.
+
+    Plates hang as near to the camera's height as the object reaches; around one narrower than a plate they stand
+    off, so that no two cross.
+    """
     center, half = np.array(item.center_m, np.float64), np.array(item.size_m, np.float64) / 2
     base = textures.colour(textures.seeded(seed, item.name), (60, 150), (110, 220))
     sides, plates = [], []
@@ -71,7 +75,8 @@ def solid(item: SceneObject, seed: int) -> Solid:
         middle = center + outward * half
         down = np.array([0.0, 0.0, -1.0])
         sides.append(Surface(middle - right * width / 2 - down * half[2], right * width, down * height, face))
-        hung = np.array([middle[0], middle[1], _tag_height(float(center[2]), float(half[2]))])
+        hung = center + outward * np.maximum(half, textures.PLATE_WIDTH_M / 2)
+        hung[2] = _tag_height(float(center[2]), float(half[2]))
         corner = hung - (right - np.array([0, 0, 1.0])) * textures.PLATE_WIDTH_M / 2
         plate = textures.plate(item.tag_id, item.name)
         plates.append(Surface(corner, right * textures.PLATE_WIDTH_M, down * textures.PLATE_HEIGHT_M, plate))
@@ -80,7 +85,8 @@ def solid(item: SceneObject, seed: int) -> Solid:
     )
     corner = center + half * (-1, 1, 1)
     sides.append(Surface(corner, np.array([2 * half[0], 0, 0]), np.array([0, -2 * half[1], 0]), top))
-    return Solid(center - half, center + half, tuple(sides), tuple(plates))
+    reach = np.maximum(half, (textures.PLATE_WIDTH_M / 2, textures.PLATE_WIDTH_M / 2, 0.0))
+    return Solid(center - reach, center + reach, tuple(sides), tuple(plates))
 
 
 def _tag_height(center_m: float, half_m: float) -> float:

@@ -1,7 +1,7 @@
 """Worked thoughts: the line of reasoning, in the compact language, that leads from a log to the answer of a question.
 
-Every look-up writes its key first and its value right after it; the pose is tracked step by step; each conclusion states the
-numbers that it rests on.
+Every look-up writes its key first and its value right after it; the pose is tracked step by step; each conclusion
+states the numbers that it rests on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from embodied_r_ros.core.coarse import CoarseLog, CoarsePose, direction, polar
 from embodied_r_ros.core.compact import Ask, amount, bearing, metres
-from embodied_r_ros.core.questions import (
+from embodied_r_ros.core.question_words import (
     ACTION_GENERATION,
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
@@ -42,7 +42,7 @@ class Worked:
 
 
 def sector(family: str, angle: int) -> str:
-    """The word of a family for a clockwise direction relative to the one faced; borders belong to the later sector clockwise."""
+    """The word of a family for a clockwise direction relative to the one faced; borders belong to the later one."""
     words, angle = FAMILIES[family], angle % 360
     if family == 'lrb':
         return 'behind' if 135 <= angle <= 225 else words[0] if angle < 180 else words[2]
@@ -56,7 +56,11 @@ def sector(family: str, angle: int) -> str:
 def border_distance(family: str, angle: float) -> float:
     """Degrees from a direction to the nearest border between two words of a family."""
     borders = {
-        'lr': (0, 180), 'lrb': (0, 135, 225), 'q4': (0, 90, 180, 270), 'w4': (45, 135, 225, 315), 'a4': (45, 135, 225, 315),
+        'lr': (0, 180),
+        'lrb': (0, 135, 225),
+        'q4': (0, 90, 180, 270),
+        'w4': (45, 135, 225, 315),
+        'a4': (45, 135, 225, 315),
         'w8': tuple(22.5 + 45 * k for k in range(8)),
     }[family]
     return min(abs((angle - border + 180) % 360 - 180) for border in borders)
@@ -99,7 +103,8 @@ class _Scribe:
         last = len(self.poses) - 1
         self.parts.append(
             f'r1 {right} {ahead} - p{last} {here.heading}deg {here.right} {here.ahead} = {off[0]} {off[1]} '
-            f'dir {towards}deg - {here.heading}deg = {relative}deg {word}')
+            f'dir {towards}deg - {here.heading}deg = {relative}deg {word}'
+        )
         return self._done(word, self._margin(off, here.heading))
 
     def relative_direction(self) -> Worked:
@@ -111,8 +116,8 @@ class _Scribe:
         return self._done(word, border_distance(self.ask.question.family, exact))
 
     def route(self) -> Worked:
-        directions, words, margins = [], [], []
-        lines = []
+        directions: list[int] = []
+        words, margins, lines = [], [], []
         for index in (1, 2, 3):
             towards, line = self._leg(index, index + 1)
             line += f' dir {towards}deg'
@@ -146,8 +151,10 @@ class _Scribe:
         place = (pose.right + right, pose.ahead + ahead)
         self.places.append(place)
         return (
-            f'q{index} {self.names[name]} o{step} {bearing(seen.bearing)} {metres(seen.cells)} p{step} {pose.heading}deg {pose.right} {pose.ahead} '
-            f'= {way}deg {right} {ahead} r{index} {place[0]} {place[1]}')
+            f'q{index} {self.names[name]} o{step} {bearing(seen.bearing)} {metres(seen.cells)} '
+            f'p{step} {pose.heading}deg {pose.right} {pose.ahead} '
+            f'= {way}deg {right} {ahead} r{index} {place[0]} {place[1]}'
+        )
 
     def _off(self, start: int, end: int) -> tuple[int, int]:
         (x, y), (to_x, to_y) = self.places[start - 1], self.places[end - 1]
@@ -186,22 +193,26 @@ def track(log: CoarseLog, poses: Sequence[CoarsePose], mirrored: set[int]) -> st
 
 
 def _order(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
-    """Sort the steps at which the things were first seen, the least of the rest at a time."""
+    """Look up when each thing was first seen, and sort."""
     seen, question = log.first_seen(), ask.question
     tags = {f'q{index}': seen[name][0] for index, name in enumerate(question.objects, start=1)}
     lines = [f'{tag} {names[name]} o{tags[tag]}' for tag, name in zip(tags, question.objects)]
-    parts, rest, order = [' ; '.join(lines) + ' .'], dict(tags), []
-    while rest:
-        first = min(rest, key=lambda tag: rest[tag])
-        listed = ' '.join(f'o{step} {tag}' for tag, step in rest.items())
-        parts.append(f'{listed} min o{rest.pop(first)} {first} {";" if rest else "."}')
-        order.append(first)
-        if question.family == 'first':
-            break
+    rows, order = sort(tags, 1 if question.family == 'first' else len(tags))
     answer = ' '.join(order)
     steps = sorted(tags.values())
     margin = min(b - a for a, b in zip(steps, steps[1:])) if question.family == 'order' else steps[1] - steps[0]
-    return Worked(f'{" ".join(parts)} {question.family} {answer}', answer, margin)
+    return Worked(f'{" ; ".join(lines)} . {rows} . {question.family} {answer}', answer, margin)
+
+
+def sort(tags: dict[str, int], count: int) -> tuple[str, list[str]]:
+    """Take the least of the rest `count` times, listing the rest anew each time: the rows, and the tags in their order."""
+    rest, rows, order = dict(tags), [], []
+    for _ in range(count):
+        least = min(rest, key=lambda tag: rest[tag])
+        listed = ' '.join(f'{tag} o{step}' for tag, step in rest.items())
+        rows.append(f'{listed} min {least} o{rest.pop(least)}')
+        order.append(least)
+    return ' ; '.join(rows), order
 
 
 def _progress(log: CoarseLog, ask: Ask) -> Worked:
@@ -220,7 +231,7 @@ def _progress(log: CoarseLog, ask: Ask) -> Worked:
             head = f'i{index + 1} rest {_size(plan[index][0], rest)}'
         part = f's{number} {amount(step)} {head}'
         if plan[index][0] == step.kind:
-            rest, before = max(0, rest - step.amount), rest
+            rest = max(0, rest - step.amount)
             part += f' - {_size(step.kind, step.amount)} = {_size(step.kind, rest)}'
         parts.append(part)
     now = index + 2 if rest == 0 and 0 <= index < len(plan) - 1 else max(index, 0) + 1

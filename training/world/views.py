@@ -87,7 +87,7 @@ def visible(scene: Scene, station: Station) -> dict[str, Sighting]:
 
 
 def first_glimpses_s(walk: Walk) -> dict[str, float]:
-    """For each thing, the first moment at which it might be made out: in view or nearly so, hidden or not, even far away."""
+    """For each thing, the first moment at which it might be made out: nearly in view, hidden or not, even far away."""
     glimpses: dict[str, float] = {}
     for index in range(int(walk.path.duration_s / SAMPLE_S) + 1):
         station = walk.path.station_at(index * SAMPLE_S)
@@ -129,8 +129,15 @@ def motion_between(path: Path, start_s: float, end_s: float) -> Motion:
             earlier = moves.pop().amount if moves and moves[-1].kind == leg.kind else 0.0
             moves.append(Move(kind=leg.kind, amount=earlier + leg.amount * share))
     return Motion(
-        name='', forward_m=dx * cos + dy * sin, left_m=dy * cos - dx * sin, up_m=after.z_m - before.z_m,
-        rotate_left_deg=math.degrees(after.yaw_rad - before.yaw_rad), tilt_up_deg=0.0, source=MotionSource.ODOMETRY, moves=tuple(moves))
+        name='',
+        forward_m=dx * cos + dy * sin,
+        left_m=dy * cos - dx * sin,
+        up_m=after.z_m - before.z_m,
+        rotate_left_deg=math.degrees(after.yaw_rad - before.yaw_rad),
+        tilt_up_deg=0.0,
+        source=MotionSource.ODOMETRY,
+        moves=tuple(moves),
+    )
 
 
 def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) -> list[Observation]:
@@ -141,11 +148,28 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
     for index, (moment, station) in enumerate(key_stations(walk, rule)):
         now = {name: s for name, s in visible(walk.scene, station).items() if rng.random() >= noise.missed}
         fresh = [_blurred(s, noise, rng) for name, s in now.items() if name not in in_view]
-        action = '' if before_s is None else write_motion(_jittered(motion_between(walk.path, before_s, moment), noise, rng))
-        pose = Pose(x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0,
-                    qz=math.sin(station.yaw_rad / 2), qw=math.cos(station.yaw_rad / 2))
-        observations.append(Observation(
-            session=STAMP0_NS, index=index, stamp_ns=STAMP0_NS + round(moment * 1e9), action=action, text=write_sightings(fresh), pose=pose))
+        action = (
+            '' if before_s is None else write_motion(_jittered(motion_between(walk.path, before_s, moment), noise, rng))
+        )
+        pose = Pose(
+            x_m=station.x_m,
+            y_m=station.y_m,
+            z_m=station.z_m,
+            qx=0.0,
+            qy=0.0,
+            qz=math.sin(station.yaw_rad / 2),
+            qw=math.cos(station.yaw_rad / 2),
+        )
+        observations.append(
+            Observation(
+                session=STAMP0_NS,
+                index=index,
+                stamp_ns=STAMP0_NS + round(moment * 1e9),
+                action=action,
+                text=write_sightings(fresh),
+                pose=pose,
+            )
+        )
         before_s, in_view = moment, now
     return observations
 
@@ -155,8 +179,11 @@ def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:
         return motion
     stretch = 1.0 + rng.gauss(0.0, noise.move_share)
     moves = tuple(
-        dataclasses.replace(move, amount=move.amount + rng.gauss(0.0, noise.turn_deg) if move.kind == 'turn' else move.amount * stretch)
-        for move in motion.moves)
+        dataclasses.replace(
+            move, amount=move.amount + rng.gauss(0.0, noise.turn_deg) if move.kind == 'turn' else move.amount * stretch
+        )
+        for move in motion.moves
+    )
     return dataclasses.replace(motion, moves=moves)
 
 
@@ -165,4 +192,5 @@ def _blurred(sighting: Sighting, noise: Noise, rng: random.Random) -> Sighting:
         return sighting
     distance_m = (sighting.distance_m or 0.0) * (1.0 + rng.gauss(0.0, noise.distance_share))
     return dataclasses.replace(
-        sighting, bearing_left_deg=sighting.bearing_left_deg + rng.gauss(0.0, noise.bearing_deg), distance_m=distance_m)
+        sighting, bearing_left_deg=sighting.bearing_left_deg + rng.gauss(0.0, noise.bearing_deg), distance_m=distance_m
+    )

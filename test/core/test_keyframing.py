@@ -1,0 +1,338 @@
+"""From frames and poses to key frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from builders import ROOM_INTRINSICS, blank, frame, jpeg, pan, pose, room, texture
+
+from embodied_r_ros.adapters.codec import encode_frame, small_grey
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.frames import NS_PER_S, Frame
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.keyframing import POSES_KEPT, KeyFramer, PoseTrack, fit_intrinsics
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, MotionSource, Pose
+
+
+def framer(**settings: float) -> KeyFramer:
+    return KeyFramer(KeyFrameSettings(**settings), small_grey, encode_frame)
+
+
+def ns(stamp_s: float) -> int:
+    return round(stamp_s * NS_PER_S)
+
+
+def push_pan(one: KeyFramer, steps: int = 13, start_s: float = 100.0) -> list[KeyFrame]:
+    """Two views a second, each 9 % further to the right; every sixth is a key frame."""
+    found = [one.push(frame(view, start_s + 0.5 * step)) for step, view in enumerate(pan(steps, 0.09))]
+    return [key for key in found if key is not None]
+
+
+def test_key_frames_are_numbered_within_their_session() -> None:
+    keys = push_pan(framer())
+    assert [(key.index, key.stamp_ns) for key in keys] == [(0, ns(100.0)), (1, ns(103.0)), (2, ns(106.0))]
+    assert [key.reason for key in keys] == ['first', 'overlap', 'overlap']
+    assert {key.session for key in keys} == {ns(100.0)}
+    assert keys[0].motion is None
+    assert keys[0].frame_id == 'camera'
+
+
+@pytest.mark.parametrize('rate_hz', [0.2, 1.0, 4.0, 60.0])
+def test_frames_are_sampled_by_their_stamps(rate_hz: float) -> None:
+    one = framer(sample_hz=rate_hz)
+    picture = blank(32, 18)
+    for step in range(600):
+        one.push(frame(picture, 100.0 + step / 60.0, compressed=False))
+    assert one.sampled == pytest.approx(10.0 * rate_hz, abs=1)
+    assert one.received == 600
+
+
+def test_a_jpeg_is_passed_on_as_the_bytes_it_is() -> None:
+    image = jpeg(texture(320, 180))
+    key = framer().push(Frame(stamp_ns=ns(1), image=image, width=320, height=180))
+    assert key is not None
+    assert key.image is image
+
+
+def test_a_raw_frame_becomes_a_jpeg() -> None:
+    key = framer().push(frame(texture(320, 180), 1.0, compressed=False))
+    assert key is not None
+    assert key.image.data.startswith(b'\xff\xd8')
+
+
+@pytest.mark.parametrize(
+    'stamp_s', [101.0, 100.5, 100.001], ids=['repeated', 'back by half a second', 'back by almost one']
+)
+def test_a_frame_out_of_order_is_ignored_and_counted(stamp_s: float) -> None:
+    one = framer()
+    one.push(frame(texture(320, 180), 100.0))
+    one.push(frame(texture(320, 180), 101.0))
+    assert one.push(frame(texture(320, 180, seed=5), stamp_s)) is None
+    assert one.ignored == 1
+    assert one.session == ns(100.0)
+
+
+def test_a_jump_back_in_time_starts_a_session() -> None:
+    one = framer()
+    first, second = push_pan(one, steps=2, start_s=100.0), push_pan(one, steps=2, start_s=50.0)
+    assert [(key.session, key.index, key.reason) for key in first + second] == [
+        (ns(100.0), 0, 'first'),
+        (ns(50.0), 0, 'first'),
+    ]
+
+
+def test_a_looped_recording_makes_sessions_of_different_numbers() -> None:
+    one = framer()
+    keys = [key for _ in range(3) for key in push_pan(one, steps=4)]
+    assert [key.session for key in keys] == [ns(100.0), ns(100.0) + 1, ns(100.0) + 2]
+
+
+def test_a_session_may_be_started_before_its_first_frame() -> None:
+    one = framer()
+    push_pan(one, steps=2)
+    assert one.start_session(ns(200.0)) == ns(200.0)
+    key = one.push(frame(texture(320, 180), 201.0))
+    assert key is not None
+    assert (key.session, key.index, key.reason) == (ns(200.0), 0, 'first')
+
+
+@pytest.mark.parametrize('stamp_ns', [0, -1])
+def test_a_frame_without_a_stamp_is_refused(stamp_ns: int) -> None:
+    one = framer()
+    push_pan(one, steps=2)
+    broken = dataclasses.replace(frame(texture(320, 180), 1.0), stamp_ns=stamp_ns)
+    with pytest.raises(InputError, match=rf'needs the time .* got stamp_ns {stamp_ns} .* fill header\.stamp'):
+        one.push(broken)
+    assert one.session == ns(100.0)
+
+
+def test_a_recording_may_begin_at_zero() -> None:
+    assert [key.stamp_ns for key in push_pan(framer(), steps=7, start_s=0.0)] == [0, ns(3.0)]
+
+
+def test_a_broken_frame_is_refused_and_changes_nothing() -> None:
+    one = framer()
+    whole = jpeg(texture(320, 180)).data
+    with pytest.raises(InputError, match='cut short'):
+        one.push(Frame(stamp_ns=ns(100.0), image=EncodedImage(data=whole[:-200]), width=320, height=180))
+    assert one.session is None
+    key = one.push(frame(texture(320, 180), 100.1))
+    assert key is not None
+    assert key.reason == 'first'
+
+
+def test_a_change_of_resolution_is_a_key_frame_and_the_session_goes_on() -> None:
+    one = framer()
+    keys = [
+        one.push(frame(texture(*size), 100.0 + step))
+        for step, size in enumerate([(320, 180), (320, 180), (320, 240), (320, 240), (160, 120)])
+    ]
+    assert [key and (key.index, key.reason) for key in keys[:4]] == [(0, 'first'), None, (1, 'overlap'), None]
+    assert keys[2] is not None
+    assert keys[2].motion is None
+    assert one.session == ns(100.0)
+
+
+def test_max_gap_is_kept_by_stamp() -> None:
+    one = framer(max_gap_s=2.0, sample_hz=1.0)
+    picture = texture(320, 180)
+    keys = [one.push(frame(picture, 100.0 + step)) for step in range(7)]
+    assert [key.reason if key else None for key in keys] == ['first', None, 'max_gap', None, 'max_gap', None, 'max_gap']
+
+
+# Poses and motion.
+
+
+def test_motion_comes_from_odometry_where_both_poses_are_known() -> None:
+    one = framer()
+    for step in range(100):
+        one.push_pose(ns(99.0 + 0.1 * step), pose(x_m=0.1 * step))
+    keys = push_pan(one, steps=7)
+    assert keys[1].pose is not None
+    assert keys[1].pose.x_m == pytest.approx(4.0)
+    assert keys[1].motion is not None
+    assert keys[1].motion.source is MotionSource.ODOMETRY
+    assert keys[1].motion.forward_m == pytest.approx(3.0)
+    assert keys[1].motion.name == 'move forward'
+
+
+def test_motion_comes_from_the_images_otherwise() -> None:
+    one = framer()
+    assert one.set_intrinsics(ROOM_INTRINSICS)
+    keys = [one.push(frame(room((-1, 0, 1.2), look_left_deg=angle), 100.0 + angle / 10)) for angle in range(0, 45, 11)]
+    key = next(key for key in keys[1:] if key)
+    assert key.pose is None
+    assert key.motion is not None
+    assert key.motion.source is MotionSource.IMAGES
+    assert key.motion.name == 'rotate left'
+    assert key.motion.rotate_left_deg == pytest.approx((key.stamp_ns / NS_PER_S - 100.0) * 10, abs=1.5)
+
+
+def test_motion_is_none_where_nothing_tells() -> None:
+    one = framer()
+    one.push(frame(texture(320, 180, seed=1), 100.0))
+    key = one.push(frame(texture(320, 180, seed=2), 101.0))
+    assert key is not None
+    assert key.motion is None
+
+
+def track(max_age_s: float = 0.2) -> PoseTrack:
+    """Turning left by 10 degrees and going 1 m ahead in each tenth of a second, across the seam at 180 degrees."""
+    one = PoseTrack(max_age_s)
+    for step in range(5):
+        one.push(ns(10.0 + 0.1 * step), pose(x_m=float(step), yaw_deg=165.0 + 10 * step))
+    return one
+
+
+@pytest.mark.parametrize(
+    ('stamp_s', 'step'),
+    [(10.0, 0.0), (10.13, 1.3), (10.15, 1.5), (10.4, 4.0), (10.5, 5.0), (10.59, 5.9), (9.9, 0.0)],
+    ids=['exact', 'between', 'across the seam', 'last', 'the pose comes late', 'just in time', 'just before the first'],
+)
+def test_pose_at_a_stamp(stamp_s: float, step: float) -> None:
+    found = track().at(ns(stamp_s))
+    assert found is not None
+    assert found.x_m == pytest.approx(step, abs=1e-6)
+    assert math.degrees(found.yaw_rad) % 360 == pytest.approx(165 + 10 * step)
+
+
+@pytest.mark.parametrize('stamp_s', [9.7, 10.7, 50.0])
+def test_no_pose_where_none_is_near(stamp_s: float) -> None:
+    assert track().at(ns(stamp_s)) is None
+
+
+def test_no_pose_in_the_middle_of_a_gap() -> None:
+    one = PoseTrack(0.2)
+    one.push(ns(1.0), pose(x_m=0.0))
+    one.push(ns(3.0), pose(x_m=2.0))
+    assert one.at(ns(2.0)) is None
+    near = one.at(ns(1.1))
+    assert near is not None
+    assert near.x_m == pytest.approx(0.1)
+
+
+def test_a_single_pose_stands_for_its_neighbourhood() -> None:
+    one = PoseTrack(0.2)
+    assert one.at(ns(1.0)) is None
+    one.push(ns(1.0), pose(x_m=1.0))
+    assert one.at(ns(1.1)) == pose(x_m=1.0)
+
+
+@pytest.mark.parametrize(
+    'bad',
+    [
+        Pose(x_m=math.nan, y_m=0, z_m=0, qx=0, qy=0, qz=0, qw=1),
+        Pose(x_m=0, y_m=math.inf, z_m=0, qx=0, qy=0, qz=0, qw=1),
+        Pose(x_m=0, y_m=0, z_m=0, qx=0, qy=0, qz=math.nan, qw=1),
+        Pose(x_m=0, y_m=0, z_m=0, qx=0, qy=0, qz=0, qw=0),
+    ],
+    ids=['NaN position', 'infinite position', 'NaN orientation', 'zero quaternion'],
+)
+def test_nan_in_odometry_is_ignored_and_counted(bad: Pose) -> None:
+    one = framer()
+    one.push_pose(ns(100.0), pose(x_m=1.0))
+    assert not one.push_pose(ns(100.05), bad)
+    assert one.poses.ignored == 1
+    keys = push_pan(one, steps=1)
+    assert keys[0].pose == pose(x_m=1.0)
+
+
+def test_poses_repeated_or_late_are_ignored_and_counted() -> None:
+    one = track()
+    assert not one.push(ns(10.4), pose())
+    assert not one.push(ns(10.2), pose())
+    assert one.ignored == 2
+
+
+def test_poses_of_a_time_set_back_start_the_track_anew() -> None:
+    one = track()
+    assert one.push(ns(5.0), pose(x_m=7.0))
+    assert one.at(ns(10.2)) is None
+    assert one.at(ns(5.0)) == pose(x_m=7.0)
+
+
+def test_poses_are_bounded() -> None:
+    one = PoseTrack(0.2)
+    for step in range(3 * POSES_KEPT):
+        one.push(step + 1, pose())
+    assert len(one._poses) < 2 * POSES_KEPT
+
+
+# Requests and the end of a recording.
+
+
+def test_capture_takes_the_newest_frame() -> None:
+    one = framer(sample_hz=1.0)
+    views = pan(4, 0.05)
+    for step, view in enumerate(views):
+        one.push(frame(view, 100.0 + 0.1 * step))
+    key = one.capture()
+    assert (key.index, key.reason, key.stamp_ns) == (1, 'requested', ns(100.3))
+    assert key.overlap == pytest.approx(0.85, abs=0.02)
+    assert one.capture() is key
+
+
+def test_capture_passes_over_a_broken_frame() -> None:
+    one = framer(sample_hz=1.0)
+    whole = jpeg(texture(320, 180)).data
+    one.push(frame(texture(320, 180), 100.0))
+    one.push(frame(texture(320, 180), 100.1))
+    one.push(Frame(stamp_ns=ns(100.2), image=EncodedImage(data=whole[:-200]), width=320, height=180))
+    assert one.capture().stamp_ns == ns(100.1)
+
+
+def test_capture_without_a_frame_says_so() -> None:
+    with pytest.raises(InputError, match='a capture needs a frame, got none .*; check that the camera publishes'):
+        framer().capture()
+
+
+def test_capture_never_crosses_sessions() -> None:
+    one = framer()
+    push_pan(one, steps=3)
+    one.start_session(ns(500.0))
+    with pytest.raises(InputError, match='a capture needs a frame'):
+        one.capture()
+
+
+def test_the_last_sampled_frame_is_kept_where_the_caller_wants_it() -> None:
+    one = framer(sample_hz=2.0)
+    push_pan(one, steps=10)
+    key = one.finish()
+    assert key is not None
+    assert (key.index, key.stamp_ns, key.reason) == (2, ns(104.5), 'requested')
+    assert one.finish() is None
+    assert framer().finish() is None
+
+
+def test_frames_kept_are_bounded() -> None:
+    one = framer(buffer_s=600.0, buffer_mb=1.0)
+    for step in range(30):
+        one.push(frame(blank(320, 180), 100.0 + step, compressed=False))
+    assert one.frames.nbytes <= 1e6
+    assert one.frames.dropped == 30 - len(one.frames)
+
+
+# Calibration.
+
+
+def test_a_calibration_of_zeros_is_none() -> None:
+    one = framer()
+    assert not one.set_intrinsics(dataclasses.replace(ROOM_INTRINSICS, fx_px=0.0))
+    assert not one.set_intrinsics(dataclasses.replace(ROOM_INTRINSICS, cx_px=math.nan))
+    assert push_pan(one, steps=1)[0].intrinsics is None
+
+
+def test_a_calibration_follows_the_size_of_the_image() -> None:
+    doubled = fit_intrinsics(ROOM_INTRINSICS, 640, 360)
+    assert doubled is not None
+    assert (doubled.width, doubled.fx_px, doubled.cy_px) == (640, 500.0, 180.0)
+    assert fit_intrinsics(ROOM_INTRINSICS, 320, 240) is None
+    assert fit_intrinsics(None, 320, 240) is None
+
+
+def test_key_frames_carry_the_calibration() -> None:
+    one = framer()
+    one.set_intrinsics(ROOM_INTRINSICS)
+    assert push_pan(one, steps=1)[0].intrinsics == ROOM_INTRINSICS

@@ -1,0 +1,205 @@
+"""Measured motion and sightings in words: what is written is read back, and leads to the same place."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from embodied_r_ros.core.phrases import (
+    LEAST_SPLIT_DEG,
+    MOST_MOVES,
+    NOTHING_NEW,
+    STILL,
+    Sighting,
+    join_motions,
+    read_motion,
+    read_sightings,
+    write_motion,
+    write_sightings,
+)
+from embodied_r_ros.core.records import Motion, MotionSource, Move
+
+
+def measured(forward_m=0.0, left_m=0.0, turn_deg=0.0, up_m=0.0, tilt_deg=0.0, moves=(), name='move forward'):
+    return Motion(
+        name=name,
+        forward_m=forward_m,
+        left_m=left_m,
+        up_m=up_m,
+        rotate_left_deg=turn_deg,
+        tilt_up_deg=tilt_deg,
+        source=MotionSource.ODOMETRY,
+        moves=tuple(Move(kind=kind, amount=amount) for kind, amount in moves),
+    )
+
+
+def arrived(moves):
+    """Metres forward and left, and degrees turned left, that moves come to."""
+    forward_m = left_m = turned_deg = 0.0
+    for move in moves:
+        if move.kind == 'turn':
+            turned_deg += move.amount
+            continue
+        way = math.radians(turned_deg + (90.0 if move.kind == 'left' else 0.0))
+        forward_m += move.amount * math.cos(way)
+        left_m += move.amount * math.sin(way)
+    return forward_m, left_m, turned_deg
+
+
+@pytest.mark.parametrize(
+    ('motion', 'words'),
+    [
+        (measured(forward_m=1.4), 'moved forward 1.40 m'),
+        (measured(forward_m=-0.6), 'moved backward 0.60 m'),
+        (measured(turn_deg=32), 'rotated left 32 deg'),
+        (measured(turn_deg=-90), 'rotated right 90 deg'),
+        (measured(forward_m=2.0, turn_deg=-90), 'moved forward 2.00 m, rotated right 90 deg'),
+        (measured(forward_m=2.0, left_m=3.0, turn_deg=90),
+         'moved forward 2.00 m, rotated left 90 deg, moved forward 3.00 m'),
+        (measured(forward_m=1.0, left_m=-1.0, turn_deg=-90),
+         'moved forward 1.00 m, rotated right 90 deg, moved forward 1.00 m'),
+        (measured(forward_m=3**0.5, left_m=1.0, turn_deg=-60),
+         'rotated left 30 deg, moved forward 2.00 m, rotated right 90 deg'),
+        (measured(forward_m=1.0, left_m=1.0), 'moved forward 1.00 m, moved left 1.00 m'),
+        (measured(left_m=0.8), 'moved left 0.80 m'),
+        (measured(left_m=-0.8, turn_deg=5), 'moved right 0.80 m, rotated left 5 deg'),
+        (measured(forward_m=1.0, up_m=0.5, tilt_deg=-10),
+         'moved forward 1.00 m, moved upward 0.50 m, tilted downward 10 deg'),
+        (measured(up_m=-0.5), 'moved downward 0.50 m'),
+        (measured(forward_m=0.04, turn_deg=1.9), STILL),
+        (measured(), STILL),
+        (measured(moves=[('turn', 30), ('forward', 1), ('turn', -30)]),
+         'rotated left 30 deg, moved forward 1.00 m, rotated right 30 deg'),
+        (measured(moves=[('left', -0.5), ('forward', -1)]), 'moved right 0.50 m, moved backward 1.00 m'),
+        (measured(forward_m=1.0, turn_deg=math.nan), 'moved forward 1.00 m'),
+        (measured(forward_m=1.0, up_m=math.nan, tilt_deg=math.nan), 'moved forward 1.00 m'),
+        (Motion(name='rotate left'), 'rotated left'),
+        (Motion(name='move upward'), 'moved upward'),
+        (Motion(name='tilt downward'), 'tilted downward'),
+        (Motion(name='stay'), STILL),
+        (Motion(name='rotate left', rotate_left_deg=20.4, tilt_up_deg=3), 'rotated left 20 deg, tilted upward 3 deg'),
+        (Motion(name='move forward', rotate_left_deg=-12), 'moved forward, rotated right 12 deg'),
+        (Motion(name='stay', rotate_left_deg=1.0, tilt_up_deg=0.0), STILL),
+    ],
+    ids=[
+        'forward', 'backward', 'turn left', 'turn right', 'walk and turn', 'walk, turn, walk', 'walk, turn right, walk',
+        'turn, walk, turn', 'askew without a turn', 'strafe', 'strafe with a slight turn', 'climb and tilt', 'down',
+        'too little',
+        'nothing', 'its own moves', 'its own strafe', 'turn unknown', 'climb unknown', 'images: turn', 'images: climb',
+        'images: tilt', 'images: still', 'images with intrinsics', 'images: walk and turn', 'images: too little',
+    ],
+)  # fmt: skip
+def test_a_motion_is_told_in_words(motion, words):
+    assert write_motion(motion) == words
+
+
+def test_the_words_for_any_motion_in_the_plane_lead_to_the_same_place():
+    rng = random.Random(0)
+    for _ in range(500):
+        forward_m, left_m, turn_deg = rng.uniform(-3, 3), rng.uniform(-3, 3), rng.uniform(-170, 170)
+        if min(abs(forward_m), abs(left_m)) < 0.1 or abs(turn_deg) < LEAST_SPLIT_DEG:
+            continue
+        told = arrived(read_motion(write_motion(measured(forward_m, left_m, turn_deg))))
+        assert math.dist(told[:2], (forward_m, left_m)) < 0.13
+        assert told[2] == pytest.approx(turn_deg, abs=2.1)
+
+
+def test_moves_are_read_back_as_they_were_written():
+    moves = [('forward', 1.25), ('turn', -45.0), ('left', 0.5), ('forward', -0.75), ('turn', 120.0)]
+    assert [(m.kind, m.amount) for m in read_motion(write_motion(measured(moves=moves)))] == moves
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        STILL,
+        'moved upward 1.00 m',
+        'tilted downward 10 deg',
+        'rotated left',
+        'moved forward',
+        'moved forward nan m',
+        'walked 3 m',
+        'rotated left 3 m',
+    ],
+)
+def test_words_without_a_measured_move_in_the_plane_hold_none(text):
+    assert read_motion(text) == []
+
+
+def test_whole_numbers_and_text_around_are_read():
+    assert read_motion('The agent moved forward 2 m and then rotated right 15 deg.') == [
+        Move(kind='forward', amount=2.0),
+        Move(kind='turn', amount=-15.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ('sighting', 'words'),
+    [
+        (Sighting(name='sofa', bearing_left_deg=20.2, distance_m=3.21), 'sofa 20 deg left at 3.2 m'),
+        (Sighting(name='desk', bearing_left_deg=-41.0), 'desk 41 deg right'),
+        (Sighting(name='floor lamp', bearing_left_deg=0.3, distance_m=1.0), 'floor lamp straight ahead at 1.0 m'),
+        (Sighting(name='tag 7', bearing_left_deg=-0.4), 'tag 7 straight ahead'),
+    ],
+    ids=['measured', 'bearing alone', 'ahead', 'ahead, bearing alone'],
+)
+def test_a_sighting_is_told_and_read_back(sighting, words):
+    assert write_sightings([sighting]) == words
+    (read,) = read_sightings(words)
+    assert read.name == sighting.name
+    assert read.bearing_left_deg == pytest.approx(sighting.bearing_left_deg, abs=0.5)
+    assert read.distance_m == (None if sighting.distance_m is None else pytest.approx(sighting.distance_m, abs=0.05))
+
+
+def test_several_sightings_are_read_in_their_order():
+    sightings = [
+        Sighting(name='first aid kit', bearing_left_deg=5.0, distance_m=2.0),
+        Sighting(name='x-ray machine', bearing_left_deg=-30.0, distance_m=0.9),
+        Sighting(name='tv stand', bearing_left_deg=0.0, distance_m=6.0),
+    ]
+    assert read_sightings(write_sightings(sightings)) == sightings
+
+
+def test_nothing_in_view_has_words_of_its_own():
+    assert write_sightings([]) == NOTHING_NEW
+    assert read_sightings(NOTHING_NEW) == []
+
+
+def test_prose_between_sightings_is_passed_over():
+    text = 'a large bright room; sofa 20 deg left at 3.2 m; some stairs.'
+    assert [sighting.name for sighting in read_sightings(text)] == ['sofa']
+
+
+@pytest.mark.parametrize(
+    ('actions', 'words'),
+    [
+        ([], STILL),
+        (['', STILL], STILL),
+        (['moved forward 1.00 m', STILL, 'moved forward 0.50 m'], 'moved forward 1.50 m'),
+        (
+            ['rotated left 30 deg', 'rotated left 40 deg, moved forward 1.00 m'],
+            'rotated left 70 deg, moved forward 1.00 m',
+        ),
+        (['moved forward 1.00 m', 'moved backward 1.00 m'], STILL),
+        (['rotated left', 'rotated left', 'moved forward'], 'rotated left, moved forward'),
+    ],
+    ids=['none', 'still', 'walks', 'turns', 'there and back', 'without amounts'],
+)
+def test_motions_one_after_another_are_joined(actions, words):
+    assert join_motions(actions) == words
+
+
+def test_many_motions_are_joined_into_the_way_they_come_to():
+    rng = random.Random(1)
+    actions = []
+    for _ in range(MOST_MOVES):
+        actions += [f'moved forward {rng.uniform(0.5, 2):.2f} m', f'rotated left {rng.randint(20, 80)} deg']
+    moves = [move for action in actions for move in read_motion(action)]
+    joined = read_motion(join_motions(actions))
+    assert len(joined) <= 3
+    told, true = arrived(joined), arrived(moves)
+    assert math.dist(told[:2], true[:2]) < 0.2
+    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=1.1)

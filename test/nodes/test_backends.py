@@ -1,0 +1,116 @@
+"""Which models the nodes' parameters lead to, and a model that loads late."""
+
+import asyncio
+import threading
+
+import pytest
+from fake_models import FakeReasoner
+
+from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
+from embodied_r_ros.core.records import Generation, Message
+from embodied_r_ros.nodes import backends
+from embodied_r_ros.nodes.late_model import LateLanguageModel
+
+PAIR = """
+perception:
+  backend: opencv
+  labels: labels.yaml
+reasoner:
+  backend: numpy
+  folder: weights
+"""
+
+
+@pytest.fixture
+def pair(tmp_path):
+    file = tmp_path / 'pair.yaml'
+    file.write_text(PAIR)
+    return str(file)
+
+
+def test_without_parameters_it_is_the_pair(pair, tmp_path):
+    perception = backends.perception_model(backends.PerceptionBackend(models=pair))
+    reasoner = backends.reasoner_model(backends.ReasonerBackend(models=pair))
+    assert (perception.backend, perception.labels) == ('opencv', str(tmp_path / 'labels.yaml'))
+    assert (reasoner.backend, reasoner.folder, reasoner.prompt_format) == (
+        'numpy',
+        str(tmp_path / 'weights'),
+        'compact',
+    )
+
+
+@pytest.mark.parametrize('name', ['embedded', 'gpu24gb', 'paper'])
+def test_the_pairs_that_come_with_the_package_are_found_by_name(name):
+    assert backends.perception_model(backends.PerceptionBackend(models=name)).backend in ('opencv', 'openai')
+    assert backends.reasoner_model(backends.ReasonerBackend(models=name)).prompt_format in ('compact', 'paper')
+
+
+def test_a_url_alone_leads_to_that_server_and_to_a_format_that_any_model_reads(pair):
+    perception = backends.perception_model(backends.PerceptionBackend(models=pair, url='http://gpu:8000'))
+    assert (perception.backend, perception.server.url, perception.server.model) == ('openai', 'http://gpu:8000/v1', '')
+    reasoner = backends.reasoner_model(backends.ReasonerBackend(models=pair, url='http://gpu:8001', model='qwen'))
+    assert (reasoner.backend, reasoner.server.model, reasoner.prompt_format) == ('openai', 'qwen', 'paper')
+
+
+def test_the_format_of_a_served_model_can_be_named(pair):
+    given = backends.ReasonerBackend(models=pair, url='http://gpu:8001', prompt_format='compact')
+    assert backends.reasoner_model(given).prompt_format == 'compact'
+
+
+def test_another_url_does_not_ask_for_the_pairs_model():
+    given = backends.ReasonerBackend(models='paper', url='http://gpu:8001')
+    assert backends.reasoner_model(given).server.model == ''
+    renamed = backends.ReasonerBackend(models='paper', model='mine')
+    assert backends.reasoner_model(renamed).server.model == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('values', 'words'),
+    [
+        ({'models': 'nowhere'}, 'a model pair file was wanted'),
+        ({'url': 'gpu'}, 'url must look like'),
+        ({'backend': 'onnx'}, 'backend must be one of'),
+        ({'prompt_format': 'poem'}, 'prompt_format must be one of'),
+    ],
+)
+def test_what_cannot_be_used_is_refused(values, words):
+    with pytest.raises(SettingsError, match=words):
+        backends.reasoner_model(backends.ReasonerBackend(**values))
+
+
+@pytest.mark.parametrize('backend', ['numpy', pytest.param('transformers', marks=pytest.mark.torch)])
+def test_a_model_folder_that_is_missing_is_refused(backend, tmp_path):
+    given = backends.ReasonerBackend(models='embedded', backend=backend, folder=str(tmp_path / 'missing'))
+    with pytest.raises(SettingsError, match='missing'):
+        asyncio.run(backends.reasoner(backends.reasoner_model(given)).probe())
+
+
+REQUEST = Generation(messages=(Message(role='user', content='?'),))
+
+
+def test_a_late_model_is_loaded_once_beside_the_loop():
+    loads = []
+
+    def load():
+        loads.append(threading.current_thread())
+        return FakeReasoner(reply='here')
+
+    async def scene():
+        late = LateLanguageModel('big', load)
+        with pytest.raises(BackendUnavailable, match='big is not loaded yet'):
+            await late.generate(REQUEST)
+        await asyncio.gather(late.probe(), late.probe())
+        completion = await late.generate(REQUEST)
+        await late.aclose()
+        return completion.text
+
+    assert asyncio.run(scene()) == 'here'
+    assert len(loads) == 1 and loads[0] is not threading.main_thread()
+
+
+def test_a_late_model_that_cannot_be_loaded_says_why():
+    def load():
+        raise SettingsError('no weights in there')
+
+    with pytest.raises(SettingsError, match='no weights in there'):
+        asyncio.run(LateLanguageModel('big', load).probe())

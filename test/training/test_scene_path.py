@@ -1,0 +1,215 @@
+"""Simulated places and walks: a seed gives one walk, nothing stands in its way, layouts of one's own are read."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import pytest
+
+from embodied_r_ros.core.errors import InputError
+from training.world.nouns import NOUNS
+from training.world.path import CLIMB_M_S, PAUSE_S, TURN_DEG_S, WALK_M_S, Leg, Path, Station, make_path
+from training.world.scene import (
+    FARTHEST_FROM_WALK_M,
+    LEAST_GAP_M,
+    NEAREST_TO_WALK_M,
+    TAG_COUNT,
+    load_layout,
+    make_walk,
+)
+
+SEEDS = range(20)
+
+
+def corner(*amounts):
+    """A path of (kind, amount) legs."""
+    return Path(tuple(Leg(kind=kind, amount=amount) for kind, amount in amounts))
+
+
+def near(station, x_m, y_m, z_m=0.0, yaw_deg=0.0):
+    found = (station.x_m, station.y_m, station.z_m, math.degrees(station.yaw_rad))
+    return found == pytest.approx((x_m, y_m, z_m, yaw_deg), abs=1e-9)
+
+
+def test_legs_lead_from_station_to_station():
+    path = corner(('forward', 2.0), ('turn', 90.0), ('forward', 1.0), ('climb', 0.5), ('turn', -135.0))
+    start, walked, turned, on, climbed, end = path.stations
+    assert start == Station()
+    assert near(walked, 2, 0)
+    assert near(turned, 2, 0, 0, 90)
+    assert near(on, 2, 1, 0, 90)
+    assert near(climbed, 2, 1, 0.5, 90)
+    assert near(end, 2, 1, 0.5, -45)
+
+
+def test_legs_take_the_time_that_the_speeds_say():
+    path = corner(('forward', 2.0), ('turn', -90.0), ('climb', -0.5))
+    walk_s, turn_s, climb_s = 2.0 / WALK_M_S, 90.0 / TURN_DEG_S, 0.5 / CLIMB_M_S
+    assert path.times_s == pytest.approx(
+        (PAUSE_S, PAUSE_S + walk_s, PAUSE_S + walk_s + turn_s, PAUSE_S + walk_s + turn_s + climb_s)
+    )
+    assert path.duration_s == pytest.approx(2 * PAUSE_S + walk_s + turn_s + climb_s)
+
+
+def test_the_agent_rests_before_and_after_and_is_half_way_in_between():
+    path = corner(('forward', 2.0), ('turn', 90.0))
+    assert path.station_at(-1.0) == path.station_at(0.0) == Station()
+    assert near(path.station_at(PAUSE_S + 1.0 / WALK_M_S), 1, 0)
+    assert near(path.station_at(path.times_s[1] + 0.75), 2, 0, 0, 45)
+    assert path.station_at(path.duration_s) == path.station_at(1e6) == path.stations[-1]
+
+
+def test_a_pose_is_the_station_with_its_yaw_as_a_quaternion():
+    pose = corner(('forward', 2.0), ('turn', -120.0)).pose_at(1e6)
+    assert (pose.x_m, pose.y_m, pose.z_m) == pytest.approx((2, 0, 0))
+    assert math.degrees(pose.yaw_rad) == pytest.approx(-120)
+
+
+def test_a_path_without_legs_stands_still():
+    assert Path(()).station_at(5.0) == Station()
+    assert Path(()).duration_s == 2 * PAUSE_S
+
+
+@pytest.mark.parametrize('legs', [1, 2, 9, 15])
+def test_random_paths_have_their_legs_and_stay_inside(legs):
+    for seed in range(30):
+        path = make_path(random.Random(seed), legs, (-2.0, -1.5, 3.0, 2.5), climbs=True)
+        assert len(path.legs) == legs
+        assert all(-2.0 <= s.x_m <= 3.0 and -1.5 <= s.y_m <= 2.5 and 0.0 <= s.z_m <= 1.0 for s in path.stations)
+        assert all(leg.amount % 0.25 == 0 and 0.75 <= leg.amount <= 4 for leg in path.legs if leg.kind == 'forward')
+        assert all(leg.amount % 15 == 0 and 0 < abs(leg.amount) <= 180 for leg in path.legs if leg.kind == 'turn')
+
+
+def test_random_paths_climb_only_where_they_may():
+    kinds = {
+        climbs: {
+            leg.kind for seed in range(40) for leg in make_path(random.Random(seed), 12, (-9, -9, 9, 9), climbs).legs
+        }
+        for climbs in (False, True)
+    }
+    assert kinds == {False: {'forward', 'turn'}, True: {'forward', 'turn', 'climb'}}
+
+
+def test_the_same_seed_gives_the_same_walk_and_another_another():
+    assert make_walk(5) == make_walk(5)
+    assert make_walk(5) != make_walk(6)
+
+
+def test_walks_have_the_length_and_the_things_that_are_asked_for():
+    for seed in SEEDS:
+        walk = make_walk(seed)
+        assert 15.0 <= walk.path.duration_s <= 20.0
+        assert 8 <= len(walk.path.legs) <= 11
+        assert 9 <= len(walk.scene.objects) <= 13
+    walk = make_walk(1, legs=(2, 3), things=(5, 5), duration_s=(2.0, 60.0))
+    assert len(walk.path.legs) in (2, 3)
+    assert len(walk.scene.objects) == 5
+
+
+def test_things_stand_near_the_walk_but_not_in_it_and_apart():
+    for walk in map(make_walk, SEEDS):
+        x_min, y_min, x_max, y_max = walk.scene.bounds_m
+        spots = [walk.path.station_at(walk.path.duration_s * i / 200) for i in range(201)]
+        for thing in walk.scene.objects:
+            x_m, y_m, z_m = thing.center_m
+            away = [math.hypot(x_m - spot.x_m, y_m - spot.y_m) for spot in spots]
+            assert NEAREST_TO_WALK_M - 0.1 < min(away) <= FARTHEST_FROM_WALK_M * math.sqrt(2)
+            assert x_min < x_m < x_max and y_min < y_m < y_max
+            assert z_m == thing.size_m[2] / 2
+        centres = [thing.center_m[:2] for thing in walk.scene.objects]
+        assert all(math.dist(a, b) >= LEAST_GAP_M for i, a in enumerate(centres) for b in centres[:i])
+
+
+def test_names_and_tags_in_a_place_differ():
+    for walk in map(make_walk, SEEDS):
+        things = walk.scene.objects
+        assert len({thing.name for thing in things}) == len({thing.tag_id for thing in things}) == len(things)
+        assert all(thing.name in NOUNS and 0 <= thing.tag_id < TAG_COUNT for thing in things)
+
+
+def test_there_are_several_hundred_nouns_of_one_to_three_words():
+    assert len(NOUNS) >= 300
+    assert len(set(NOUNS)) == len(NOUNS)
+    assert {'first aid kit', 'x-ray machine', 'tv stand', 'zebra crossing sign', 'sofa'} <= set(NOUNS)
+    assert {len(noun.split()) for noun in NOUNS} == {1, 2, 3}
+    assert not {noun.split()[0] for noun in NOUNS if len(noun.split()) > 1} & {
+        n for n in NOUNS if n in 'board stop kit lamp'.split()
+    }
+
+
+def layout(path, objects):
+    path.write_text(json.dumps({'scene': {'objects': objects}}))
+    return path
+
+
+FLAT = [
+    {'name': 'sofa', 'center_m': [2, 3, 0.5], 'size_m': [1.8, 0.8, 1.0]},
+    {'name': 'floor lamp', 'center_m': [-1, 0, 0.8], 'size_m': [0.3, 0.3, 1.6]},
+    {'name': 'desk', 'center_m': [4, -2, 0.4], 'size_m': [1.2, 0.6, 0.8]},
+]
+
+
+def test_a_layout_of_ones_own_is_walked_through_clear_of_its_things(tmp_path):
+    walk = load_layout(layout(tmp_path / 'flat.json', FLAT), seed=3)
+    assert [thing.name for thing in walk.scene.objects] == ['sofa', 'floor lamp', 'desk']
+    assert [thing.size_m for thing in walk.scene.objects] == [tuple(entry['size_m']) for entry in FLAT]
+    offsets = [
+        (t.center_m[0] - e['center_m'][0], t.center_m[1] - e['center_m'][1]) for t, e in zip(walk.scene.objects, FLAT)
+    ]
+    assert all(offset == pytest.approx(offsets[0]) for offset in offsets)
+    for moment in range(61):
+        spot = walk.path.station_at(walk.path.duration_s * moment / 60)
+        for thing in walk.scene.objects:
+            assert math.dist(thing.center_m[:2], (spot.x_m, spot.y_m)) > max(thing.size_m[:2]) / 2
+
+
+def test_a_layout_gives_the_same_walk_for_the_same_seed(tmp_path):
+    path = layout(tmp_path / 'flat.json', FLAT)
+    assert load_layout(path, 1) == load_layout(path, 1)
+    assert load_layout(path, 1).path != load_layout(path, 2).path
+
+
+def holding(*objects):
+    return json.dumps({'scene': {'objects': objects}})
+
+
+SOFA = {'name': 'sofa', 'center_m': [1, 2, 0.5], 'size_m': [1, 1, 1]}
+BAD_LAYOUTS = {
+    'cut off': ('{', r'is no layout \{"scene": \{"objects": \[\.\.\.\]\}\}: JSONDecodeError'),
+    'a list': ('[]', 'is no layout .*TypeError'),
+    'no scene': ('{"objects": []}', "is no layout .*KeyError.'scene'"),
+    'no object': (holding(), 'holds no object; a layout needs at least one'),
+    'no centre': (holding({'name': 'sofa', 'size_m': [1, 1, 1]}), "is no layout .*KeyError.'center_m'"),
+    'no name': (holding({'center_m': [1, 2, 3], 'size_m': [1, 1, 1]}), "is no layout .*KeyError.'name'"),
+    'two numbers': (
+        holding(SOFA, {**SOFA, 'center_m': [1, 2]}),
+        r'object 1 needs center_m and size_m of three numbers each, got \[1, 2\] and \[1, 1, 1\]',
+    ),
+    'one number': (holding({**SOFA, 'size_m': 3}), 'object 0 needs .* three numbers each, got .* and 3'),
+    'a word': (holding({**SOFA, 'center_m': [1, 2, 'x']}), 'is no layout .*could not convert'),
+    'names alone': (holding('sofa'), 'is no layout .*TypeError'),
+}
+
+
+@pytest.mark.parametrize(('text', 'message'), BAD_LAYOUTS.values(), ids=BAD_LAYOUTS)
+def test_a_bad_layout_is_named_with_what_is_wrong(text, message, tmp_path):
+    path = tmp_path / 'bad.json'
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_layout(path)
+
+
+def test_a_layout_without_room_to_walk_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr('training.world.scene.make_path', lambda *_: Path(()))  # one walk, tried as often as any
+    hall = {'name': 'hall', 'center_m': [0, 0, 1], 'size_m': [40, 40, 1]}
+    with pytest.raises(
+        InputError, match='no clear walk was found between the 1 objects of the layout; leave more room'
+    ):
+        load_layout(layout(tmp_path / 'full.json', [hall]))
+
+
+def test_a_layout_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r'nowhere\.json is no layout .*FileNotFoundError'):
+        load_layout(tmp_path / 'nowhere.json')
