@@ -32,8 +32,8 @@ def texture(
 
 @functools.lru_cache(64)
 def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, scale: float) -> np.ndarray:
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = left_px + columns / scale, top_px + rows / scale
+    x = left_px + np.arange(width, dtype=np.float32) / scale
+    y = top_px + np.arange(height, dtype=np.float32) / scale
     picture = np.zeros((height, width, 3), np.float32)
     total = 0.0
     for octave in range(-6, 14):
@@ -41,17 +41,23 @@ def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, 
         weight = np.exp(-(((np.log2(seen_px) - 4.0) / 2.0) ** 2))
         if seen_px < 3.0 or weight < 0.01:
             continue
-        lattice = np.random.default_rng([seed, octave + 6]).uniform(-1, 1, (128, 128, 3)).astype(np.float32)
-        along, down = np.mod(x / 2.0**octave, 128).astype(np.float32), np.mod(y / 2.0**octave, 128).astype(np.float32)
-        picture += weight * cv2.remap(lattice, along, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        along = np.tile(np.mod(x / 2.0**octave, 128).astype(np.float32), (height, 1))
+        down = np.repeat(np.mod(y / 2.0**octave, 128).astype(np.float32)[:, None], width, axis=1)
+        drawn = cv2.remap(_lattice(seed, octave), along, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        picture += weight * drawn
         total += weight**2
     return np.clip(128 + 110 * picture / np.sqrt(total), 0, 255).astype(np.uint8)
 
 
+@functools.lru_cache(128)
+def _lattice(seed: int, octave: int) -> np.ndarray:
+    return np.random.default_rng([seed, octave + 6]).uniform(-1, 1, (128, 128, 3)).astype(np.float32)
+
+
 def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     """The picture with Gaussian noise, in grey levels."""
-    noise = np.random.default_rng(seed).normal(0.0, sigma, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(seed).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + sigma * noise, 0, 255).astype(np.uint8)
 
 
 def blank(width: int, height: int, level: int = 128) -> np.ndarray:
@@ -100,6 +106,8 @@ def room(
         for side in (-1, 1):
             across = [0, 1, 2][:wall] + [0, 1, 2][wall + 1 :]
             here = (axis == wall) & (np.sign(np.take_along_axis(ray, axis[..., None], -1)[..., 0]) == side)
+            if not here.any():
+                continue
             u, v = (hit[..., index] * 60.0 + 256.0 for index in across)
             drawn = cv2.remap(
                 _paper(10 * wall + side + 1),

@@ -38,7 +38,7 @@ from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
-DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.10, 0.03, 0.6, 0.2
+DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.03, 0.6, 0.2
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,

@@ -125,6 +125,11 @@ def _head_size(model: Qwen2ForCausalLM) -> int:
 
 
 def save(model: Qwen2ForCausalLM, folder: pathlib.Path) -> None:
-    """Write the model and its tokenizer as a Hugging Face folder."""
+    """Write the model and its tokenizer as a Hugging Face folder.
+
+    The tokenizer stands in the sub-folder `tokenizer` once more: beside a Qwen2 config.json, transformers reads any
+    tokenizer as Qwen2's own, so servers are pointed there (`vllm serve FOLDER --tokenizer FOLDER/tokenizer`).
+    """
     model.save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
+    for place in (folder, folder / 'tokenizer'):
+        make_tokenizer().save_pretrained(place)

@@ -31,7 +31,10 @@ def main(arguments: list[str] | None = None) -> None:
         '--out',
         type=pathlib.Path,
         required=True,
-        help='folder of the model and its log; an unfinished run in it is resumed',
+        help='folder for the model and its log',
+    )
+    parser.add_argument(
+        '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
     )
     parser.add_argument('--tokens', type=float, default=26e6, help='tokens to learn from (default %(default).0e)')
     parser.add_argument(
@@ -53,10 +56,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 def train(options: argparse.Namespace) -> Qwen2ForCausalLM:
     """Warm up and train, writing a checkpoint every 2,000 steps; returns the trained model."""
-    model = make_model(options.hidden, options.layers, seed=options.seed)
+    if options.init:
+        model = Qwen2ForCausalLM.from_pretrained(options.init)
+    else:
+        model = make_model(options.hidden, options.layers, seed=options.seed)
+        warm_up(model, options.warm_up_steps, options.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     log = (options.out / 'log.jsonl').open('a')
-    warm_up(model, options.warm_up_steps, options.seed)
     started, step, seen, recent = time.monotonic(), 0, 0, []
     for batch in batches(lessons(f'sft {options.seed}'), options.batch_tokens, random.Random(options.seed)):
         rate = options.learning_rate * min(1.0, (step + 1) / 100) * schedule(seen / options.tokens)

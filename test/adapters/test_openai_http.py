@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fake_openai import MODEL, FakeOpenAI
 
+from embodied_r_ros.adapters import openai_http
 from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient, translate
 from embodied_r_ros.adapters.openai_refusals import SchemaRefused
 from embodied_r_ros.adapters.openai_replies import MOST_REPLY_BYTES
@@ -29,6 +30,11 @@ HELLO = [{'role': 'user', 'content': 'hello'}]
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     monkeypatch.delenv(LM_KEY, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(openai_http, 'FIRST_PAUSE_S', 0.01)
 
 
 @pytest.fixture
@@ -238,6 +244,15 @@ def test_tries_are_bounded(server):
     with pytest.raises(BackendUnavailable, match=r'cannot take the request now \(HTTP 503: loading\); try again'):
         chat(server, retries=1)
     assert len(server.chats) == 2
+
+
+def test_pauses_between_tries_grow(server):
+    server.status = 503
+    start_s = time.monotonic()
+    with pytest.raises(BackendUnavailable, match='cannot take the request now'):
+        chat(server, retries=4)
+    assert len(server.chats) == 5
+    assert time.monotonic() - start_s >= 0.01 + 0.02 + 0.04 + 0.08
 
 
 def test_tries_end_at_the_deadline_however_long_the_server_asks_to_wait(server):

@@ -169,12 +169,12 @@ def test_memory_is_constant() -> None:
     views = [grey(view) for view in pan(10, 0.2)]
     sizes = []
     tracemalloc.start()
-    for number in range(80):
+    for number in range(50):
         selector.push(views[number % 10], number)
-        if number in (20, 79):
+        if number in (20, 49):
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert sizes[1] < sizes[0] + 200_000
+    assert sizes[1] < sizes[0] + 100_000
 
 
 @pytest.mark.parametrize(

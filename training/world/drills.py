@@ -106,7 +106,8 @@ def _moves(rng: random.Random) -> str:
 def _sort(rng: random.Random) -> str:
     """The order of a few steps."""
     steps = rng.sample(range(MOST_STEPS + 1), rng.randint(2, 4))
-    rows, order = sort({f'q{index}': step for index, step in enumerate(steps, start=1)}, len(steps))
+    things = {f'q{index}': (f'n{rng.randrange(MOST_NAMES)}', step) for index, step in enumerate(steps, start=1)}
+    rows, order = sort(things, len(steps))
     return f'{rows} . order {" ".join(order)}'
 
 

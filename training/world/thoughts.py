@@ -195,23 +195,31 @@ def track(log: CoarseLog, poses: Sequence[CoarsePose], mirrored: set[int]) -> st
 def _order(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
     """Look up when each thing was first seen, and sort."""
     seen, question = log.first_seen(), ask.question
-    tags = {f'q{index}': seen[name][0] for index, name in enumerate(question.objects, start=1)}
-    lines = [f'{tag} {names[name]} o{tags[tag]}' for tag, name in zip(tags, question.objects)]
-    rows, order = sort(tags, 1 if question.family == 'first' else len(tags))
+    things = {f'q{index}': (names[name], seen[name][0]) for index, name in enumerate(question.objects, start=1)}
+    rows, order = sort(things, 1 if question.family == 'first' else len(things))
     answer = ' '.join(order)
-    steps = sorted(tags.values())
+    steps = sorted(step for _, step in things.values())
     margin = min(b - a for a, b in zip(steps, steps[1:])) if question.family == 'order' else steps[1] - steps[0]
-    return Worked(f'{" ; ".join(lines)} . {rows} . {question.family} {answer}', answer, margin)
+    return Worked(f'{rows} . {question.family} {answer}', answer, margin)
 
 
-def sort(tags: dict[str, int], count: int) -> tuple[str, list[str]]:
-    """Take the least of the rest `count` times, listing the rest anew each time: the rows, and the tags in their order."""
-    rest, rows, order = dict(tags), [], []
+def sort(things: dict[str, tuple[str, int]], count: int) -> tuple[str, list[str]]:
+    """Take the earliest of the rest `count` times, listing the rest anew each time.
+
+    Args:
+        things: name token and step of each tag.
+        count: how many are taken.
+
+    Returns:
+        the rows, and the tags in the order in which they were taken.
+    """
+    rest, rows, order = dict(things), [], []
     for _ in range(count):
-        least = min(rest, key=lambda tag: rest[tag])
-        listed = ' '.join(f'{tag} o{step}' for tag, step in rest.items())
-        rows.append(f'{listed} min {least} o{rest.pop(least)}')
-        order.append(least)
+        earliest = min(rest, key=lambda tag: rest[tag][1])
+        listed = ' '.join(f'{tag} {name} o{step}' for tag, (name, step) in rest.items())
+        name, step = rest.pop(earliest)
+        rows.append(f'{listed} min {earliest} {name} o{step}')
+        order.append(earliest)
     return ' ; '.join(rows), order
 
 

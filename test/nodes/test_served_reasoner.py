@@ -1,0 +1,70 @@
+"""The embedded reasoner on a real vLLM server, asked through reasoning_node, chooses as it does in process.
+
+Serve it first, and name it in the environment:
+
+    vllm serve data/reasoner --tokenizer data/reasoner/tokenizer --dtype float32 --served-model-name embedded
+    EMBODIED_R_TEST_EMBEDDED_URL=http://127.0.0.1:8000 pytest test/nodes/test_served_reasoner.py
+"""
+
+import asyncio
+import os
+import pathlib
+
+import pytest
+
+pytestmark = [pytest.mark.ros, pytest.mark.vllm]
+pytest.importorskip('embodied_r_interfaces')
+
+from embodied_r_interfaces import msg as messages  # noqa: E402
+from embodied_r_interfaces.srv import AskSpatial  # noqa: E402
+
+from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel  # noqa: E402
+from embodied_r_ros.core.compact import CompactFormat  # noqa: E402
+from embodied_r_ros.core.records import Observation  # noqa: E402
+from embodied_r_ros.nodes import qos  # noqa: E402
+from embodied_r_ros.nodes.conversions import observation_to_message, stamp_from_ns  # noqa: E402
+from embodied_r_ros.nodes.reasoning_node import ReasoningNode  # noqa: E402
+from embodied_r_ros.share import share_path  # noqa: E402
+from training.evaluate import answer_all  # noqa: E402
+from training.prepare import main as prepare  # noqa: E402
+from training.samples import read_samples, to_observations  # noqa: E402
+
+URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')
+FOLDER = os.environ.get('EMBODIED_R_TEST_EMBEDDED_FOLDER', '') or share_path('data/reasoner')
+QUESTIONS, SEED, LEAST_EQUAL = 200, 7, 0.98
+APART_NS = 1_000 * 10**9
+
+
+@pytest.mark.skipif(not URL, reason='EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner')
+def test_the_served_reasoner_chooses_as_in_process(graph, tmp_path):
+    file = tmp_path / 'samples.jsonl'
+    prepare(['world', '--questions', str(QUESTIONS), '--seed', str(SEED), '--out', str(file)])
+    samples = read_samples(file)
+    here = asyncio.run(answer_all(samples, NumpyLanguageModel(pathlib.Path(FOLDER)), CompactFormat()))
+    node = graph.start(ReasoningNode, url=URL, backend='openai', prompt_format='compact')
+    robot = graph.node('robot')
+    publisher = robot.create_publisher(messages.Observation, 'observations', qos.observations(100))
+    client = robot.create_client(AskSpatial, 'ask', qos_profile=qos.SERVICES)
+    graph.spin_until(lambda: node._asker.backend.value == 'ready' and client.service_is_ready(), 'the model')
+    equal = 0
+    for number, (sample, answer) in enumerate(zip(samples, here), start=1):
+        equal += choice_of(graph, node, publisher, client, sample, number * APART_NS) == answer.choice
+    assert equal >= LEAST_EQUAL * QUESTIONS, f'{equal} of {QUESTIONS} choices are equal'
+    print(f'{equal} of {QUESTIONS} choices are equal')
+
+
+def choice_of(graph, node, publisher, client, sample, session):
+    """The choice that the node makes when it has seen the sample's observations, in a session of their own."""
+    seen = [
+        Observation(session=session, index=index, stamp_ns=session + o.stamp_ns, action=o.action, text=o.text)
+        for index, o in enumerate(to_observations(sample))
+    ]
+    for observation in seen:
+        publisher.publish(observation_to_message(observation))
+    graph.spin_until(lambda: len(node._asker.memory.window(session)) == len(seen), 'the observations')
+    question = messages.SpatialQuestion(question=sample['question'], choices=sample['choices'])
+    question.as_of = stamp_from_ns(seen[-1].stamp_ns)
+    question.deadline.sec = 60
+    future = client.call_async(AskSpatial.Request(question=question))
+    graph.spin_until(future.done, 'the answer', 90.0)
+    return future.result().answer.choice

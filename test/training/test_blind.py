@@ -1,0 +1,77 @@
+"""The reader of the questions alone: it finds a planted giveaway, and nothing where there is none."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from training.blind import blind_right
+
+SIDES = ('ahead', 'right', 'behind', 'left')
+
+
+def exam(count, giveaway, seed=0):
+    """Questions about forty scenes whose answer is drawn by `giveaway(rng, noun, choices)`."""
+    rng, samples = random.Random(seed), []
+    for number in range(count):
+        noun, choices = rng.choice(['sofa', 'lamp', 'desk', 'door']), rng.sample(SIDES, 4)
+        right = giveaway(rng, noun, choices)
+        samples.append(
+            {
+                'scene': f'scene-{number % 40}',
+                'category': 'landmark position',
+                'question': f'Where is the {noun} now?',
+                'choices': choices,
+                'answer': 'ABCD'[choices.index(right)],
+            }
+        )
+    return samples
+
+
+def share(samples, fit_on=None):
+    return float(np.mean(blind_right(samples, fit_on)))
+
+
+def test_questions_without_a_giveaway_are_read_at_chance():
+    assert abs(share(exam(200, lambda rng, noun, choices: rng.choice(choices))) - 0.25) < 0.09
+
+
+def test_an_answer_that_is_likelier_than_others_is_found():
+    def mostly_left(rng, noun, choices):
+        return 'left' if rng.random() < 0.6 else rng.choice(choices)
+
+    assert share(exam(200, mostly_left)) > 0.5
+
+
+def test_a_word_of_the_question_that_gives_the_answer_away_is_found():
+    tied = dict(zip(('sofa', 'lamp', 'desk', 'door'), SIDES))
+    assert share(exam(200, lambda rng, noun, choices: tied[noun])) > 0.9
+
+
+def test_a_place_among_the_choices_that_gives_the_answer_away_is_found():
+    assert share(exam(200, lambda rng, noun, choices: choices[2])) > 0.9
+
+
+def test_what_a_scene_teaches_does_not_help_in_it():
+    answers = {scene: random.Random(scene).choice(SIDES) for scene in range(40)}
+    samples = exam(200, lambda rng, noun, choices: choices[0])
+    for number, sample in enumerate(samples):
+        sample['question'] = f'Where is the thing of scene {number % 40}?'
+        sample['answer'] = 'ABCD'[sample['choices'].index(answers[number % 40])]
+    assert share(samples) < 0.45
+
+
+def test_a_giveaway_is_found_by_a_reader_fitted_on_other_samples():
+    def mostly_left(rng, noun, choices):
+        return 'left' if rng.random() < 0.6 else rng.choice(choices)
+
+    fit_on = exam(150, mostly_left, seed=1)
+    assert share(exam(60, mostly_left, seed=2), fit_on) > 0.5
+    assert share(exam(60, lambda rng, noun, choices: 'right', seed=3), fit_on) == 0.0
+
+
+def test_the_same_seed_reads_the_same():
+    samples = exam(40, lambda rng, noun, choices: rng.choice(choices))
+    assert blind_right(samples, seed=1).tolist() == blind_right(samples, seed=1).tolist()
+    assert blind_right(samples).shape == (40,)

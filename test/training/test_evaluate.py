@@ -1,0 +1,206 @@
+"""Evaluation: accuracy with interval, chance, blind and codes, of scripted models put through the robot's own code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+from tiny_models import chain_folder
+
+from embodied_r_ros.core.coarse import coarse_log
+from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie
+from embodied_r_ros.core.errors import BackendUnavailable
+from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question
+from training import evaluate, samples
+from training.evaluate import answer_all, interval, is_right, summarise, table
+from training.world.questions import questions_about, until
+from training.world.scene import make_walk
+from training.world.thoughts import think
+from training.world.views import EXACT, KeyFrameRule, observe
+
+
+class Scripted:
+    """A language model that looks its replies up by the prompt."""
+
+    name = 'scripted'
+
+    def __init__(self, replies, otherwise='hm'):
+        self.replies, self.otherwise, self.closed = replies, otherwise, False
+
+    async def probe(self):
+        pass
+
+    async def generate(self, request, on_text=None):
+        reply = self.replies.get(request.messages[-1].content, self.otherwise)
+        if isinstance(reply, Exception):
+            raise reply
+        return Completion(text=reply)
+
+    async def aclose(self):
+        self.closed = True
+
+
+@pytest.fixture(scope='module')
+def exam():
+    """Samples about six walks, and the worked reply to the prompt of each."""
+    entries, replies = [], {}
+    for seed in range(6):
+        walk = make_walk(seed)
+        seen = observe(walk, KeyFrameRule(), EXACT, random.Random(0))
+        for number, entry in enumerate(questions_about(walk, seen, TASKS, random.Random(seed))):
+            held = until(seen, entry.pop('end_s', math.inf))
+            entries.append({'id': f'{seed}-{number}', **entry, 'observations': samples.from_observations(held)})
+            log = coarse_log(held)
+            prompt = CompactFormat().ask(Question(text=entry['question'], choices=tuple(entry['choices'])), held)
+            ask = tie(read_question(entry['question'], entry['choices'], log.first_seen()), log)
+            replies[prompt.messages[0].content] = think(log, ask, name_tokens(log.first_seen())).reply
+    return entries, replies
+
+
+def answered(entries, model, **options):
+    return asyncio.run(answer_all(entries, model, CompactFormat(), **options))
+
+
+def test_a_model_that_thinks_the_worked_thoughts_is_right_throughout(exam):
+    entries, replies = exam
+    model = Scripted(replies)
+    report = summarise(entries, answered(entries, model))
+    assert (report['accuracy'], report['interval'], report['macro']) == (1.0, [1.0, 1.0], 1.0)
+    assert report['codes'] == {'OK': len(entries)}
+    assert report['questions'] == len(entries) > 40
+    assert report['scenes'] == 6
+    assert set(report['per_task']) == set(TASKS)
+    assert 0.24 < report['chance'] < 0.29
+    assert report['consistency'] is None
+    assert model.closed
+
+
+def test_evidence_comes_with_the_answers(exam):
+    entries, replies = exam
+    for sample, answer in zip(entries, answered(entries, Scripted(replies))):
+        assert answer.evidence
+        assert {evidence.index for evidence in answer.evidence} <= set(range(len(sample['observations'])))
+
+
+def test_a_model_that_is_right_half_the_time_lies_in_its_interval(exam):
+    entries, replies = exam
+    kept = {prompt: reply for number, (prompt, reply) in enumerate(replies.items()) if number % 2}
+    report = summarise(entries, answered(entries, Scripted(kept)))
+    low, high = report['interval']
+    assert report['accuracy'] == pytest.approx(0.5, abs=0.02)
+    assert low <= report['accuracy'] <= high
+    assert report['codes']['BAD_REPLY'] == pytest.approx(len(entries) / 2, abs=1)
+
+
+def test_what_cannot_be_answered_is_wrong_and_counted_by_its_code(exam):
+    entries, replies = exam
+    odd = {**entries[0], 'question': 'Why is the sky blue?'}
+    unseen = {**entries[0], 'question': 'Where is the unicorn now?', 'choices': ['left', 'right']}
+    empty = {**entries[0], 'observations': []}
+    answers = answered([entries[0], odd, unseen, empty], Scripted(replies))
+    assert [answer.error_code for answer in answers] == [
+        ErrorCode.OK,
+        ErrorCode.QUESTION_UNSUPPORTED,
+        ErrorCode.CANNOT_TELL,
+        ErrorCode.WINDOW_EMPTY,
+    ]
+    assert [is_right(entries[0], answer) for answer in answers] == [True, False, False, False]
+
+
+def test_a_model_that_fails_is_a_code_too(exam):
+    entries, _ = exam
+    (answer,) = answered(entries[:1], Scripted({}, otherwise=BackendUnavailable('gone')))
+    assert (answer.error_code, answer.error_msg) == (ErrorCode.SERVER_DOWN, 'gone')
+
+
+def test_consistency_asks_again_with_the_thinking_alone(exam):
+    entries, replies = exam
+
+    class Consistent(Scripted):
+        async def generate(self, request, on_text=None):
+            content = request.messages[-1].content
+            if content.startswith('check '):
+                return Completion(text=f'<answer> {self.last} </answer>')
+            reply = await super().generate(request)
+            self.last = reply.text.rsplit('<answer> ')[-1].removesuffix(' </answer>')
+            return reply
+
+    report = summarise(entries[:16], answered(entries[:16], Consistent(replies), consistency=True))
+    assert report['consistency'] == 1.0
+    report = summarise(entries[:16], answered(entries[:16], Scripted(replies), consistency=True))
+    assert report['consistency'] == 0.0  # the scripted model has no reply to the second question
+
+
+def test_the_interval_resamples_whole_scenes():
+    scenes = np.repeat([f's{number}' for number in range(20)], 10)
+    by_scene = np.repeat(np.arange(20) % 2 == 0, 10)
+    scattered = np.arange(200) % 2 == 0
+    wide, narrow = interval(by_scene, scenes), interval(scattered, scenes)
+    assert narrow == [0.5, 0.5]
+    assert wide[0] < 0.35 and wide[1] > 0.65
+
+
+def test_the_table_tells_each_task_and_all(exam):
+    entries, replies = exam
+    report = summarise(entries, answered(entries, Scripted(replies)))
+    lines = table(report).split('\n')
+    assert len(lines) == 1 + len(TASKS) + 1 + 1
+    assert lines[1].startswith('landmark position')
+    assert lines[-2].split()[:3] == ['all', str(len(entries)), '100.0%']
+    assert lines[-1] == f'codes: OK {len(entries)}'
+    assert table({**report, 'consistency': 0.5}).split('\n')[-1].startswith('consistency: 50.0% of the answers')
+
+
+@pytest.fixture
+def parrot(tmp_path):
+    """A model folder that answers 'left' to everything."""
+    return chain_folder(tmp_path / 'parrot', {'?': '<think> hm </think> <answer> left </answer>'})
+
+
+def sides(entries):
+    asked = [entry for entry in entries if entry['category'] in ('landmark position', 'counterfactual')]
+    return [entry for entry in asked if 'first aid kit' not in entry['question']]
+
+
+def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
+    path = tmp_path / 'samples.jsonl'
+    entries = sides(exam[0])
+    samples.write_samples(path, entries)
+    kept = tmp_path / 'answers' / 'all.jsonl'
+    words = ['--samples', str(path), '--model', str(parrot), '--json', '--consistency', '--answers', str(kept)]
+    assert evaluate.main(words) == 0
+    report = json.loads(capsys.readouterr().out)
+    lefts = sum('left' in entry['choices']['ABCD'.index(entry['answer'])] for entry in entries)
+    assert report['accuracy'] == pytest.approx(lefts / len(entries), abs=1e-4)
+    assert report['consistency'] == 1.0
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [line['id'] for line in lines] == [entry['id'] for entry in entries]
+    assert sum(line['right'] for line in lines) == lefts
+    assert {line['thinking'] for line in lines} == {'hm'}
+    assert {line['error_code'] for line in lines} == {'OK'}
+
+
+def test_the_command_line_prints_a_table(exam, parrot, tmp_path, capsys):
+    path = tmp_path / 'samples.jsonl'
+    samples.write_samples(path, sides(exam[0])[:2])
+    assert evaluate.main(['--samples', str(path), '--model', str(parrot)]) == 0
+    assert capsys.readouterr().out.startswith('task ')
+
+
+def test_a_missing_model_or_file_ends_with_a_sentence(exam, tmp_path, capsys):
+    assert evaluate.main(['--samples', str(tmp_path / 'no.jsonl')]) == 2
+    assert 'training.evaluate: samples cannot be read from' in capsys.readouterr().err
+    path = tmp_path / 'samples.jsonl'
+    samples.write_samples(path, exam[0][:1])
+    assert evaluate.main(['--samples', str(path), '--model', str(tmp_path / 'no model')]) == 2
+    assert 'training.evaluate: ' in capsys.readouterr().err
+
+
+def test_a_sample_without_a_choice_made_is_wrong():
+    assert not is_right({'answer': 'A'}, Answer())
+    assert is_right({'answer': 'B'}, Answer(choice=1))

@@ -1,0 +1,132 @@
+"""Lessons: endless, the same for the same seed, every sum right, every kind of question, never a walk of an evaluation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+
+import pytest
+from worked import check_arithmetic
+
+from embodied_r_ros.core.compact import BOS, EOS, MOST_STEPS, vocabulary
+from training import lessons as taught
+from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons
+
+COUNT = 500
+WORDS = vocabulary()
+
+
+def words(ids):
+    return ' '.join(WORDS[number] for number in ids)
+
+
+@pytest.fixture(scope='module')
+def stream():
+    """The first lessons of a seed as (prompt, reply) in words, their tags taken off."""
+    found = []
+    for lesson in itertools.islice(lessons('test'), COUNT):
+        prompt, reply = words(lesson.ids[: lesson.given]), words(lesson.ids[lesson.given :])
+        assert prompt.startswith(f'{BOS} ') and reply.endswith(f' {EOS}')
+        found.append((prompt.removeprefix(f'{BOS} '), reply.removesuffix(f' {EOS}')))
+    return found
+
+
+def drills(stream):
+    return [entry for entry in stream if entry[0] == 'drill']
+
+
+def checks(stream):
+    return [entry for entry in stream if entry[0].startswith('check ')]
+
+
+def questions(stream):
+    return [entry for entry in stream if entry[0].startswith('s0 ')]
+
+
+def test_lessons_are_questions_checks_and_drills_in_their_shares(stream):
+    assert len(drills(stream)) + len(checks(stream)) + len(questions(stream)) == COUNT
+    assert len(drills(stream)) / COUNT == pytest.approx(DRILL_SHARE, abs=0.04)
+    assert len(checks(stream)) / COUNT == pytest.approx(CHECK_SHARE, abs=0.025)
+
+
+def test_every_sum_that_is_taught_is_right(stream):
+    for _, reply in stream:
+        check_arithmetic(reply)
+
+
+def test_replies_are_a_thought_and_an_answer_that_it_ends_in(stream):
+    for _, reply in questions(stream):
+        match = re.fullmatch(r'<think> (.*) </think> <answer> (.*) </answer>', reply)
+        assert match[1].endswith(match[2])
+
+
+def test_checks_give_the_thought_without_its_last_words_and_want_the_answer_alone(stream):
+    for prompt, reply in checks(stream):
+        answer = re.fullmatch(r'<answer> (.*) </answer>', reply)[1]
+        given = re.fullmatch(r'check .* \? given (.*) \?', prompt)[1]
+        assert not given.endswith(answer)
+
+
+def test_every_kind_of_question_and_answer_is_taught(stream):
+    asked = [re.sub(r'.* \. ', '', prompt) for prompt, _ in questions(stream)]
+    openings = {re.match(r'[a-z]+', text)[0] for text in asked}
+    assert openings == {'where', 'go', 'at', 'from', 'nearest', 'order', 'first', 'plan'}
+    assert {family for text in asked for family in re.findall(r': (\w+) \?', text)} == {
+        'w4',
+        'w8',
+        'q4',
+        'lr',
+        'lrb',
+        'a4',
+    }
+    assert any(' if s' in text for text in asked)
+
+
+def test_short_and_long_logs_are_taught_up_to_the_most_that_are_served(stream):
+    lengths = [len(re.findall(r'(?:^|\. )s\d+ ', prompt)) for prompt, _ in questions(stream)]
+    assert min(lengths) <= 6
+    assert max(lengths) > 20
+    assert max(lengths) <= MOST_STEPS
+
+
+def test_prompt_and_reply_fit_the_context(stream):
+    assert max(len(f'{prompt} {reply}'.split()) for prompt, reply in stream) < 1500
+
+
+def test_the_same_seed_gives_the_same_lessons_and_another_others():
+    first, again, other = (list(itertools.islice(lessons(seed), 20)) for seed in ('a', 'a', 'b'))
+    assert first == again
+    assert first != other
+
+
+def test_no_lesson_is_about_a_walk_that_an_evaluation_could_have(monkeypatch):
+    seeds, make_walk = [], taught.make_walk
+
+    def noted(seed, *options):
+        seeds.append(seed)
+        return make_walk(seed, *options)
+
+    monkeypatch.setattr(taught, 'make_walk', noted)
+    list(itertools.islice(lessons('seeds'), 100))
+    assert len(set(seeds)) > 15
+    assert max(seeds) < 0
+
+
+def test_a_word_that_the_language_lacks_is_no_lesson():
+    assert [WORDS[number] for number in encode('s1 left 90deg')] == ['s1', 'left', '90deg']
+    with pytest.raises(KeyError, match='sofa'):
+        encode('see sofa')
+
+
+def test_each_word_has_one_number():
+    assert [TOKEN_IDS[word] for word in WORDS] == list(range(len(WORDS)))
+
+
+def test_answers_are_spread_over_the_sides(stream):
+    answers = [
+        re.search(r'<answer> (.*) </answer>', reply)[1] for prompt, reply in questions(stream) if ': w4 ?' in prompt
+    ]
+    counts = [answers.count(word) for word in ('ahead', 'right', 'behind', 'left')]
+    assert sum(counts) == len(answers)
+    assert min(counts) > 0.5 * max(counts) or math.isclose(min(counts), max(counts), abs_tol=6)

@@ -1,0 +1,122 @@
+"""Samples from the command line: as many as asked for, the same for the same seed, of walks, layouts and recordings."""
+
+from __future__ import annotations
+
+import collections
+import json
+import random
+
+import pytest
+
+from embodied_r_ros.core.questions import TASKS
+from training import prepare
+from training.samples import read_samples, to_observations
+from training.world.scene import make_walk
+from training.world.views import EXACT, observe
+
+
+def prepared(path, *words):
+    """The samples that the command line writes."""
+    assert prepare.main(['world', '--out', str(path), *words]) == 0
+    return read_samples(path)
+
+
+@pytest.fixture(scope='module')
+def samples(tmp_path_factory):
+    return prepared(tmp_path_factory.mktemp('world') / 'world.jsonl', '--questions', '64', '--seed', '5')
+
+
+def test_as_many_samples_as_asked_for_are_written(samples):
+    assert len(samples) == 64
+    assert len({sample['id'] for sample in samples}) == 64
+
+
+def test_each_task_has_its_share(samples):
+    counts = collections.Counter(sample['category'] for sample in samples)
+    assert set(counts) == set(TASKS)
+    assert all(5 <= count <= 9 for count in counts.values())
+
+
+def test_the_walks_of_a_seed_are_its_own(samples, tmp_path):
+    scenes = {sample['scene'] for sample in samples}
+    assert all(scene.startswith('world-60000') for scene in scenes)
+    others = prepared(tmp_path / 'other.jsonl', '--questions', '16', '--seed', '6')
+    assert not scenes & {sample['scene'] for sample in others}
+
+
+def test_observations_end_where_the_question_is_asked(samples):
+    for sample in samples:
+        observations = to_observations(sample)
+        assert observations[0].action == ''
+        whole = 1 + 4 * 20  # seconds of the longest walk
+        assert (observations[-1].stamp_ns - observations[0].stamp_ns) / 1e9 < whole
+    asked_midway = [sample for sample in samples if sample['category'] == 'progress evaluation']
+    asked_at_the_end = {sample['scene']: sample for sample in samples if sample['category'] == 'landmark position'}
+    pairs = [(sample, asked_at_the_end.get(sample['scene'])) for sample in asked_midway]
+    assert all(len(a['observations']) <= len(b['observations']) for a, b in pairs if b)
+    assert any(len(a['observations']) < len(b['observations']) for a, b in pairs if b)
+
+
+def test_the_same_seed_writes_the_same_file(samples, tmp_path):
+    again = prepared(tmp_path / 'again.jsonl', '--questions', '64', '--seed', '5')
+    assert again == samples
+
+
+def test_a_summary_is_printed(tmp_path, capsys):
+    prepared(tmp_path / 'world.jsonl', '--questions', '8', '--seed', '1')
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(maxsplit=1)[0] for line in printed[:-1]] == list(TASKS)
+    assert printed[-1].startswith('8 questions about ')
+    assert 'dropped: ' in printed[-1]
+
+
+def test_named_walks_are_asked_about_and_no_others(tmp_path):
+    samples = prepared(tmp_path / 'w.jsonl', '--questions', '99', '--seed', '0', '--walks', '1', '2', '--per-walk', '8')
+    assert {sample['scene'] for sample in samples} == {'world-1', 'world-2'}
+    assert len(samples) <= 16
+
+
+def test_recordings_are_named_in_place_of_observations(tmp_path):
+    samples = prepared(tmp_path / 'w.jsonl', '--questions', '8', '--seed', '0', '--walks', '3', '--bags', 'data/bags')
+    assert all('observations' not in sample for sample in samples)
+    assert {sample['media']['path'] for sample in samples} == {'data/bags/seed3'}
+    ends = {sample['category']: sample['media']['end_s'] for sample in samples}
+    assert ends.pop('progress evaluation', 1.0) is not None
+    assert set(ends.values()) == {None}
+
+
+def test_a_layout_is_asked_about_by_its_own_names(tmp_path):
+    spots = {'sofa': (2, 3), 'floor lamp': (-1, 0), 'desk': (4, -2), 'door': (5, 2), 'bed': (0, 5), 'stove': (-2, 3)}
+    objects = [{'name': name, 'center_m': [*spot, 0.5], 'size_m': [0.5, 0.5, 1]} for name, spot in spots.items()]
+    layout = tmp_path / 'flat.json'
+    layout.write_text(json.dumps({'scene': {'objects': objects}}))
+    samples = prepared(tmp_path / 'w.jsonl', '--questions', '24', '--seed', '0', '--layouts', str(layout))
+    assert len(samples) == 24
+    asked = ' '.join(sample['question'] for sample in samples)
+    assert len({name for name in spots if name in asked}) >= 4
+    assert {sample['scene'] for sample in samples} >= {'world-0', 'world-1'}
+
+
+def test_a_bad_layout_ends_with_a_sentence(tmp_path, capsys):
+    status = prepare.main(
+        ['world', '--out', str(tmp_path / 'w'), '--questions', '1', '--seed', '0', '--layouts', 'no.json']
+    )
+    assert status == 2
+    assert capsys.readouterr().err.startswith('training.prepare: no.json is no layout')
+
+
+def test_a_missing_option_is_told(capsys):
+    with pytest.raises(SystemExit):
+        prepare.main(['world', '--seed', '1'])
+    assert 'the following arguments are required: --questions, --out' in capsys.readouterr().err
+
+
+def test_the_robots_own_perception_can_write_the_observations(tmp_path, monkeypatch):
+    walk = make_walk(1)
+    seen = observe(walk, prepare.RULE, EXACT, random.Random(0))[:3]
+    monkeypatch.setattr('training.world.recording.observe', lambda rendered: seen if rendered == walk else [])
+    samples = prepared(
+        tmp_path / 'w.jsonl', '--questions', '8', '--seed', '0', '--walks', '1', '--perception', 'opencv'
+    )
+    asked_at_the_end = [sample for sample in samples if sample['category'] != 'progress evaluation']
+    assert {len(sample['observations']) for sample in asked_at_the_end} == {3}
