@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros import offline
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.adapters.perception_opencv import LABELS_FILE, OpenCVSettings, find_labels
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -60,8 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     answer.add_argument('--vlm-url', default='', metavar='U', help='server of the vision-language model')
     answer.add_argument('--vlm-model', default='', metavar='M', help='model id that it lists (the only one)')
-    answer.add_argument('--labels', metavar='F', help='YAML file that gives AprilTags their nouns')
-    answer.add_argument('--tag-size', type=float, metavar='M', help='side of the tags in metres, 0 for unknown')
+    answer.add_argument(
+        '--labels',
+        metavar='F',
+        help=f"YAML file that gives AprilTags their nouns ({LABELS_FILE} beside the recording; '' for none)",
+    )
+    answer.add_argument(
+        '--tag-size',
+        type=float,
+        default=OpenCVSettings().tag_size_m,
+        metavar='M',
+        help='side of the tags in metres, 0 for unknown (%(default)s)',
+    )
     answer.add_argument(
         '--reasoner', default='', choices=('numpy', 'openai', 'transformers'), help='who thinks (as in the model pair)'
     )
@@ -96,7 +106,9 @@ def _run_answer(options: argparse.Namespace) -> int:
     for name in ('last', 'until'):
         value = getattr(options, name)
         if value is not None and not 0.0 < value < math.inf:
-            raise SettingsError(f'--{name} must be seconds above 0, got {value!r}; leave it out for the whole recording')
+            raise SettingsError(
+                f'--{name} must be seconds above 0, got {value!r}; leave it out for the whole recording'
+            )
     result = asyncio.run(_answer(options, question))
     print(json.dumps(to_json(result)) if options.json else readable(result, question))
     return 0 if result.answer.error_code is ErrorCode.OK else EXIT_NO_ANSWER
@@ -125,9 +137,8 @@ def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSet
             models=options.models, backend=options.perception, url=options.vlm_url, model=options.vlm_model
         )
     )
-    labels = model.labels if options.labels is None else options.labels
-    tag_size_m = model.tag_size_m if options.tag_size is None else options.tag_size
-    return model, OpenCVSettings(labels=labels, tag_size_m=tag_size_m)
+    labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
+    return model, OpenCVSettings(labels=labels, tag_size_m=options.tag_size)
 
 
 def _reasoner(options: argparse.Namespace) -> ReasonerModel:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from embodied_r_ros.adapters.perception_opencv import find_labels
 from embodied_r_ros.core.answers import letter
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.records import Answer, ErrorCode
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmbodiedRError as error:
         return _complain(str(error))
     try:
-        with DemoGraph(options.models, options.rate, options.limit) as graph:
+        with DemoGraph(options.models, find_labels(samples[0].recording), options.rate, options.limit) as graph:
             print(f'nodes up in {graph.started_s:.1f} s', flush=True)
             outcomes = list(_ask_all(graph, samples))
             report(outcomes, graph.working_s)

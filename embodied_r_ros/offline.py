@@ -74,6 +74,7 @@ def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: boo
 
     Raises:
         InputError: the recording cannot be read, or holds no image that can.
+        SettingsError: a bag cannot be read for want of rosbags.
     """
     watch = _Watch()
     framer = KeyFramer(settings, watch.shrink, watch.encode)

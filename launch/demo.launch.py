@@ -27,7 +27,7 @@ ARGUMENTS = [
     DeclareLaunchArgument('camera_info_topic', default_value='/camera/camera_info', description='as recorded'),
     DeclareLaunchArgument('odom_topic', default_value='/odom', description='as recorded'),
     DeclareLaunchArgument(
-        'labels', default_value=str(SHARE / 'data/labels.yaml'), description='nouns of the AprilTags'
+        'labels', default_value=str(SHARE / 'data/bags/labels.yaml'), description='nouns of the AprilTags'
     ),
 ]
 

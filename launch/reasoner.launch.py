@@ -59,6 +59,7 @@ ARGUMENTS = [
         'lm_url', default_value='', description='server for the reasoner, such as http://gpu:8001/v1'
     ),
     DeclareLaunchArgument('lm_model', default_value='', description='model id there, where it serves several'),
+    DeclareLaunchArgument('lm_folder', default_value='', description='weights, for numpy and transformers'),
 ]
 
 # Parameter of each node -> launch argument that sets it.
@@ -72,7 +73,13 @@ PARAMETERS = {
         'model': 'vlm_model',
         'labels': 'labels',
     },
-    'reasoning_node': {'models': 'models', 'backend': 'reasoner', 'url': 'lm_url', 'model': 'lm_model'},
+    'reasoning_node': {
+        'models': 'models',
+        'backend': 'reasoner',
+        'url': 'lm_url',
+        'model': 'lm_model',
+        'folder': 'lm_folder',
+    },
 }
 
 

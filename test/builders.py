@@ -56,8 +56,12 @@ def _lattice(seed: int, octave: int) -> np.ndarray:
 
 def noisy(picture: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     """The picture with Gaussian noise, in grey levels."""
-    noise = np.random.default_rng(seed).standard_normal(picture.shape, np.float32)
-    return np.clip(picture + sigma * noise, 0, 255).astype(np.uint8)
+    return np.clip(picture + sigma * _noise(picture.shape, seed), 0, 255).astype(np.uint8)
+
+
+@functools.lru_cache(64)
+def _noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
 def blank(width: int, height: int, level: int = 128) -> np.ndarray:
@@ -89,33 +93,30 @@ def room(
     The camera stands at `position` (x forward, y left, z up, metres; the room's floor centre is 0, 0, 0).
     """
     left, up = np.radians(look_left_deg), np.radians(look_up_deg)
-    rows, columns = np.mgrid[0:height, 0:width]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     right = (columns - width / 2) / fx_px
     down = (rows - height / 2) / fx_px
     ahead = np.cos(up) + down * np.sin(up)
     rise = np.sin(up) - down * np.cos(up)
-    ray = np.stack([ahead * np.cos(left) + right * np.sin(left), ahead * np.sin(left) - right * np.cos(left), rise], -1)
-    low = np.array([-size_m[0] / 2, -size_m[1] / 2, 0.0]) - np.asarray(position, float)
-    high = np.array([size_m[0] / 2, size_m[1] / 2, size_m[2]]) - np.asarray(position, float)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        reach = np.where(ray > 0, high / ray, np.where(ray < 0, low / ray, np.inf))
-    axis = reach.argmin(-1)
-    hit = ray * reach.min(-1, keepdims=True) + np.asarray(position, float)
+    ray = np.stack([ahead * np.cos(left) + right * np.sin(left), ahead * np.sin(left) - right * np.cos(left), rise])
+    ray = ray.astype(np.float32)
+    stand = np.array(position, np.float32)[:, None, None]
+    half = np.array([size_m[0] / 2, size_m[1] / 2, size_m[2] / 2], np.float32)[:, None, None]
+    middle = np.array([0.0, 0.0, size_m[2] / 2], np.float32)[:, None, None]
+    with np.errstate(divide='ignore'):
+        reach = (np.copysign(half, ray) + middle - stand) / ray
+    reach[ray == 0.0] = np.inf
+    axis = reach.argmin(0)
+    hit = ray * reach.min(0) + stand
     view = np.zeros((height, width), np.uint8)
     for wall in range(3):
         for side in (-1, 1):
             across = [0, 1, 2][:wall] + [0, 1, 2][wall + 1 :]
-            here = (axis == wall) & (np.sign(np.take_along_axis(ray, axis[..., None], -1)[..., 0]) == side)
+            here = (axis == wall) & (np.sign(ray[wall]) == side)
             if not here.any():
                 continue
-            u, v = (hit[..., index] * 60.0 + 256.0 for index in across)
-            drawn = cv2.remap(
-                _paper(10 * wall + side + 1),
-                u.astype(np.float32),
-                v.astype(np.float32),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_WRAP,
-            )
+            u, v = (hit[index] * 60.0 + 256.0 for index in across)
+            drawn = cv2.remap(_paper(10 * wall + side + 1), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             view[here] = drawn[here]
     return view
 
@@ -172,10 +173,17 @@ def write_bag(path: Path, messages: Iterable[Recorded], mcap: bool = True) -> Pa
         connections: dict[str, Any] = {}
         for item in messages:
             if item.topic not in connections:
-                connections[item.topic] = writer.add_connection(item.topic, item.type, typestore=TYPES)
+                definition, digest = _definition(item.type)
+                connections[item.topic] = writer.add_connection(item.topic, item.type, msgdef=definition, rihs01=digest)
             data = TYPES.serialize_cdr(item.message, item.type)
             writer.write(connections[item.topic], item.stamp_ns, data)
     return path
+
+
+@functools.cache
+def _definition(kind: str) -> tuple[str, str]:
+    """What a bag keeps of a message type: its definition with those it is made of, and their hash."""
+    return TYPES.generate_msgdef(kind, ros_version=2)[0], TYPES.hash_rihs01(kind)
 
 
 def recorded_image(

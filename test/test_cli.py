@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import subprocess
 import sys
 
 import builders
 import cv2
+import numpy as np
 import pytest
 from fake_openai import FakeOpenAI
 from tiny_models import chain_folder
 
 from embodied_r_ros.__main__ import main
+from embodied_r_ros.adapters import openai_http
 
+BAGS = pathlib.Path(__file__).resolve().parents[1] / 'data/bags'
 REPLY = '<think> Frame 0 shows it. </think> <answer> B </answer>'
 QUESTION = ('--question', 'Where is the lamp?', '--choice', 'to the left', '--choice', 'to the right')
 
@@ -32,6 +36,11 @@ def write_video(path, views, hz=10.0):
 def video(tmp_path_factory):
     """Three seconds at 10 Hz, to the right by 0.3 of the view each second."""
     return write_video(tmp_path_factory.mktemp('video') / 'pan.avi', builders.pan(31, 0.03))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(openai_http, 'FIRST_PAUSE_S', 0.01)
 
 
 @pytest.fixture(scope='module')
@@ -193,6 +202,45 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, message, video, pair,
     assert captured.out == ''
     assert len(captured.err.splitlines()) == 1
     assert re.search(message, captured.err)
+
+
+@pytest.mark.parametrize(
+    ('options', 'name'),
+    [
+        pytest.param([], 'sofa', id='beside the recording'),
+        pytest.param(['--labels', '{folder}/own.yaml'], 'lamp', id='given'),
+        pytest.param(['--labels', ''], 'tag 6', id='none'),
+    ],
+)
+def test_tags_are_called_as_the_labels_say(options, name, pair, tmp_path, capsys):
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    view = np.full((240, 320, 3), 255, np.uint8)
+    view[80:160, 120:200] = cv2.aruco.generateImageMarker(family, 6, 80)[..., None]
+    video = write_video(tmp_path / 'wall.avi', [view] * 11)
+    (tmp_path / 'labels.yaml').write_text('6: sofa')
+    (tmp_path / 'own.yaml').write_text('6: lamp')
+    options = [option.format(folder=tmp_path) for option in options]
+    _, captured = run(capsys, 'answer', video, *QUESTION, '--models', pair, *options, '--json')
+    assert last_json(captured)['observations'][0]['text'].startswith(f'{name} ')
+
+
+def test_the_sample_recordings_have_labels(pair, capsys):
+    _, captured = run(capsys, 'answer', BAGS / 'seed1', *QUESTION, '--models', pair, '--json')
+    seen = ' '.join(observation['text'] for observation in last_json(captured)['observations'])
+    assert 'monitor ' in seen and 'tag ' not in seen
+
+
+@pytest.mark.parametrize('command', [['keyframes'], ['answer', *QUESTION]], ids=['keyframes', 'answer'])
+def test_a_bag_without_rosbags_is_one_sentence_and_status_2(command):
+    program = (
+        'import sys\n'
+        'sys.modules["rosbags"] = None\n'
+        'from embodied_r_ros.__main__ import main\n'
+        f'sys.exit(main({[*command, str(BAGS / "seed1")]!r}))'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, '')
+    assert re.fullmatch(r"reading '.*seed1' needs the Python package rosbags: .*; pip install rosbags\n", done.stderr)
 
 
 def test_an_unknown_option_is_status_2(capsys):

@@ -149,6 +149,35 @@ def test_the_window_counts_back_from_the_end_of_the_recording(recording):
     assert empty.error_code is ErrorCode.WINDOW_EMPTY
 
 
+def test_a_question_may_be_asked_as_of_a_moment_within_the_recording(recording):
+    first_ns, second_ns = (frame.stamp_ns for frame in recording.key_frames[:2])
+    before = ask(recording, until_s=(second_ns - first_ns) / 1e9 - 0.01)
+    assert [seen.stamp_ns for seen in before.observations] == [first_ns]
+    after = ask(recording, until_s=(second_ns - first_ns) / 1e9 + 0.01)
+    assert [seen.stamp_ns for seen in after.observations] == [first_ns, second_ns]
+    assert 'present' not in [seen.source for seen in after.observations], (
+        'where it stood then is not where it stands now'
+    )
+
+
+def test_the_window_counts_back_from_the_moment_asked_about(recording):
+    first_ns, second_ns = (frame.stamp_ns for frame in recording.key_frames[:2])
+    found = ask(recording, until_s=(second_ns - first_ns) / 1e9 + 0.01, last_s=0.05)
+    assert [seen.stamp_ns for seen in found.observations] == [second_ns]
+
+
+def test_a_moment_after_the_recording_sees_all_of_it_but_no_present(recording):
+    found = ask(recording, until_s=1000.0)
+    assert [seen.stamp_ns for seen in found.observations] == [frame.stamp_ns for frame in recording.key_frames]
+
+
+@pytest.mark.parametrize(('last_s', 'until_s'), [(0.05, 0.1), (5.0, -1.0)], ids=['between frames', 'before the first'])
+def test_a_window_without_key_frames_says_so(recording, last_s, until_s):
+    found = ask(recording, last_s=last_s, until_s=until_s)
+    assert found.answer.error_code is ErrorCode.WINDOW_EMPTY
+    assert 'no observation lies in the window' in found.answer.error_msg
+
+
 @pytest.mark.parametrize(
     'trouble', [InputError('broken image'), ReplyError('no words', raw='?')], ids=['image', 'reply']
 )

@@ -29,7 +29,7 @@ _LOOK_UP = re.compile(
 _SUBTRACTION = re.compile(rf'r\d+ {_N} {_N} - (?:r\d+|p\d+ \d+deg) {_N} {_N} = {_N} {_N}(?: (dir|dist) (\d+))?')
 _ANGLES = re.compile(r'dir (\d+)deg - (\d+)deg = (\d+)deg ([a-z-]+)')
 _STEP = re.compile(rf's(\d+) (forward|left|right|stay)(?: ([\d.]+)(m|deg))?((?: -?\d+){{2}})? {_POSE}')
-_LEAST = re.compile(r'((?:q\d o\d+ )+)min (q\d) o(\d+)')
+_LEAST = re.compile(r'((?:q\d (?:n\d+ )?o\d+ )+)min (q\d) (?:n\d+ )?o(\d+)')
 _REST = re.compile(r'([\d.]+)(m|deg) - ([\d.]+)(m|deg) = ([\d.]+)(m|deg)')
 
 
@@ -69,7 +69,7 @@ def check_arithmetic(text, families=AROUND):
         assert lies_in(match[4], int(match[3]), families), match[0]
         done['angles'] += 1
     for match in _LEAST.finditer(text):
-        listed = dict(pair.split() for pair in re.findall(r'q\d o\d+', match[1]))
+        listed = dict(re.findall(r'(q\d) (?:n\d+ )?(o\d+)', match[1]))
         assert listed[match[2]] == f'o{match[3]}' == min(listed.values(), key=lambda step: int(step[1:])), match[0]
         done['least'] += 1
     for match in _REST.finditer(text):

@@ -22,7 +22,7 @@ from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Question
@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         samples = read_samples(options.samples)
+        if not samples:
+            raise InputError(f'{options.samples} holds no sample; there is nothing to evaluate')
         model = NumpyLanguageModel(options.model or share_path(pathlib.Path('data/reasoner')))
         answers = asyncio.run(answer_all(samples, model, CompactFormat(), options.consistency))
     except EmbodiedRError as error:

@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
         help='folder of their recordings; samples then name them in place of observations',
     )
     options = parser.parse_args(arguments)
+    for name, least in (('questions', 1), ('per_walk', 1), ('seed', 0)):
+        if getattr(options, name) < least:
+            parser.error(f'--{name.replace("_", "-")} must be at least {least}, got {getattr(options, name)!r}')
     try:
         return prepare_world(options)
     except EmbodiedRError as error:
@@ -107,7 +110,8 @@ def world_samples(options: argparse.Namespace, tally: Tally) -> Iterator[Sample]
 def walks(options: argparse.Namespace) -> Iterator[Walk]:
     """The walks that the command line asks for."""
     if options.layouts:
-        return (load_layout(path, seed) for seed in itertools.count(options.seed) for path in options.layouts)
+        pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
+        return (load_layout(path, seed) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     return (make_walk(seed) for seed in seeds)
 

@@ -26,9 +26,11 @@ def read_samples(path: pathlib.Path) -> list[Sample]:
         InputError: the file cannot be read, or a line is no sample; the message names the line.
     """
     try:
-        lines = pathlib.Path(path).read_text().splitlines()
+        lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
     except OSError as error:
         raise InputError(f'samples cannot be read from {str(path)!r}: {error.strerror}') from error
+    except UnicodeDecodeError as error:
+        raise InputError(f'samples cannot be read from {str(path)!r}: {error}') from error
     samples = [_sample(line, f'{path}, line {number}') for number, line in enumerate(lines, start=1) if line.strip()]
     ids = [sample['id'] for sample in samples]
     if len(set(ids)) != len(ids):
@@ -45,11 +47,16 @@ def _sample(line: str, where: str) -> Sample:
     missing = [name for name in _NEEDED if name not in sample] if isinstance(sample, dict) else list(_NEEDED)
     if missing:
         raise InputError(f'{where} lacks {", ".join(missing)}; a sample has {", ".join(_NEEDED)}')
-    letters = string.ascii_uppercase[: len(sample['choices'])]
-    if sample['answer'] not in letters or not letters:
+    choices = sample['choices']
+    if not isinstance(choices, list) or not 2 <= len(choices) <= 26 or not all(isinstance(c, str) for c in choices):
+        raise InputError(f'{where}: 2 to 26 choices in words are wanted, got {choices!r}')
+    letters = string.ascii_uppercase[: len(choices)]
+    if sample['answer'] not in list(letters):
         raise InputError(
             f'{where}: the answer {sample["answer"]!r} is none of the letters {letters!r} of its {len(letters)} choices'
         )
+    if not isinstance(sample['id'], str):
+        raise InputError(f'{where}: an id in words is wanted, got {sample["id"]!r}')
     return dict(sample)
 
 

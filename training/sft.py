@@ -10,6 +10,7 @@ import json
 import math
 import pathlib
 import random
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
     )
-    parser.add_argument('--tokens', type=float, default=26e6, help='tokens to learn from (default %(default).0e)')
+    parser.add_argument('--tokens', type=float, default=26e6, help='tokens to learn from (default %(default).3g)')
     parser.add_argument(
         '--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)'
     )
@@ -89,10 +90,19 @@ def train(options: argparse.Namespace) -> Qwen2ForCausalLM:
         if seen >= options.tokens:
             break
     save(model, options.out)
-    (options.out / 'training.json').write_text(
-        json.dumps({k: str(v) for k, v in vars(options).items()} | {'steps': step, 'tokens_seen': seen}, indent=1)
-    )
+    settings = {name: str(value) for name, value in vars(options).items()}
+    made = {**settings, 'steps': step, 'tokens_seen': seen, 'commit': commit()}
+    (options.out / 'training.json').write_text(json.dumps(made, indent=1))
     return model
+
+
+def commit() -> str:
+    """The checkout's commit, marked where files differ from it; '' outside a checkout."""
+    done = subprocess.run(
+        ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
+        cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip()
 
 
 def schedule(done: float) -> float:

@@ -14,15 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import ReaderError
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_typestore
-from rosbags.typesys.store import Typestore
 
 from embodied_r_ros.adapters.codec import frame_from_compressed, frame_from_pixels, from_raw
-from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.frames import (
     NS_PER_S,
     CameraInfoItem,
@@ -33,6 +27,21 @@ from embodied_r_ros.core.frames import (
 )
 from embodied_r_ros.core.records import Intrinsics, Pose
 
+# rosbags has no apt package: nodes that read no recording run without it, and whoever reads one is told.
+try:
+    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.interfaces import Connection
+    from rosbags.rosbag2 import ReaderError
+    from rosbags.serde import SerdeError
+    from rosbags.typesys import Stores, TypesysError, get_typestore
+    from rosbags.typesys.store import Typestore
+except ImportError as error:
+    _missing = str(error)
+    _ERRORS_OF_ROSBAGS: tuple[type[Exception], ...] = ()
+else:
+    _missing = ''
+    _ERRORS_OF_ROSBAGS = (AnyReaderError, ReaderError, SerdeError, TypesysError)
+
 RAW_IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 ODOMETRY = 'nav_msgs/msg/Odometry'
@@ -42,8 +51,8 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 HOLD_NS = NS_PER_S // 2
 _LOOPED_NS = 5 * NS_PER_S
 
-_UNREADABLE = (
-    AnyReaderError, ReaderError, SerdeError, TypesysError, sqlite3.Error, struct.error,
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *_ERRORS_OF_ROSBAGS, sqlite3.Error, struct.error,
     OSError, ValueError, KeyError, IndexError, AssertionError, EOFError,
 )  # fmt: skip
 
@@ -97,6 +106,7 @@ def read_recording(
         on_broken: told of each image that cannot be read, and is left out; a line in the log by default.
 
     Raises:
+        SettingsError: rosbags is not installed.
         InputError: the recording cannot be read, is empty, has no images, or no topic of a name asked for (by the call
             itself); it breaks off, or none of its images can be read (by the iterator).
     """
@@ -146,6 +156,7 @@ def read_topics(path: str | Path) -> dict[str, tuple[str, int]]:
     """Name of each topic of a recording to its type and number of messages.
 
     Raises:
+        SettingsError: rosbags is not installed.
         InputError: the recording cannot be read or is empty.
     """
     with _opened(path) as reader:
@@ -156,6 +167,7 @@ def read_messages(path: str | Path, topics: list[str] | None = None) -> Iterator
     """All messages of a rosbag2 recording, or those of some topics, in the order in which they were recorded.
 
     Raises:
+        SettingsError: rosbags is not installed.
         InputError: the recording cannot be read, is empty, is of ROS 1, or lacks a topic asked for (by the call
             itself); it breaks off (by the iterator).
     """
@@ -251,6 +263,8 @@ def _opened(path: str | Path) -> Any:
     Message definitions come from the recording where it carries them, else from its ROS distribution, else from Kilted:
     the four types read here are the same in all since Humble.
     """
+    if _missing:
+        raise SettingsError(f'reading {str(path)!r} needs the Python package rosbags: {_missing}; pip install rosbags')
     path = Path(path)
     if not path.exists():
         raise InputError(f'a recording must be a folder or file, got {str(path)!r}, which is none; check the path')

@@ -33,6 +33,7 @@ from embodied_r_ros.core.phrases import Sighting
 from embodied_r_ros.core.records import Intrinsics, KeyFrame, Motion, MotionSource
 from embodied_r_ros.core.settings import check, setting
 
+LABELS_FILE = 'labels.yaml'
 REMEMBERED = 64
 
 
@@ -187,6 +188,14 @@ def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {content!r}")
     return {_tag_id(path, key): _label(path, key, value) for key, value in content.items()}
+
+
+def find_labels(recording: str | pathlib.Path) -> pathlib.Path | None:
+    """The labels.yaml that lies beside a recording: in a bag's folder, or in the folder that holds the bag or file."""
+    path = pathlib.Path(recording).resolve()
+    is_part_of_bag = path.is_file() and (path.parent / 'metadata.yaml').is_file()
+    bag = path.parent if is_part_of_bag else path
+    return next((file for folder in (bag, bag.parent) if (file := folder / LABELS_FILE).is_file()), None)
 
 
 def _tag_id(path: str | pathlib.Path, key: Any) -> int:

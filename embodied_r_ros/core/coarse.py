@@ -8,6 +8,7 @@ degrees from the first heading, positions are cells to the right and ahead of th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -35,9 +36,10 @@ class CoarsePose:
     def after(self, kind: str, amount: int) -> CoarsePose:
         """The pose after a step: 'left' or 'right' by degrees, 'forward' by cells, 'start' and 'stay' by nothing."""
         if kind in ('left', 'right'):
-            return dataclasses.replace(self, heading=(self.heading + (amount if kind == 'right' else -amount)) % 360)
+            heading = (self.heading + (amount if kind == 'right' else -amount)) % 360
+            return CoarsePose(heading, self.right, self.ahead)
         right, ahead = polar(self.heading, amount) if kind == 'forward' else (0, 0)
-        return dataclasses.replace(self, right=self.right + right, ahead=self.ahead + ahead)
+        return CoarsePose(self.heading, self.right + right, self.ahead + ahead)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,7 @@ class CoarseLog:
         return [(side.pop() if len(side) == 1 else 'both', tuple(group)) for side, group in zip(sides, groups)]
 
 
+@functools.lru_cache(4096)
 def polar(angle: int, cells: int) -> Cells:
     """Cells to the right and ahead that a distance in a direction (clockwise degrees) comes to, each rounded."""
     return round(cells * math.sin(math.radians(angle))), round(cells * math.cos(math.radians(angle)))

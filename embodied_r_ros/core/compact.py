@@ -39,8 +39,8 @@ FARTHEST_COORDINATE = 80
 PAD, BOS, EOS, UNKNOWN = '<pad>', '<s>', '</s>', '<unk>'
 
 _WORDS = (
-    'start see stay forward left right ahead behind . , ; : ? = - where if go to at facing from nearest of order first plan now '
-    'dir dist min rest check given drill'
+    'start see stay forward left right ahead behind . , ; : ? = - where if go to at facing from nearest of '
+    'order first plan now dir dist min rest check given drill'
 ).split()
 
 
@@ -92,9 +92,8 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     seen = log.first_seen()
     missing = [name for name in question.objects if name not in seen]
     if missing:
-        raise CannotTell(
-            f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {", ".join(sorted(seen)) or "nothing"}'
-        )
+        others = ', '.join(sorted(seen)) or 'nothing'
+        raise CannotTell(f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {others}')
     if question.task != COUNTERFACTUAL:
         return Ask(question)
     turns = log.turns()
@@ -108,7 +107,7 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
 
 
 def name_tokens(names: Iterable[str]) -> dict[str, str]:
-    """A name token for each name; the same names get the same tokens, whatever else is in the log, as far as they do not collide."""
+    """A name token for each name: the same for a name whatever else is in the log, as far as they do not collide."""
     tokens: dict[str, str] = {}
     taken: set[int] = set()
     for name in names:
@@ -164,9 +163,14 @@ class CompactPrompt:
 
     stop = ('</answer>',)
 
-    def __init__(self, content: str, question: ParsedQuestion, log: CoarseLog, names: dict[str, str]) -> None:
+    def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> None:
         self.messages = (Message(role='user', content=content),)
-        self._question, self._log, self._names = question, log, names
+        self._ask, self._question, self._log, self._names = ask, ask.question, log, names
+
+    def check(self, thought: Thought) -> CompactPrompt:
+        """Ask for the answer that the thinking alone leads to; its own last words are left out."""
+        content = write_check(self._ask, self._names, thought.raw_thinking)
+        return CompactPrompt(content, self._ask, self._log, self._names)
 
     def read(self, completion: Completion) -> Thought:
         """Read '<think> ... </think> <answer> ... </answer>'.
@@ -204,7 +208,7 @@ class CompactPrompt:
         return (', then ' if question.task == ROUTE_PLANNING else ', ').join(words[part] for part in parts)
 
     def _cited(self, thinking: str) -> tuple[int, ...]:
-        """The frames of the sightings that the thought looked up; for progress, those of the instruction it ended in."""
+        """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""
         if self._question.task == PROGRESS_EVALUATION:
             now = re.search(r'now (i\d+)', thinking)
             steps = [int(s) for s, i in re.findall(r's(\d+) \S+ \S+ (i\d+)', thinking) if now and i == now[1]]
@@ -255,25 +259,19 @@ class CompactFormat:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
         log = coarse_log(observations)
         parsed = read_question(question.text, question.choices, log.first_seen())
-        if len(log.steps) > MOST_STEPS + 1:
+        if len(log.steps) > MOST_STEPS:
             raise CannotTell(
-                f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows at most {MOST_STEPS}; ask about a shorter one'
+                f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows '
+                f'at most {MOST_STEPS - 1}; ask about a shorter one'
             )
         if len(log.first_seen()) > MOST_NAMES:
             raise CannotTell(
-                f'the window names {len(log.first_seen())} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
+                f'the window names {len(log.first_seen())} things, '
+                f'and the embedded reasoner tells at most {MOST_NAMES} apart'
             )
         ask = tie(parsed, log)
         names = name_tokens(log.first_seen())
-        return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', parsed, log, names)
-
-    def check(self, question: Question, thought: Thought) -> CompactPrompt:
-        """Ask for the answer that the thinking alone leads to; its own last words are left out."""
-        parsed = read_question(question.text, question.choices)
-        tags = re.findall(r'(q\d) (n\d+)', thought.raw_thinking)
-        names = {name: dict(tags).get(f'q{index}', f'n{index}') for index, name in enumerate(parsed.objects, start=1)}
-        content = write_check(Ask(parsed), names, thought.raw_thinking)
-        return CompactPrompt(content, parsed, CoarseLog((CoarseStep('start', 0),)), names)
+        return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names)
 
 
 def write_check(ask: Ask, names: dict[str, str], thinking: str) -> str:

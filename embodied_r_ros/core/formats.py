@@ -48,6 +48,9 @@ class Prompt(Protocol):
             ReplyError: there is no answer in it.
         """
 
+    def check(self, thought: Thought) -> Prompt:
+        """Ask again with the thinking but no observations (paper, consistency reward)."""
+
 
 class PromptFormat(Protocol):
     """One family of reasoners."""
@@ -61,6 +64,3 @@ class PromptFormat(Protocol):
             InputError: there is nothing to ask about, or the question is malformed.
             UnsupportedQuestion: the reasoner knows no such question.
         """
-
-    def check(self, question: Question, thought: Thought) -> Prompt:
-        """Ask again with the thinking but no observations (paper, consistency reward)."""

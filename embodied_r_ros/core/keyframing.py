@@ -73,7 +73,7 @@ class PoseTrack:
         return pose_between(self._poses[after - 1], self._poses[after], (stamp_ns - old_ns) / (new_ns - old_ns))
 
     def between(self, start_ns: int, end_ns: int) -> list[Pose]:
-        """The poses from one stamp to another, both included, at least `WAY_STEP_S` apart; empty where an end has none."""
+        """The poses from one stamp to another, at least `WAY_STEP_S` apart; empty where an end has none."""
         ends = self.at(start_ns), self.at(end_ns)
         if ends[0] is None or ends[1] is None:
             return []

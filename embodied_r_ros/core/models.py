@@ -60,19 +60,11 @@ _SERVER = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PerceptionModel:
-    """What describes key frames.
-
-    Attributes:
-        labels: for the backend opencv; in the file it is relative to the file.
-    """
+    """What describes key frames."""
 
     backend: str = setting('opencv', 'what looks at key frames', choices=('opencv', 'openai'))
     temperature: float = setting(0.1, 'of the sampling', minimum=0.0, maximum=2.0)
     max_tokens: int = setting(512, 'length of a description', unit='tokens', minimum=16, maximum=16384)
-    labels: str = setting('', "YAML file that gives AprilTags their nouns; '' calls them 'tag 17' (opencv)")
-    tag_size_m: float = setting(
-        0.4, 'side of the tags; 0 is unknown and gives no distances (opencv)', unit='m', minimum=0.0, maximum=10.0
-    )
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings, metadata=_SERVER)
 
     def __post_init__(self) -> None:
@@ -123,7 +115,6 @@ def load_model_pair(path: str | pathlib.Path) -> ModelPair:
         unknown = sorted(set(blocks) - {'perception', 'reasoner'}, key=str)
         if unknown:
             raise SettingsError(f'unknown block {unknown[0]!r}; known are: perception, reasoner')
-        perception = dataclasses.replace(perception, labels=_beside(path, perception.labels))
         reasoner = dataclasses.replace(reasoner, folder=_beside(path, reasoner.folder))
         return ModelPair(name=path.stem, perception=perception, reasoner=reasoner)
     except SettingsError as error:

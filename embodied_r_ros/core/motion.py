@@ -85,8 +85,8 @@ def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
     """The elementary moves in the plane that a series of poses tells, in their order.
 
     Stretches of walking, of turning and of both are told apart, each is told as its net motion, and moves of one kind
-    that follow each other are summed up. A way of more than `phrases.MOST_MOVES` moves, such as a long arc, is none: its
-    net motion tells it better.
+    that follow each other are summed up. A way of more than `phrases.MOST_MOVES` moves, such as a long arc, has none:
+    its net motion tells it better.
     """
     moves: list[Move] = []
     start, kind = 0, (False, False)
@@ -107,7 +107,7 @@ def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
 
 
 def _go_on(moves: list[Move], before: Pose, after: Pose) -> None:
-    """Add the net motion of a stretch; where its turn is too slight to tell the order, what went on before comes first."""
+    """Add the net motion of a stretch; where its turn is too slight to tell the order, what went on goes on first."""
     net = motion_from_poses(before, after)
     stretch = [move for move in planar_moves(net.forward_m, net.left_m, net.rotate_left_deg) if not _slight(move)]
     if moves and abs(net.rotate_left_deg) < LEAST_SPLIT_DEG:

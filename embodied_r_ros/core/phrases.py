@@ -120,7 +120,7 @@ def join_motions(actions: Iterable[str]) -> str:
     """One phrase for several motions one after another, so that key frames can be left out without losing the way.
 
     Moves of one kind that follow each other are summed up; more than `MOST_MOVES` are told as the turn and the walk
-    that they come to. Of actions without amounts, those that differ from the one before are listed, at most `MOST_MOVES`.
+    that they come to. Of actions without amounts, those that differ from the one before are listed, as many at most.
     """
     told = [action for action in actions if action and action != STILL]
     moves = [read_motion(action) for action in told]

@@ -108,6 +108,7 @@ class PaperPrompt:
 
     messages: tuple[Message, ...]
     count: int
+    question: Question
     stop: tuple[str, ...] = ()
 
     def read(self, completion: Completion) -> Thought:
@@ -120,6 +121,16 @@ class PaperPrompt:
         return Thought(
             thinking=thinking, answer=answer, cited=cited_frames(thinking, self.count), raw_thinking=thinking
         )
+
+    def check(self, thought: Thought) -> PaperCheckPrompt:
+        """Ask which answer the thinking alone leads to (paper, section on the consistency reward)."""
+        what = 'letter of the choice' if self.question.choices else 'answer in a few words'
+        user = (
+            f'Somebody who saw the video thought about a question. Say which answer that thought leads to, right or '
+            f'wrong. Write only the {what}, without any reasoning of your own.\n'
+            f'Question: {_plain_question(self.question)}\nThought: {thought.raw_thinking or thought.thinking}'
+        )
+        return PaperCheckPrompt((Message(role='user', content=user),), 0, self.question)
 
 
 class PaperCheckPrompt(PaperPrompt):
@@ -152,17 +163,7 @@ class PaperFormat:
         frames = '\n'.join(_frame(place, seen) for place, seen in enumerate(observations))
         user = f'{_ROLE} Video content:\n<\n{_PREAMBLE}\n{frames}\n>\nQuestion: {_question(question)}'
         messages = (Message(role='system', content=_SYSTEM), Message(role='user', content=user))
-        return PaperPrompt(messages, len(observations))
-
-    def check(self, question: Question, thought: Thought) -> PaperCheckPrompt:
-        """Ask which answer the thinking alone leads to (paper, section on the consistency reward)."""
-        what = 'letter of the choice' if question.choices else 'answer in a few words'
-        user = (
-            f'Somebody who saw the video thought about a question. Say which answer that thought leads to, right or '
-            f'wrong. Write only the {what}, without any reasoning of your own.\nQuestion: {_plain_question(question)}\n'
-            f'Thought: {thought.raw_thinking or thought.thinking}'
-        )
-        return PaperCheckPrompt((Message(role='user', content=user),), 0)
+        return PaperPrompt(messages, len(observations), question)
 
 
 def _frame(place: int, seen: Observation) -> str:

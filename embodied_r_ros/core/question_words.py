@@ -1,4 +1,4 @@
-"""The words that questions and choices are made of: tasks, directions, actions, turns, instructions, names of things."""
+"""The words that questions and choices are made of: tasks, directions, actions, turns, instructions, names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RELATIVE_DIRECTION = 'relative direction'
 ROUTE_PLANNING = 'route planning'
 APPEARANCE_ORDER = 'appearance order'
 
-# Which words a direction is told in: four sides, eight sectors, quadrants, left or right, left or right or back, actions.
+# Which words a direction is told in: four sides, eight sectors, quadrants, left or right, these or back, actions.
 FAMILIES = {
     'w4': ('ahead', 'right', 'behind', 'left'),
     'w8': ('ahead', 'front-right', 'right', 'back-right', 'behind', 'back-left', 'left', 'front-left'),
@@ -28,7 +28,8 @@ MOST_CELLS, CELL_M, ANGLE_DEG = 20, 0.5, 15
 MOST_INSTRUCTIONS = 16
 
 ORDINALS = {
-    'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5, 'sixth': 6, 'seventh': 7, 'eighth': 8, 'ninth': 9, 'tenth': 10,
+    'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5,
+    'sixth': 6, 'seventh': 7, 'eighth': 8, 'ninth': 9, 'tenth': 10,
     '1st': 1, '2nd': 2, '3rd': 3, '4th': 4, '5th': 5, '6th': 6, '7th': 7, '8th': 8, '9th': 9, '10th': 10,
     'last': -1, 'final': -1, 'latest': -1, 'most recent': -1, 'only': 1,
 }  # fmt: skip
@@ -61,16 +62,17 @@ _ENDS = """
     turns until up via walk walks was were what when where which while who will with would you your
 """.split()
 _NOT_END = rf'(?!(?:{"|".join(_ENDS)})\b)'
-_MENTION = re.compile(rf"\b{_ARTICLE} (?:([a-z0-9'/_-]*_)|((?:{_NOT_END}[a-z0-9'/-]+ )*{_NOT_END}[a-z0-9'/-]+))")
+_MENTION = re.compile(rf"\b{_ARTICLE} (?:(\S*_)|((?:{_NOT_END}[a-z0-9'/-]+ )*{_NOT_END}[a-z0-9'/-]+))")
 _TAKES_ME = (
     'of|to|from|relative to|behind|for|ahead of|in front of|tell|takes?|brings?|gets?|lets?|with|leads?|around|towards'
 )
 _GENERIC_START = re.compile(r'(?:least|most|best|shortest|smallest|next|following|same|right|correct)\b')
 _GENERIC = re.compile(
-    r'\b(?:turns?|way|sides?|directions?|actions?|moves?|steps?|order|sequence|options?|routes?|walk|path|left|right|ones?|things?|'
-    r'objects?|items?|moment|next|last|two|three|four|best|nearest|closest|earliest|latest|other|others|rest|place|position|spot|'
-    r'location|instructions?|plan|task|list|point|view|time|beginning|start|trip|journey|stops?|choices?|candidates?|following|same|'
-    r'distance|person|visitor|someone|robot|correct|sort|corner|second|third|fourth|fifth|sixth|seventh|eighth|bend|rotation|away|far)$'
+    r'\b(?:turns?|way|sides?|directions?|actions?|moves?|steps?|order|sequence|options?|routes?|walk|path|left|'
+    r'right|ones?|things?|objects?|items?|moment|next|last|two|three|four|best|nearest|closest|earliest|latest|'
+    r'other|others|rest|place|position|spot|location|instructions?|plan|task|list|point|view|time|beginning|start|'
+    r'trip|journey|stops?|choices?|candidates?|following|same|distance|person|visitor|someone|robot|correct|sort|'
+    r'corner|second|third|fourth|fifth|sixth|seventh|eighth|bend|rotation|away|far)$'
 )
 
 
@@ -144,7 +146,7 @@ def action_word(choice: str) -> str:
 
 
 def turn_words(choice: str) -> str:
-    """The turns that a choice names, as canonical words: 'left, then right' is 'left right'; '' where one cannot be read."""
+    """The turns that a choice names, in canonical words ('left right' for 'left, then right'); '' for any other."""
     parts = [part for part in re.split(r'\s*(?:,|;|/|\bthen\b|\band\b)\s*', choice.lower()) if part]
     words = ['behind' if re.search(r'round|back|behind', part) else direction_word(part) for part in parts]
     return ' '.join(words) if all(word in _TURNS for word in words) else ''

@@ -1,8 +1,8 @@
-"""Reads the English questions that the embedded reasoner knows: which of the eight tasks, about which things, told in which words.
+"""Reads the English questions that the embedded reasoner knows: which of the eight tasks, and about which things.
 
-The tasks are those of the paper (its Figure 1), in the form in which they can be checked on a robot. A question is read by what
-it must contain, not by one sentence pattern: the things it names, in the order in which the task takes them, and the words
-that set its task apart.
+The tasks are those of the paper (its Figure 1), in the form in which they can be checked on a robot. A question is read
+by what it must contain, not by one sentence pattern: the things it names, in the order in which the task takes them,
+and the words that set its task apart.
 """
 
 from __future__ import annotations
@@ -40,18 +40,30 @@ from embodied_r_ros.core.question_words import (
 FORMS = {
     LANDMARK_POSITION: 'Where is the sofa now?',
     COUNTERFACTUAL: 'If I had turned left instead of right at my second turn, where would the sofa be now?',
-    PROGRESS_EVALUATION: 'My instructions are: 1. go forward 3 m; 2. turn right 90 degrees; 3. go forward 2 m. Which step am I on?',
+    PROGRESS_EVALUATION: (
+        'My instructions are: 1. go forward 3 m; 2. turn right 90 degrees; 3. go forward 2 m. Which step am I on?'
+    ),
     ACTION_GENERATION: 'What should I do next to get to the sofa?',
     RELATIVE_DISTANCE: 'Which is closest to the sofa: the lamp, the desk or the door?',
     RELATIVE_DIRECTION: 'Standing at the sofa and facing the lamp, where is the desk?',
-    ROUTE_PLANNING: 'I am at the sofa facing the lamp. I walk to the lamp, then to the desk, then to the door. Which turns do I make?',
+    ROUTE_PLANNING: (
+        'I am at the sofa facing the lamp. I walk to the lamp, then to the desk, then to the door. '
+        'Which turns do I make?'
+    ),
     APPEARANCE_ORDER: 'In which order did I first see the sofa, the lamp and the desk?',
 }
 TASKS = tuple(FORMS)
 
-_LOOK = r'(?:facing|faces|face|looking|looks|look|turned to|oriented to|pointed)(?: at| to| towards?| straight at| directly at)?'
+_LOOK = (
+    r'(?:facing|faces|face|looking|looks|look|turned to|oriented to|pointed)'
+    r'(?: at| to| towards?| straight at| directly at)?'
+)
 _AHEAD_OF_ME = r'(?:straight |directly )?(?:ahead of|in front of|before) (?:me|him|her|them)'
 _AT = r'(?:at|by|beside|next to|near|from)'
+_START = (
+    r'(?:\bfrom|\bbegin(?:ning)? at|\bstart(?:ing)? (?:out )?(?:at|from)|'
+    r'\b(?:am|is|stands?|standing|set off) (?:at|by|beside|next to|near|from))'
+)
 _TURN = re.compile(rf'\b({"|".join(ORDINALS)})\s+(?:turn|corner|rotation|bend)\b')
 _SUPPOSED = re.compile(r'\b(?:if|had|suppose|supposing|imagine|assume|assuming)\b')
 _INSTEAD = 'instead'
@@ -79,6 +91,21 @@ _ORDER = re.compile(
     r'succession|put|came after|second and so on)\b'
 )
 _FIRST = re.compile(r'\b(?:first|earliest|earlier|sooner|before the other)\b')
+
+
+# Words that make another question of one that otherwise looks like a form.
+_NEGATED = re.compile(r"\bnot\b|n't\b|\bexcept\b|\bavoid\b|\bwithout\b")
+_ANOTHER_TIME = re.compile(
+    r'\b(?:was|were|when|before|after|began|begun|start|started|beginning|if|suppose|will)\b|\bdid i\b'
+)
+_ANOTHER_ORDER = re.compile(r'\b(?:reverse|reversed|backwards|alphabetical\w*|size|height)\b')
+_ANOTHER_COUNT = re.compile(
+    r'\bhow (?:many|far(?! along)|long|much)\b|\bcomes next\b|\bnext (?:step|instruction)\b|\bin (?:all|total)\b'
+)
+_SEEN = re.compile(
+    r'\b(?:see|saw|seen|sighted|spot|spotted|notice|noticed|pass|passed|meet|met|appear|appeared|come|came|encounter\w*|'
+    r'view|show|showed|visible|glimpse\w*)\b'
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +158,7 @@ def read_question(text: str, choices: Sequence[str] = (), known: Iterable[str] =
 
 def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     plan = read_plan(asked)
-    if not 2 <= len(plan) <= MOST_INSTRUCTIONS:
+    if not 2 <= len(plan) <= MOST_INSTRUCTIONS or _ANOTHER_COUNT.search(asked):
         return None
     options = {f'i{_instruction(choice.lower(), plan)}': choice for choice in choices}
     if 'i0' in options or len(options) != len(choices):
@@ -140,7 +167,7 @@ def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
 
 
 def _instruction(choice: str, plan: tuple[tuple[str, int], ...]) -> int:
-    """The number of the instruction that a choice means: 'step 3', 'the third', 'turn left 90 degrees'; 0 where there is none."""
+    """The number of the instruction that a choice means ('step 3', 'the third', 'turn left 90 degrees'); 0 for none."""
     number = re.search(r'\b(\d+)\b', re.sub(r'\d+(?:\.\d+)?\s*(?:m|deg)\w*', '', choice))
     step = read_plan(choice)
     word = next((ORDINALS[word] for word in re.findall(r'\w+', choice) if word in ORDINALS), 0)
@@ -166,22 +193,16 @@ def _supposed_side(asked: str) -> str:
     asked = re.sub(rf'\b{_CONTRAST} ({LEFT}|{RIGHT})\b', _INSTEAD, asked)
     supposed = [match.end() for match in _SUPPOSED.finditer(asked)]
     sides = list(_SIDE.finditer(asked))
-    if len(set(match[1] for match in sides)) == 2:
+    if len({match[1] for match in sides}) == 2:
         sides = [match for match in sides if supposed and match.start() > supposed[-1]]
-    return sides[0][1] if len(set(match[1] for match in sides)) == 1 and (supposed or _INSTEAD in asked) else ''
+    return sides[0][1] if len({match[1] for match in sides}) == 1 and (supposed or _INSTEAD in asked) else ''
 
 
 def _route(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     things = named_things(asked)
     if len(things) != 4 or not re.search(r'\bturn', asked):
         return None
-    start = (
-        _after(
-            asked,
-            r'(?:\bfrom|\bbegin(?:ning)? at|\bstart(?:ing)? (?:out )?(?:at|from)|\b(?:am|is|stands?|standing|set off) (?:at|by|beside|next to|near|from))',
-        )
-        or things[0]
-    )
+    start = _after(asked, _START) or things[0]
     faced, rest = _after(asked, rf'\b{_LOOK}'), [thing for thing in things if thing != start]
     if faced in rest:
         rest = rest[rest.index(faced) :] + rest[: rest.index(faced)]
@@ -224,7 +245,9 @@ def _direction(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
 
 def _distance(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     things = named_things(asked)
-    if not things or not _NEAREST.search(asked):
+    if not things or not _NEAREST.search(asked) or _NEGATED.search(asked):
+        return None
+    if re.search(r'(?:est|er) to me\b', asked) and not re.search(r'\bst(?:an|oo)d', asked):
         return None
     others = tuple(map(bare_name, choices))
     anchors = (
@@ -247,7 +270,7 @@ def _options(objects: Sequence[str], choices: Sequence[str], first: int) -> dict
 
 
 def _order(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
-    if not _ORDER.search(asked):
+    if not _ORDER.search(asked) or _ANOTHER_ORDER.search(asked):
         return None
     lists = [listed(plain(choice)) for choice in choices]
     named = named_things(asked)
@@ -268,13 +291,8 @@ def _first(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     objects = tuple(map(bare_name, choices)) or tuple(named_things(asked))
     options = _options(objects, choices, 1)
     known = set(named_things(asked)) <= set(objects)
-    if (
-        options is None
-        or not known
-        or not _FIRST.search(asked)
-        or not 2 <= len(objects) <= 4
-        or len(set(objects)) != len(objects)
-    ):
+    fits = 2 <= len(objects) <= 4 and len(set(objects)) == len(objects) and not any(map(direction_word, choices))
+    if options is None or not known or not fits or not _FIRST.search(asked) or not _SEEN.search(asked):
         return None
     return ParsedQuestion(task=APPEARANCE_ORDER, objects=objects, family='first', options=options)
 
@@ -283,13 +301,16 @@ def _action(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     things = named_things(asked)
     options = {action_word(choice): choice for choice in choices}
     fits = '' not in options and len(options) == len(choices)
-    if len(things) != 1 or not fits or not _GO.search(asked) or not _DO.search(asked):
+    other = _NEGATED.search(asked) or re.search(r'\b(?:did i|was|were)\b', asked)
+    if len(things) != 1 or not fits or other or not _GO.search(asked) or not _DO.search(asked):
         return None
     return ParsedQuestion(task=ACTION_GENERATION, objects=(things[0],), family='a4', options=options)
 
 
 def _landmark(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     things, found = named_things(asked), direction_family(choices, 'w8')
-    if len(things) != 1 or found is None or not _WHERE.search(asked) or _TURN.search(asked) or _INSTEAD in asked:
+    elsewhere = _TURN.search(asked) or _INSTEAD in asked or _NEGATED.search(asked)
+    another_time = _ANOTHER_TIME.search(asked) and not re.search(r'\bpoint\b', asked)
+    if len(things) != 1 or found is None or elsewhere or another_time or not _WHERE.search(asked):
         return None
     return ParsedQuestion(task=LANDMARK_POSITION, objects=(things[0],), family=found[0], options=found[1])

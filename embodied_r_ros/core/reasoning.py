@@ -106,7 +106,7 @@ def answer(
     confidence = len(winners) / question.votes if question.votes > 1 else math.nan
     consistency = math.nan
     if question.check_consistency:
-        consistency = yield from _consistency(question, best, format, settings)
+        consistency = yield from _consistency(question, best, prompt, settings)
         clock.stop('check')
     unsure = confidence < settings.least_confidence
     return Answer(
@@ -224,20 +224,20 @@ def _majority(votes: Sequence[_Vote]) -> list[_Vote]:
 def _consistency(
     question: Question,
     best: _Vote,
-    format: PromptFormat,  # noqa: A002
+    prompt: Prompt,
     settings: ReasoningSettings,
 ) -> Generator[list[Generation], list[Completion], float]:
     """1.0 when the thinking alone leads to the same answer, 0.0 to another or to none; NaN when the model failed."""
-    prompt = format.check(question, best.thought)
+    again = prompt.check(best.thought)
     try:
-        completions = yield _requests(prompt, 1, settings)
+        completions = yield _requests(again, 1, settings)
     except BackendError:
         return math.nan
     try:
-        again = _read(prompt, question, completions)[0]
+        vote = _read(again, question, completions)[0]
     except ReplyError:
         return 0.0
-    return float(again.key == best.key)
+    return float(vote.key == best.key)
 
 
 def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence, ...]:

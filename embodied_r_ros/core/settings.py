@@ -112,10 +112,12 @@ def from_arguments(cls: type[Settings], arguments: argparse.Namespace) -> Settin
 
 
 def table(cls: type[Any]) -> str:
-    """The settings as a Markdown table, for the README."""
+    """The settings as a Markdown table, for docs/parameters.md."""
     rows = ['| setting | default | allowed | what it is for |', '|---|---|---|---|']
     for name, _, field in fields(cls):
         rule = field.metadata
-        allowed = ', '.join(rule['choices']) or ' '.join(part for part in (bounds(field), rule['unit']) if part)
+        allowed = ', '.join(choice or "''" for choice in rule['choices']) or ' '.join(
+            part for part in (bounds(field), rule['unit']) if part
+        )
         rows.append(f'| `{name}` | `{field.default!r}` | {allowed} | {rule["help"]} |')
     return '\n'.join(rows)

@@ -99,7 +99,7 @@ def perceiver(model: PerceptionModel, opencv_settings: OpenCVSettings) -> Percei
         return OpenAIPerceiver(model)
     from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 
-    labels = str(share_path(opencv_settings.labels)) if opencv_settings.labels else model.labels
+    labels = str(share_path(opencv_settings.labels)) if opencv_settings.labels else ''
     return OpenCVPerceiver(dataclasses.replace(opencv_settings, labels=labels))
 
 

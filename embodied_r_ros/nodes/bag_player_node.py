@@ -55,7 +55,7 @@ class BagPlayerNode(ManagedNode):
     """Plays a rosbag2 recording with /clock, on the topics it was recorded from, and ends when it is over.
 
     Raises:
-        SettingsError: no path is given.
+        SettingsError: no path is given, or rosbags is not installed.
         InputError: the recording cannot be read, is empty, or holds nothing that can be played here.
     """
 

@@ -45,6 +45,7 @@ class DemoGraph:
 
     Args:
         models: model pair.
+        labels: YAML file that gives the AprilTags of all recordings their nouns; None calls them by number.
         rate: of playing, times real time.
         limit_s: wall-clock seconds allowed for all playing and asking.
 
@@ -52,8 +53,9 @@ class DemoGraph:
         started_s: wall-clock seconds that the start took.
     """
 
-    def __init__(self, models: str, rate: float, limit_s: float) -> None:
+    def __init__(self, models: str, labels: pathlib.Path | None, rate: float, limit_s: float) -> None:
         self._models = models
+        self._labels = labels
         self._rate = rate
         self._limit_s = limit_s
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -124,7 +126,7 @@ class DemoGraph:
         own: dict[str, dict[str, Any]] = {
             # No image is to be lost to a busy machine, or other key frames are picked than offline.
             'camera_node': {'image_reliability': 'reliable', 'image_depth': 5},
-            'perception_node': {'models': self._models},
+            'perception_node': {'models': self._models, **({'labels': self._labels} if self._labels else {})},
             'reasoning_node': {'models': self._models},
         }
         for name in NODES:

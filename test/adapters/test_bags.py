@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def walk(compressed: bool = True) -> list[Recorded]:
     return sorted(messages, key=lambda item: item.stamp_ns)
 
 
+def written(kept_at: Path, compressed: bool = True, mcap: bool = True) -> Path:
+    """The walk as a bag that several tests read; written by the first of them."""
+    path = kept_at / f'{"compressed" if compressed else "raw"}_{"mcap" if mcap else "sqlite3"}'
+    return path if path.exists() else write_bag(path, walk(compressed), mcap)
+
+
+@pytest.fixture(scope='module')
+def kept_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('bags')
+
+
 def images(items: list[RecordedItem]) -> list[ImageItem]:
     return [item for item in items if isinstance(item, ImageItem)]
 
@@ -62,9 +74,9 @@ def images(items: list[RecordedItem]) -> list[ImageItem]:
 @pytest.mark.parametrize('compressed', [True, False], ids=['compressed', 'raw'])
 @pytest.mark.parametrize('single_file', [False, True], ids=['folder', 'file'])
 def test_a_recording_is_read_in_the_order_of_its_stamps(
-    tmp_path: Path, mcap: bool, compressed: bool, single_file: bool
+    kept_at: Path, mcap: bool, compressed: bool, single_file: bool
 ) -> None:
-    path = write_bag(tmp_path / 'bag', walk(compressed), mcap)
+    path = written(kept_at, compressed, mcap)
     if single_file:
         path = next(file for file in path.iterdir() if file.suffix in ('.mcap', '.db3'))
     items = list(read_recording(path))
@@ -80,21 +92,20 @@ def test_a_recording_is_read_in_the_order_of_its_stamps(
     assert next(item.intrinsics for item in items if isinstance(item, CameraInfoItem)) == ROOM_INTRINSICS
 
 
-def test_a_pose_comes_before_the_image_of_its_stamp(tmp_path: Path) -> None:
-    items = list(read_recording(write_bag(tmp_path / 'bag', walk())))
+def test_a_pose_comes_before_the_image_of_its_stamp(kept_at: Path) -> None:
+    items = list(read_recording(written(kept_at)))
     first = next(index for index, item in enumerate(items) if isinstance(item, ImageItem))
     assert any(isinstance(item, OdometryItem) for item in items[:first])
 
 
-def test_compressed_images_are_the_bytes_they_were(tmp_path: Path) -> None:
-    item = images(list(read_recording(write_bag(tmp_path / 'bag', walk()))))[0]
+def test_compressed_images_are_the_bytes_they_were(kept_at: Path) -> None:
+    item = images(list(read_recording(written(kept_at))))[0]
     assert item.frame.image is not None
     assert item.frame.image.data == JPEG
 
 
-def test_images_are_sampled_and_keep_their_numbers(tmp_path: Path) -> None:
-    path = write_bag(tmp_path / 'bag', walk())
-    assert [item.number for item in images(list(read_recording(path, sample_hz=1.0)))] == [0, 5, 10]
+def test_images_are_sampled_and_keep_their_numbers(kept_at: Path) -> None:
+    assert [item.number for item in images(list(read_recording(written(kept_at), sample_hz=1.0)))] == [0, 5, 10]
 
 
 def test_a_message_without_a_stamp_counts_from_when_it_was_recorded(tmp_path: Path) -> None:
@@ -166,15 +177,15 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
         read_recording(tmp_path)
 
 
-def test_a_folder_without_metadata_stands_for_its_file(tmp_path: Path) -> None:
-    path = write_bag(tmp_path / 'bag', walk())
+def test_a_folder_without_metadata_stands_for_its_file(tmp_path: Path, kept_at: Path) -> None:
+    path = shutil.copytree(written(kept_at), tmp_path / 'bag')
     (path / 'metadata.yaml').unlink()
     assert len(images(list(read_recording(path)))) == 15
 
 
 @pytest.mark.parametrize('mcap', [True, False], ids=['mcap', 'sqlite3'])
-def test_a_file_cut_short_is_named(tmp_path: Path, mcap: bool) -> None:
-    path = write_bag(tmp_path / 'bag', walk(), mcap)
+def test_a_file_cut_short_is_named(tmp_path: Path, kept_at: Path, mcap: bool) -> None:
+    path = shutil.copytree(written(kept_at, mcap=mcap), tmp_path / 'bag')
     storage = next(file for file in path.iterdir() if file.suffix in ('.mcap', '.db3'))
     storage.write_bytes(storage.read_bytes()[: storage.stat().st_size // 2])
     with pytest.raises(InputError, match='in one piece, got'):
@@ -254,19 +265,18 @@ def test_what_is_not_recorded_is_none() -> None:
 
 
 @pytest.mark.parametrize('mcap', [True, False], ids=['mcap', 'sqlite3'])
-def test_messages_come_as_they_were_recorded(tmp_path: Path, mcap: bool) -> None:
-    path, written = tmp_path / 'bag', walk()
-    write_bag(path, written, mcap)
+def test_messages_come_as_they_were_recorded(kept_at: Path, mcap: bool) -> None:
+    path, recorded = written(kept_at, mcap=mcap), walk()
     found = list(read_messages(path))
-    assert [one.stamp_ns for one in found] == [one.stamp_ns for one in written]
-    assert {(one.topic, one.type) for one in found} == {(one.topic, one.type) for one in written}
+    assert [one.stamp_ns for one in found] == [one.stamp_ns for one in recorded]
+    assert {(one.topic, one.type) for one in found} == {(one.topic, one.type) for one in recorded}
     image = next(one for one in found if one.type == COMPRESSED_IMAGE)
     assert bytes(TYPES.deserialize_cdr(image.data, image.type).data) == JPEG
     assert read_topics(path)['/odom'] == (ODOMETRY, 30)
 
 
-def test_messages_of_some_topics(tmp_path: Path) -> None:
-    path = write_bag(tmp_path / 'bag', walk())
+def test_messages_of_some_topics(kept_at: Path) -> None:
+    path = written(kept_at)
     assert {one.topic for one in read_messages(path, ['/odom'])} == {'/odom'}
     with pytest.raises(
         InputError, match=r"topic '/tf' must be one of the recording with messages: /camera/camera_info"
@@ -275,8 +285,8 @@ def test_messages_of_some_topics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('distro', ['jazzy', 'kilted', 'humble', 'unheard_of'])
-def test_a_bag_without_definitions_is_read_by_its_distribution(tmp_path: Path, distro: str) -> None:
-    path = write_bag(tmp_path / 'bag', walk(), mcap=False)
+def test_a_bag_without_definitions_is_read_by_its_distribution(tmp_path: Path, kept_at: Path, distro: str) -> None:
+    path = shutil.copytree(written(kept_at, mcap=False), tmp_path / 'bag')
     with sqlite3.connect(next(path.glob('*.db3'))) as database:
         database.execute('DELETE FROM message_definitions')
     metadata = path / 'metadata.yaml'

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from embodied_r_ros.adapters import perception_opencv
 from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
 from embodied_r_ros.adapters.codec import decode, encode_jpeg
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel, read_labels
+from embodied_r_ros.adapters.perception_opencv import (
+    OpenCVPerceiver,
+    OpenCVSettings,
+    TagLabel,
+    find_labels,
+    read_labels,
+)
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.phrases import Sighting, read_sightings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose
@@ -35,10 +41,14 @@ TURN = Motion(name='rotate left', forward_m=0.0, left_m=0.0, up_m=0.0, rotate_le
 @functools.lru_cache(maxsize=64)
 def jpeg(objects: tuple[SceneObject, ...], yaw_deg: float = 0.0, x_m: float = 0.0, y_m: float = 0.0) -> EncodedImage:
     """The view from a place on the floor, looking `yaw_deg` to the left of x."""
-    scene = Scene(seed=5, kind='room', objects=objects, bounds_m=(-2.0, -4.0, 9.0, 4.0))
     half = math.radians(yaw_deg) / 2
     pose = Pose(x_m=x_m, y_m=y_m, z_m=0.0, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half))
-    return encode_jpeg(Renderer(scene).render(pose), 75)
+    return encode_jpeg(drawn_by(objects).render(pose), 75)
+
+
+@functools.cache
+def drawn_by(objects: tuple[SceneObject, ...]) -> Renderer:
+    return Renderer(Scene(seed=5, kind='room', objects=objects, bounds_m=(-2.0, -4.0, 9.0, 4.0)))
 
 
 def view(*objects: SceneObject, yaw_deg: float = 0.0, index: int = 0, **changes: Any) -> KeyFrame:
@@ -54,11 +64,11 @@ def pixels(key_frame: KeyFrame) -> NDArray[np.uint8]:
     return decode(key_frame.image)
 
 
-def tag_on_front(distance_m: float, bearing_deg: float) -> SceneObject:
-    """An object whose middle is so far away, at that bearing, its sides along the axes."""
+def from_afar(distance_m: float, bearing_deg: float) -> KeyFrame:
+    """A sofa whose middle is so far away, at that bearing, its sides along the axes of the camera."""
     way = math.radians(bearing_deg)
-    place = (distance_m * math.cos(way), distance_m * math.sin(way), 0.8)
-    return SceneObject(name='sofa', center_m=place, size_m=(0.5, 0.5, 1.6), tag_id=17)
+    sofa = SceneObject(name='sofa', center_m=(7.0, 0.0, 0.8), size_m=(0.5, 0.5, 1.6), tag_id=17)
+    return view(image=jpeg((sofa,), 0.0, 7.0 - distance_m * math.cos(way), -distance_m * math.sin(way)))
 
 
 def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, labels: Any = LABELS) -> list[Sighting]:
@@ -68,7 +78,7 @@ def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, label
 @pytest.mark.parametrize('distance_m', [1.5, 3.0, 5.0, 7.0])
 @pytest.mark.parametrize('bearing_deg', [-25.0, 0.0, 20.0])
 def test_the_middle_of_a_thing_is_placed_by_its_tag(distance_m: float, bearing_deg: float) -> None:
-    (seen,) = sightings(view(tag_on_front(distance_m, bearing_deg)))
+    (seen,) = sightings(from_afar(distance_m, bearing_deg))
     assert seen.name == 'sofa'
     assert seen.bearing_left_deg == pytest.approx(bearing_deg, abs=2.0)
     assert seen.distance_m == pytest.approx(distance_m, abs=0.05 + 0.03 * distance_m)
@@ -319,6 +329,26 @@ def test_labels_that_cannot_be_used_are_settings_errors(tmp_path: Path, text: st
     file.write_text(text)
     with pytest.raises(SettingsError, match=message):
         read_labels(file)
+
+
+@pytest.mark.parametrize('recording', ['walk', 'walk/walk.mcap', 'drive.mp4', 'single.mcap'])
+def test_labels_beside_a_recording_are_found(tmp_path: Path, recording: str) -> None:
+    (tmp_path / 'walk').mkdir()
+    for name in ('walk/metadata.yaml', 'walk/walk.mcap', 'drive.mp4', 'single.mcap'):
+        (tmp_path / name).touch()
+    assert find_labels(tmp_path / recording) is None
+    outer, inner = tmp_path / 'labels.yaml', tmp_path / 'walk/labels.yaml'
+    outer.touch()
+    assert find_labels(tmp_path / recording) == outer
+    inner.touch()
+    assert find_labels(tmp_path / recording) == (inner if 'walk' in recording else outer)
+
+
+def test_labels_farther_away_belong_to_something_else(tmp_path: Path) -> None:
+    (tmp_path / 'day').mkdir()
+    (tmp_path / 'labels.yaml').touch()
+    (tmp_path / 'day/drive.mp4').touch()
+    assert find_labels(tmp_path / 'day/drive.mp4') is None
 
 
 def test_a_missing_labels_file_is_a_settings_error(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')
 def read_and_match(reply, choices):
     """What the robot does with a reply: the answer block is read, then matched; None where it is unreadable."""
     try:
-        return match_choice(PaperPrompt((), 0).read(Completion(text=reply)).answer, choices)
+        return match_choice(PaperPrompt((), 0, Question(text='Which?')).read(Completion(text=reply)).answer, choices)
     except ReplyError:
         return None
 

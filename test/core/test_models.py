@@ -51,19 +51,13 @@ def test_the_folder_of_the_weights_is_relative_to_the_file(tmp_path):
     assert pathlib.Path(embedded.reasoner.folder) == SHIPPED.parents[1] / 'data' / 'reasoner'
 
 
-def test_the_labels_are_relative_to_the_file_too(tmp_path):
-    pair = load_model_pair(
-        write(tmp_path, 'perception: {backend: opencv, labels: tags.yaml, tag_size_m: 0.2}\n' + NUMPY)
-    )
-    assert (pathlib.Path(pair.perception.labels), pair.perception.tag_size_m) == (tmp_path / 'tags.yaml', 0.2)
-    assert load_model_pair(write(tmp_path, OPENCV + NUMPY)).perception.labels == ''
-
-
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
         pytest.param('perception: {backend: opencv, spede: 1}\n' + NUMPY,
                      "unknown key 'spede' in perception; known are: backend", id='key'),
+        pytest.param('perception: {backend: opencv, labels: tags.yaml}\n' + NUMPY,
+                     "unknown key 'labels' in perception", id='labels-are-no-model'),
         pytest.param(OPENCV + NUMPY + 'extra: 1\n', "unknown block 'extra'", id='block'),
         pytest.param('perception: {backend: yolo}\n' + NUMPY,
                      "perception: backend must be one of opencv, openai, got 'yolo'", id='backend'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,11 +14,13 @@ from embodied_r_ros.core.motion import (
     ACTIONS,
     EgoMotionEstimator,
     motion_from_poses,
+    moves_along,
     pose_between,
     rotation_matrix,
     sound_pose,
 )
-from embodied_r_ros.core.records import Intrinsics, MotionSource, Pose
+from embodied_r_ros.core.phrases import MOST_MOVES
+from embodied_r_ros.core.records import Intrinsics, MotionSource, Move, Pose
 
 STILL = pose(1.0, 2.0, 0.0, yaw_deg=30.0)
 
@@ -64,6 +67,109 @@ def test_motion_from_poses(before: Pose, after: Pose, name: str, expected: tuple
     assert found == pytest.approx(expected, abs=1e-6)
     assert motion.name == name
     assert motion.source is MotionSource.ODOMETRY
+
+
+def walked(*legs: tuple[str, float]) -> list[Pose]:
+    """Poses every 10 cm or 5 degrees along a way: 'forward' and 'left' by metres, 'turn' by degrees to the left."""
+    x_m = y_m = yaw_deg = 0.0
+    poses = [pose()]
+    for kind, amount in legs:
+        steps = math.ceil(abs(amount) / (5.0 if kind == 'turn' else 0.1))
+        for _ in range(steps):
+            way = math.radians(yaw_deg + (90.0 if kind == 'left' else 0.0))
+            if kind == 'turn':
+                yaw_deg += amount / steps
+            else:
+                x_m, y_m = x_m + amount / steps * math.cos(way), y_m + amount / steps * math.sin(way)
+            poses.append(pose(x_m, y_m, yaw_deg=yaw_deg))
+    return poses
+
+
+def arc(radius_m: float, turn_deg: float, steps: int) -> list[Pose]:
+    """Poses along a circle to the left."""
+    turns = [math.radians(turn_deg) * step / steps for step in range(steps + 1)]
+    return [
+        pose(radius_m * math.sin(turn), radius_m * (1 - math.cos(turn)), yaw_deg=math.degrees(turn)) for turn in turns
+    ]
+
+
+def told(poses: list[Pose]) -> list[tuple[str, float]]:
+    return [(move.kind, round(move.amount, 3)) for move in moves_along(poses)]
+
+
+@pytest.mark.parametrize(
+    'legs',
+    [
+        pytest.param([('turn', 90.0)], id='turn on the spot'),
+        pytest.param([('turn', -170.0)], id='turn on the spot to the right'),
+        pytest.param([('turn', 120.0), ('forward', 1.0), ('turn', 120.0)], id='beyond the seam at 180 degrees'),
+        pytest.param([('forward', 2.0)], id='straight on'),
+        pytest.param([('forward', -1.0)], id='backward'),
+        pytest.param([('left', -0.7)], id='aside'),
+        pytest.param([('forward', 2.0), ('turn', 90.0), ('forward', 1.0)], id='round a corner'),
+        pytest.param([('forward', 1.0), ('turn', 180.0), ('forward', 1.0)], id='there and back'),
+        pytest.param([('forward', 0.5), ('turn', 30.0)] * (MOST_MOVES // 2), id='as many moves as are told'),
+    ],
+)
+def test_a_way_is_told_move_by_move(legs: list[tuple[str, float]]) -> None:
+    assert told(walked(*legs)) == legs
+
+
+def test_a_look_aside_and_back_is_no_move() -> None:
+    assert told(walked(('turn', 90.0), ('turn', -90.0))) == []
+
+
+def test_an_arc_is_told_as_the_moves_that_lead_to_its_end() -> None:
+    moves = moves_along(arc(2.0, 90.0, 30))
+    assert [move.kind for move in moves] == ['forward', 'turn', 'forward']
+    assert [move.amount for move in moves] == pytest.approx([2.0, 90.0, 2.0], abs=1e-6)
+
+
+def test_a_turn_while_walking_is_told_between_the_walks() -> None:
+    bend = arc(1.0, 90.0, 15)
+    poses = walked(('forward', 1.0))[:-1] + [
+        pose(one.x_m + 1.0, one.y_m, yaw_deg=math.degrees(one.yaw_rad)) for one in bend
+    ]
+    assert told(poses) == [('forward', 2.0), ('turn', 90.0), ('forward', 1.0)]
+
+
+def test_noise_at_rest_is_no_move() -> None:
+    rng = np.random.default_rng(3)
+    poses = [
+        pose(*rng.normal(0.0, 0.005, 2), yaw_deg=40.0 + rng.normal(0.0, 0.2), pitch_up_deg=rng.normal(0.0, 0.2))
+        for _ in range(300)
+    ]
+    assert moves_along(poses) == ()
+
+
+def test_noise_does_not_cut_a_way_into_pieces() -> None:
+    rng = np.random.default_rng(4)
+    poses = [
+        dataclasses.replace(one, x_m=one.x_m + rng.normal(0.0, 0.003), y_m=one.y_m + rng.normal(0.0, 0.003))
+        for one in walked(('forward', 2.0), ('turn', -90.0), ('forward', 1.0))
+    ]
+    moves = moves_along(poses)
+    assert [move.kind for move in moves] == ['forward', 'turn', 'forward']
+    assert [move.amount for move in moves] == pytest.approx([2.0, -90.0, 1.0], abs=0.05)
+
+
+def test_a_climb_and_a_tilt_are_no_moves_in_the_plane() -> None:
+    assert moves_along([pose(z_m=0.1 * step) for step in range(30)]) == ()
+    assert moves_along([pose(pitch_up_deg=step) for step in range(30)]) == ()
+
+
+def test_a_climb_leaves_the_walk_beside_it() -> None:
+    poses = [pose(x_m=0.1 * step, z_m=0.1 * step) for step in range(11)]
+    assert moves_along(poses) == (Move(kind='forward', amount=pytest.approx(1.0)),)
+
+
+def test_a_way_of_too_many_moves_is_left_to_its_net_motion() -> None:
+    assert moves_along(walked(*[('forward', 0.5), ('turn', 30.0)] * (MOST_MOVES // 2), ('forward', 0.5))) == ()
+
+
+@pytest.mark.parametrize('count', [0, 1])
+def test_too_few_poses_tell_no_move(count: int) -> None:
+    assert moves_along([pose()] * count) == ()
 
 
 HERE = (-1.0, 0.0, 1.2)

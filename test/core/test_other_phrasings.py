@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
 import random
 from collections.abc import Iterator
 
-from other_phrasings import HELD_OUT, OTHERS
+import yaml
 
 from embodied_r_ros.core.errors import UnsupportedQuestion
 from embodied_r_ros.core.question_words import (
@@ -20,6 +21,8 @@ from embodied_r_ros.core.question_words import (
 )
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
 
+_FILE = yaml.safe_load(pathlib.Path(__file__).with_name('other_phrasings.yaml').read_text())
+OTHERS, HELD_OUT = _FILE['others'], _FILE['held_out']
 THINGS = (
     ('sofa', 'floor lamp', 'water cooler', 'first aid kit'),
     ('vending machine', 'tv stand', 'pine tree', 'bench'),

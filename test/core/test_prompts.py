@@ -60,7 +60,8 @@ def test_a_reply_is_read_with_the_frames_that_it_cites_within_the_prompt():
 
 def test_the_consistency_question_holds_the_thinking_and_no_observation():
     thought = Thought(thinking='for people', raw_thinking='It is left.', answer='A')
-    prompt = PaperFormat().check(Question(text='Where?', choices=('left', 'right')), thought)
+    asked = PaperFormat().ask(Question(text='Where?', choices=('left', 'right')), [seen(0, '', 'A lamp.')])
+    prompt = asked.check(thought)
     text = '\n'.join(message.content for message in prompt.messages)
     assert 'It is left.' in text and 'B. right' in text and 'Frame' not in text
     assert prompt.read(Completion(text='A')).answer == 'A'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 
+from embodied_r_ros.core import phrases
 from embodied_r_ros.core.errors import (
     BackendError,
     BackendRefused,
@@ -17,7 +19,7 @@ from embodied_r_ros.core.errors import (
     UnsupportedQuestion,
 )
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure
+from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure, keep_way
 from embodied_r_ros.core.records import Completion, ErrorCode, Observation, Pose, Question
 
 CHOICES = ('sofa', 'lamp', 'desk')
@@ -178,6 +180,65 @@ def test_at_most_max_observations_are_used_and_told():
     got, asked = run(Question(text='Near?'), window, [reply('a wall')], settings=ReasoningSettings(max_observations=5))
     assert (got.used, got.available, got.seen_until_ns) == (5, 100, 990)
     assert 'Frame 4: After' in asked[0][0].messages[1].content and 'Frame 5:' not in asked[0][0].messages[1].content
+
+
+def walk(*actions):
+    return [seen(index, action=action) for index, action in enumerate(actions)]
+
+
+@pytest.mark.parametrize(
+    ('kept', 'actions'),
+    [
+        pytest.param(
+            (0, 1, 2, 3), ['', 'moved forward 1.00 m', 'rotated left 30 deg', 'moved forward 0.50 m'], id='all'
+        ),
+        pytest.param(
+            (0, 2, 3), ['', 'moved forward 1.00 m, rotated left 30 deg', 'moved forward 0.50 m'], id='one gone'
+        ),
+        pytest.param((0, 3), ['', 'moved forward 1.00 m, rotated left 30 deg, moved forward 0.50 m'], id='a stretch'),
+        pytest.param((2, 3), ['rotated left 30 deg', 'moved forward 0.50 m'], id='nothing precedes the first'),
+        pytest.param((0, 1), ['', 'moved forward 1.00 m'], id='nothing follows the last'),
+    ],
+)
+def test_the_motion_of_what_is_left_out_is_told_with_the_next_one_kept(kept, actions):
+    observations = walk('', 'moved forward 1.00 m', 'rotated left 30 deg', 'moved forward 0.50 m')
+    whole = keep_way(observations, [observations[index] for index in kept])
+    assert [(one.index, one.action) for one in whole] == list(zip(kept, actions))
+    assert [one.text for one in whole] == ['a wall'] * len(kept)
+
+
+def test_what_stayed_still_or_went_on_in_the_same_way_is_summed_up():
+    observations = walk('', 'moved forward 1.00 m', 'stayed still', 'moved forward 1.25 m', 'rotated left 10 deg')
+    whole = keep_way(observations, [observations[0], observations[4]])
+    assert whole[1].action == 'moved forward 2.25 m, rotated left 10 deg'
+
+
+def test_sessions_of_equal_indices_are_told_apart_when_observations_are_left_out():
+    first, second = (
+        walk('', 'moved left 1.00 m'),
+        [dataclasses.replace(one, session=8) for one in walk('', 'stayed still')],
+    )
+    assert keep_way([*first, *second], [second[1]]) == [second[1]]
+
+
+def test_whatever_is_chosen_the_way_from_the_first_to_the_last_stays_whole():
+    observations = walk('', *['moved forward 0.50 m', 'rotated left 15 deg'] * 20)
+    chosen = choose(Question(text='Where is the sofa?', choices=CHOICES), observations, 9)
+    assert len(chosen) == 9 and chosen[0].index == 0 and chosen[-1].index == 40
+    turned_deg = sum(
+        move.amount for one in chosen[1:] for move in phrases.read_motion(one.action) if move.kind == 'turn'
+    )
+    assert turned_deg == pytest.approx(20 * 15.0, abs=4.0)
+
+
+def test_the_evidence_of_an_observation_that_tells_of_others_keeps_its_own_index_and_stamp():
+    observations = walk('', *['moved forward 0.50 m'] * 9)
+    question = Question(text='What is near?', choices=CHOICES)
+    got, asked = run(question, observations, [reply('A', 'Frame 1.')], settings=ReasoningSettings(max_observations=2))
+    assert [(cited.index, cited.stamp_ns) for cited in got.evidence] == [(9, 90)]
+    assert got.thinking == 'Frame 9.'
+    assert (got.used, got.available) == (2, 10)
+    assert 'moved forward 4.50 m' in str(asked[0][0].messages).lower()
 
 
 def test_observations_are_chosen_by_the_words_of_the_choices_too():

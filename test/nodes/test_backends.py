@@ -1,12 +1,18 @@
 """Which models the nodes' parameters lead to, and a model that loads late."""
 
 import asyncio
+import dataclasses
 import threading
 
+import cv2
+import numpy as np
 import pytest
-from fake_models import FakeReasoner
+from fake_models import FakeReasoner, key_frame
 
+from embodied_r_ros.adapters.codec import encode_jpeg
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
+from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.records import Generation, Message
 from embodied_r_ros.nodes import backends
 from embodied_r_ros.nodes.late_model import LateLanguageModel
@@ -14,11 +20,18 @@ from embodied_r_ros.nodes.late_model import LateLanguageModel
 PAIR = """
 perception:
   backend: opencv
-  labels: labels.yaml
 reasoner:
   backend: numpy
   folder: weights
 """
+
+
+def tagged_frame():
+    """A key frame with tag 6 in the middle of a white wall."""
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    view = np.full((240, 320, 3), 255, np.uint8)
+    view[80:160, 120:200] = cv2.aruco.generateImageMarker(family, 6, 80)[..., None]
+    return dataclasses.replace(key_frame(0), image=encode_jpeg(view, 90))
 
 
 @pytest.fixture
@@ -31,12 +44,28 @@ def pair(tmp_path):
 def test_without_parameters_it_is_the_pair(pair, tmp_path):
     perception = backends.perception_model(backends.PerceptionBackend(models=pair))
     reasoner = backends.reasoner_model(backends.ReasonerBackend(models=pair))
-    assert (perception.backend, perception.labels) == ('opencv', str(tmp_path / 'labels.yaml'))
+    assert perception.backend == 'opencv'
     assert (reasoner.backend, reasoner.folder, reasoner.prompt_format) == (
         'numpy',
         str(tmp_path / 'weights'),
         'compact',
     )
+
+
+@pytest.mark.parametrize(('labels', 'name'), [('', 'tag 6'), ('tags.yaml', 'sofa')], ids=['default', 'labels'])
+def test_tags_are_called_by_number_unless_labels_are_given(labels, name, tmp_path):
+    file = tmp_path / 'tags.yaml'
+    file.write_text('6: sofa')
+    settings = OpenCVSettings(labels=labels and str(file))
+
+    async def look():
+        perceiver = backends.perceiver(backends.perception_model(backends.PerceptionBackend()), settings)
+        try:
+            return await perceiver.describe(None, tagged_frame())
+        finally:
+            await perceiver.aclose()
+
+    assert [seen.name for seen in read_sightings(asyncio.run(look()).text)] == [name]
 
 
 @pytest.mark.parametrize('name', ['embedded', 'gpu24gb', 'paper'])

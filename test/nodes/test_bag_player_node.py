@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -179,6 +182,15 @@ def test_a_bad_bag_ends_the_process_with_status_2_and_a_sentence(node_process, t
     assert err.startswith('bag_player_node: a recording must ')
     assert path in err
     assert 'Traceback' not in err
+
+
+def test_without_rosbags_the_process_ends_with_status_2_and_a_sentence(recording):
+    program = f'import sys\nsys.modules["rosbags"] = None\nfrom {MODULE} import main\nsys.exit(main())'
+    command = [sys.executable, '-c', program, '--ros-args', '-p', f'path:={recording}']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+    sentence = r"bag_player_node: reading '.*' needs the Python package rosbags: .*; pip install rosbags\n"
+    assert re.fullmatch(sentence, done.stderr)
 
 
 def test_a_bag_without_anything_to_play_is_refused(graph, tmp_path):

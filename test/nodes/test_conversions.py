@@ -27,6 +27,7 @@ from embodied_r_ros.core.records import (
     KeyFrame,
     Motion,
     MotionSource,
+    Move,
     Observation,
     Pose,
     Question,
@@ -52,6 +53,30 @@ def same(one, other):
 KEY_FRAMES = {
     'first': KeyFrame(
         session=STAMP_NS, index=0, stamp_ns=STAMP_NS, frame_id='camera', image=EncodedImage(data=JPEG), reason='first'
+    ),
+    'way': KeyFrame(
+        session=STAMP_NS,
+        index=3,
+        stamp_ns=STAMP_NS,
+        frame_id='camera',
+        image=EncodedImage(data=JPEG),
+        reason='overlap',
+        pose=POSE,
+        motion=Motion(
+            name='rotate left',
+            forward_m=1.0,
+            left_m=2.0,
+            up_m=0.0,
+            rotate_left_deg=90.0,
+            tilt_up_deg=0.0,
+            source=MotionSource.ODOMETRY,
+            moves=(
+                Move(kind='forward', amount=1.25),
+                Move(kind='turn', amount=-90.5),
+                Move(kind='left', amount=-0.5),
+                Move(kind='forward', amount=0.1),
+            ),
+        ),
     ),
     'full': KeyFrame(
         session=STAMP_NS - 5,

@@ -74,9 +74,7 @@ def test_transitions_mirror_each_other(graph):
     assert echo.events == ['configure', *['activate', 'deactivate', 'undo'] * 2, 'cleanup']
 
 
-@pytest.mark.parametrize(
-    ('fail_in', 'ends_in'), [('configure', 'unconfigured'), ('activate', 'inactive')]
-)
+@pytest.mark.parametrize(('fail_in', 'ends_in'), [('configure', 'unconfigured'), ('activate', 'inactive')])
 def test_a_failing_way_up_leaves_the_state_before_and_nothing_behind(graph, fail_in, ends_in):
     graph.node()
     echo = graph.start(EchoNode, autostart=False, fail_in=fail_in)
@@ -145,6 +143,20 @@ def test_a_signal_ends_the_process_at_once_and_in_silence(graph, node_process, n
     assert status == 0
     assert 'Traceback' not in err
     assert time.monotonic() - start_s < 1.5
+
+
+def test_signals_that_go_on_while_it_shuts_down_do_not_kill_it(graph, node_process):
+    tester = graph.node()
+    process = node_process('echo_node', '--ros-args', '-r', f'__ns:={graph.namespace}')
+    graph.spin_until(lambda: tester.count_subscribers('chatter'), 'the node', timeout_s=30.0)
+    sent, end_s = 0, time.monotonic() + 5.0
+    while process.process.poll() is None and time.monotonic() < end_s:
+        process.signal(signal.SIGINT)
+        sent += 1
+        time.sleep(0.005)
+    status, _, err = process.wait(1.0)
+    assert (status, sent > 1) == (0, True)
+    assert 'Traceback' not in err and 'KeyboardInterrupt' not in err
 
 
 @pytest.mark.parametrize('fail_in', ['configure', 'activate'])

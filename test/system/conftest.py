@@ -31,7 +31,7 @@ def demo(tmp_path, server):
         (tmp_path / 'labels.yaml').write_text('0: sofa\n1: lamp\n2: desk\n3: plant\n')
         models = tmp_path / 'pair.yaml'
         models.write_text(
-            'perception:\n  backend: opencv\n  labels: labels.yaml\n'
+            'perception:\n  backend: opencv\n'
             f'reasoner:\n  backend: openai\n  url: {server.url}\n  model: fake-model\n  prompt_format: paper\n'
         )
         lines = [

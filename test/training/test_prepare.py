@@ -94,7 +94,8 @@ def test_a_layout_is_asked_about_by_its_own_names(tmp_path):
     assert len(samples) == 24
     asked = ' '.join(sample['question'] for sample in samples)
     assert len({name for name in spots if name in asked}) >= 4
-    assert {sample['scene'] for sample in samples} >= {'world-0', 'world-1'}
+    assert {sample['scene'] for sample in samples} >= {'world-1000000', 'world-1000001'}
+    assert len({sample['id'] for sample in samples}) == 24
 
 
 def test_a_bad_layout_ends_with_a_sentence(tmp_path, capsys):

@@ -56,10 +56,16 @@ def test_blank_lines_are_passed_over(tmp_path):
         (without('scene'), 'line 2 lacks scene; a sample has id, source, scene, category, question, choices, answer'),
         (sample(1, answer='C'), "line 2: the answer 'C' is none of the letters 'AB' of its 2 choices"),
         (sample(1, answer='b'), "the answer 'b' is none of the letters 'AB'"),
-        (sample(1, choices=[]), "the answer 'B' is none of the letters '' of its 0 choices"),
+        (sample(1, answer='AB'), "the answer 'AB' is none of the letters 'AB'"),
+        (sample(1, choices=[]), r'line 2: 2 to 26 choices in words are wanted, got \[\]'),
+        (sample(1, choices='AB'), "2 to 26 choices in words are wanted, got 'AB'"),
+        (sample(1, id=7), 'line 2: an id in words is wanted, got 7'),
     ],
-    ids=['cut off', 'a list', 'a text', 'a field missing', 'no such letter', 'small letter', 'no choices'],
-)
+    ids=[
+        'cut off', 'a list', 'a text', 'a field missing', 'no such letter', 'small letter', 'two letters', 'no choices',
+        'choices in one text', 'a number as id',
+    ],
+)  # fmt: skip
 def test_a_line_that_is_no_sample_is_named(line, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read_samples(lines(tmp_path / 's.jsonl', sample(0), line))

@@ -11,15 +11,7 @@ import pytest
 
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS
-from training.world.drafts import (
-    ANGLE_MARGIN_DEG,
-    DISTANCE_GAP_M,
-    DISTANCE_RATIO,
-    LONG_STEP,
-    plan_of,
-    true_word,
-    turn_groups,
-)
+from training.world.drafts import LONG_STEP, plan_of, true_word, turn_groups
 from training.world.path import Leg, Path
 from training.world.phrasings import PHRASINGS
 from training.world.questions import Examiner, Tally, questions_about, until
@@ -27,7 +19,8 @@ from training.world.scene import Scene, Walk, make_walk
 from training.world.views import EXACT, KeyFrameRule, observe
 
 RULE = KeyFrameRule()
-WALKS = 40
+WALKS = 30
+CLEAR_DEG, CLEAR_RATIO, CLEAR_GAP_M = 12.0, 1.3, 0.75
 
 
 def posed(seeds=range(WALKS), asked=None, tally=None):
@@ -136,7 +129,7 @@ def test_a_thing_is_where_the_answer_says(questions):
         at, way = end_of(walk.path)
         word, clear_deg = side(places(walk)[name] - at, way)
         assert says(truth(sample)) == {word}
-        assert clear_deg >= ANGLE_MARGIN_DEG - 1e-6
+        assert clear_deg >= CLEAR_DEG - 1e-6
         assert abs(places(walk)[name] - at) >= 1.0
 
 
@@ -152,7 +145,7 @@ def test_a_turn_to_the_other_side_leads_where_the_answer_says(questions):
         at, way = end_of(walk.path, flipped=leg)
         word, clear_deg = side(places(walk)[name] - at, way)
         assert says(truth(sample)) == {word}
-        assert clear_deg >= ANGLE_MARGIN_DEG - 1e-6
+        assert clear_deg >= CLEAR_DEG - 1e-6
 
 
 def test_what_a_counterfactual_is_about_was_seen_before_the_turn(questions):
@@ -201,8 +194,8 @@ def test_the_nearest_is_nearest_by_a_clear_margin(questions):
         away = {c: abs(places(walk)[c.removeprefix('the ')] - places(walk)[anchor]) for c in sample['choices']}
         nearest, second = sorted(away.values())[:2]
         assert away[truth(sample)] == nearest
-        assert second >= nearest * DISTANCE_RATIO
-        assert second - nearest >= DISTANCE_GAP_M
+        assert second >= nearest * CLEAR_RATIO
+        assert second - nearest >= CLEAR_GAP_M
 
 
 def test_a_thing_lies_on_the_answers_side_for_one_who_stands_there(questions):
@@ -220,7 +213,7 @@ def test_a_thing_lies_on_the_answers_side_for_one_who_stands_there(questions):
         else:
             assert told == {'behind' if abs(angle) > 135 else 'right' if angle > 0 else 'left'}
             borders = (0, 135)
-        assert min(abs(abs(angle) - border) for border in borders) >= ANGLE_MARGIN_DEG - 1e-6
+        assert min(abs(abs(angle) - border) for border in borders) >= CLEAR_DEG - 1e-6
 
 
 def test_the_turns_of_a_route_are_the_answer(questions):
@@ -228,7 +221,7 @@ def test_the_turns_of_a_route_are_the_answer(questions):
         a, b, c, d = (places(walk)[name] for name in named(walk, sample['question']))
         turns = [degrees_right(c - b, b - a), degrees_right(d - c, c - b)]
         assert truth(sample) == ', then '.join('right' if turn > 0 else 'left' for turn in turns)
-        assert all(ANGLE_MARGIN_DEG - 1e-6 <= abs(turn) <= 135 - ANGLE_MARGIN_DEG + 1e-6 for turn in turns)
+        assert all(CLEAR_DEG - 1e-6 <= abs(turn) <= 135 - CLEAR_DEG + 1e-6 for turn in turns)
 
 
 def test_things_came_into_view_in_the_order_of_the_answer(questions):
@@ -293,7 +286,7 @@ def test_a_walk_that_shows_nothing_has_no_question(task):
 
 @pytest.mark.parametrize('family', FAMILIES)
 def test_a_direction_near_a_border_has_no_true_word(family):
-    margin = ANGLE_MARGIN_DEG / 2 if family == 'w8' else ANGLE_MARGIN_DEG
+    margin = CLEAR_DEG / 2 if family == 'w8' else CLEAR_DEG
     words = [true_word(family, angle / 2) for angle in range(720)]
     assert {word for word in words if word} == set(FAMILIES[family])
     edges = [i for i in range(720) if words[i] and words[i - 1] is None]

@@ -104,7 +104,8 @@ def questions_about(
 
     Returns:
         Samples without `id` and what was observed: source, scene, category, question, choices, the letter of the
-        answer, and `end_s` where it is asked before the end; a walk without a question of some task is asked one of another.
+        answer, and `end_s` where it is asked before the end; a walk without a question of one task is asked one of
+        another.
     """
     tally = tally if tally is not None else Tally()
     examiner = Examiner(walk, observations, rng, asked, phrasings)

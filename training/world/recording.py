@@ -1,6 +1,6 @@
 """Recordings of walks through simulated places: as ROS 2 bags, or seen at once through the robot's own perception.
 
-    python -m training.world.recording --seeds 1 2 3 --out data/bags --labels data/labels.yaml
+    python -m training.world.recording --seeds 1 2 3 --out data/bags --labels data/bags/labels.yaml
 
 The same seed gives the same recording: stamps, odometry with its drift, and images.
 """

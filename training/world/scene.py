@@ -122,6 +122,10 @@ def load_layout(path: pathlib.Path, seed: int = 0) -> Walk:
         raise InputError(f'{path} is no layout {{"scene": {{"objects": [...]}}}}: {error!r}') from error
     if not objects:
         raise InputError(f'{path} holds no object; a layout needs at least one')
+    names = [thing.name.lower() for thing in objects]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f'{path} names {", ".join(twice)} more than once; give each thing a name of its own')
     return _walk_through(objects, seed)
 
 
