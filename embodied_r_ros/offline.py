@@ -69,8 +69,7 @@ def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: boo
     Args:
         path: a bag (a folder, .mcap, .db3, .bag) or a video file.
         settings: of the key frames.
-        keep_last: without odometry, make the last sampled image a key frame, since nothing else tells where the camera
-            has got to.
+        keep_last: make the last sampled image a key frame, as a question with `fresh` makes the newest one.
 
     Raises:
         InputError: the recording cannot be read, or holds no image that can.
@@ -93,7 +92,7 @@ def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: boo
             key = watch.push(framer, item)
             if key is not None:
                 found.append((item.number, key))
-    key = framer.finish() if keep_last and last_pose is None else None
+    key = framer.finish() if keep_last else None
     if key is not None:
         found.append((last_number, key))
     if not found:

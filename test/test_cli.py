@@ -243,6 +243,32 @@ def test_a_bag_without_rosbags_is_one_sentence_and_status_2(command):
     assert re.fullmatch(r"reading '.*seed1' needs the Python package rosbags: .*; pip install rosbags\n", done.stderr)
 
 
+@pytest.mark.parametrize(
+    ('write', 'message'),
+    [
+        pytest.param(
+            lambda path: path.with_suffix('.mcap').write_bytes(b'no bag'), 'in one piece, got', id='unreadable'
+        ),
+        pytest.param(lambda path: builders.write_bag(path, []), 'must hold messages, got', id='empty bag'),
+        pytest.param(
+            lambda path: builders.write_bag(path, [builders.recorded_odometry(builders.pose(), 1.0)]),
+            'must have images, got topics /odom',
+            id='bag without images',
+        ),
+        pytest.param(
+            lambda path: path.with_suffix('.mp4').write_bytes(b'no video'), 'video', id='video that does not open'
+        ),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_one_sentence_and_status_2(write, message, tmp_path, capsys):
+    write(tmp_path / 'recording')
+    (path,) = tmp_path.iterdir()
+    status, captured = run(capsys, 'answer', path, *QUESTION)
+    assert (status, captured.out) == (2, '')
+    assert len(captured.err.splitlines()) == 1
+    assert message in captured.err
+
+
 def test_an_unknown_option_is_status_2(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(['keyframes', 'a.mp4', '--speed', '3'])

@@ -226,12 +226,12 @@ class Asker:
         await self.timeline.wait_until(lambda: self.timeline.has(session, index, stamp_ns), end_s)
 
     async def _window(self, request: Request, stages: Stages, end_s: float) -> list[Observation]:
-        present_ns = self.timeline.present_ns(self._around.now_ns())
-        window = windows.cut(request, present_ns)
         session = self.timeline.session
         if session is None:
+            # Said before the window is cut: where /clock does not run yet, every window lies in the future.
             message = 'no key frame has come yet; see that the camera runs and that camera_node hears its topic'
             raise Declined(ErrorCode.NO_FRAMES, message)
+        window = windows.cut(request, self.timeline.present_ns(self._around.now_ns()))
         if self.timeline.in_flight(window.start_ns, window.end_ns):
             stages.begin('describe')
             until_s = time.monotonic() + self._settings.describe_share * (end_s - time.monotonic())

@@ -101,7 +101,7 @@ class DemoGraph:
         """Ask about the recording played last, through the 'service' or the 'action'.
 
         Args:
-            end_s: as of so many seconds after its begin; None is its end.
+            end_s: as of so many seconds after its begin; None is its end, with a fresh look.
         """
         self._check()
         return self._client.ask(
@@ -109,6 +109,7 @@ class DemoGraph:
             choices,
             start_ns=self._begin_ns,
             as_of_ns=None if end_s is None else self._begin_ns + round(end_s * 1e9),
+            fresh=end_s is None,
             deadline_s=DEADLINE_S,
             on_progress=None if way == 'service' else _unheard,
         )

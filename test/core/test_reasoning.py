@@ -238,7 +238,7 @@ def test_the_evidence_of_an_observation_that_tells_of_others_keeps_its_own_index
     assert [(cited.index, cited.stamp_ns) for cited in got.evidence] == [(9, 90)]
     assert got.thinking == 'Frame 9.'
     assert (got.used, got.available) == (2, 10)
-    assert 'moved forward 4.50 m' in str(asked[0][0].messages).lower()
+    assert 'Frame 1: After Move forward 4.50 m, ' in str(asked[0][0].messages)
 
 
 def test_observations_are_chosen_by_the_words_of_the_choices_too():

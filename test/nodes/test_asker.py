@@ -141,6 +141,12 @@ def test_no_camera_yet_is_no_frames():
     assert 'no key frame has come yet' in answer.error_msg
 
 
+def test_no_camera_yet_is_no_frames_also_while_sim_time_has_not_begun():
+    bench = Bench(seen=0)
+    bench.around.now = 0
+    assert ask_once(bench, start_ns=SESSION, end_ns=SESSION + NS).error_code is ErrorCode.NO_FRAMES
+
+
 def test_a_window_ending_before_it_starts_as_of_is_a_bad_question():
     answer = ask_once(Bench(), start_ns=SESSION + 8 * NS, end_ns=SESSION + 9 * NS, as_of_ns=SESSION + 8 * NS)
     assert answer.error_code is ErrorCode.OK
