@@ -1,19 +1,46 @@
-"""A reader that sees the questions and choices alone: what it gets right above chance, the questions give away."""
+"""A reader that sees the questions and choices alone: what it gets right above chance, the questions give away.
+
+python -m training.blind --fit out/others.jsonl --samples out/world.jsonl
+"""
 
 from __future__ import annotations
 
+import argparse
+import pathlib
 import re
+import sys
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.samples import Sample
+from embodied_r_ros.core.errors import EmbodiedRError
+from training.samples import Sample, read_samples
 
 SLOTS = 1 << 14
 FOLDS = 5
 EPOCHS, RATE, DECAY = 8, 0.3, 1e-4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print, per task, what the reader gets right beside chance; returns the exit status."""
+    parser = argparse.ArgumentParser(prog='python -m training.blind', description='Read questions alone.')
+    parser.add_argument('--fit', type=pathlib.Path, required=True, help='samples that the reader is fitted on')
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples that it is measured on')
+    options = parser.parse_args(arguments)
+    try:
+        samples = read_samples(options.samples)
+        right = blind_right(samples, read_samples(options.fit))
+    except EmbodiedRError as error:
+        print(f'training.blind: {error}', file=sys.stderr)
+        return 2
+    chance = np.array([1.0 / len(sample['choices']) for sample in samples])
+    tasks = np.array([sample['category'] for sample in samples])
+    for task in dict.fromkeys(tasks.tolist()):
+        of = tasks == task
+        print(f'{task:22} {of.sum():5d} blind {right[of].mean():6.1%} chance {chance[of].mean():6.1%}')
+    return 0
 
 
 def blind_right(samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0) -> NDArray[np.bool_]:
@@ -78,3 +105,7 @@ def _fit(samples: Sequence[Sample], rng: np.random.Generator) -> NDArray[np.floa
                 step = RATE / (1 + epoch) / len(slots) * ((choice == truth[i]) - shares[choice])
                 weights[slots] += step - DECAY * weights[slots]
     return weights
+
+
+if __name__ == '__main__':
+    sys.exit(main())
