@@ -44,7 +44,7 @@ def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, 
         along = np.tile(np.mod(x / 2.0**octave, 128).astype(np.float32), (height, 1))
         down = np.repeat(np.mod(y / 2.0**octave, 128).astype(np.float32)[:, None], width, axis=1)
         drawn = cv2.remap(_lattice(seed, octave), along, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        picture += weight * drawn
+        cv2.scaleAdd(drawn, weight, picture, dst=picture)
         total += weight**2
     return np.clip(128 + 110 * picture / np.sqrt(total), 0, 255).astype(np.uint8)
 
@@ -70,7 +70,9 @@ def blank(width: int, height: int, level: int = 128) -> np.ndarray:
 
 def pan(steps: int, shift_share: float, width: int = 320, height: int = 180, seed: int = 0) -> list[np.ndarray]:
     """Views that each lie `shift_share` of their width further to the right (the camera turns or moves right)."""
-    return [texture(width, height, seed, left_px=step * shift_share * width) for step in range(steps)]
+    lefts = [round(step * shift_share * width) for step in range(steps)]
+    strip = texture(max(lefts) - min(lefts) + width, height, seed, left_px=min(lefts))
+    return [strip[:, left - min(lefts) :][:, :width].copy() for left in lefts]
 
 
 def zoom(steps: int, factor: float, width: int = 320, height: int = 180, seed: int = 0) -> list[np.ndarray]:

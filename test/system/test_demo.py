@@ -69,7 +69,11 @@ def test_a_recording_without_images_is_one_sentence_and_a_failure(demo, tmp_path
     record(tmp_path / 'blind', images=False)
     status, _, err = demo({'blind': 1}, rate=20.0).wait()
     assert status == 1
-    assert re.fullmatch(r'demo: question 1 got NO_FRAMES: no key frame has come yet; .*; the logs are in \S+\n', err)
+    assert re.fullmatch(
+        r'demo: question 1 got NO_FRAMES: a capture needs an image, got none since activation on '
+        r'/camera/image_raw/compressed .*; the logs are in \S+\n',
+        err,
+    )
 
 
 @pytest.mark.slow
