@@ -18,7 +18,6 @@ from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Observation
 from training.samples import Sample, from_observations, write_samples
-from training.world.phrasings import PHRASINGS
 from training.world.questions import Tally, questions_about, until
 from training.world.scene import Walk, load_layout, make_walk
 from training.world.views import EXACT, KeyFrameRule, observe
@@ -97,7 +96,7 @@ def world_samples(options: argparse.Namespace, tally: Tally) -> Iterator[Sample]
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
         exact = observe(walk, RULE, EXACT, rng)
         wanted = list(itertools.islice(tasks, options.per_walk))
-        drafts = questions_about(walk, exact, wanted, rng, asked, tally, PHRASINGS)
+        drafts = questions_about(walk, exact, wanted, rng, asked, tally)
         seen = [] if options.bags else observations_of(walk, exact, options.perception)
         for number, draft in enumerate(drafts):
             end_s = draft.pop('end_s', None)

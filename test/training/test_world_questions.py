@@ -13,7 +13,6 @@ from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS
 from training.world.drafts import LONG_STEP, plan_of, true_word, turn_groups
 from training.world.path import Leg, Path
-from training.world.phrasings import PHRASINGS
 from training.world.questions import Examiner, Tally, questions_about, until
 from training.world.scene import Scene, Walk, make_walk
 from training.world.views import EXACT, KeyFrameRule, observe
@@ -264,14 +263,6 @@ def test_what_was_kept_and_dropped_is_counted():
     kept = posed(range(5), tally=tally)
     assert tally.kept == len(kept)
     assert tally.none >= 5 * len(TASKS) - len(kept)
-
-
-def test_questions_that_are_held_out_are_put_in_their_own_words():
-    walk = make_walk(11)
-    observations = observe(walk, RULE, EXACT, random.Random(0))
-    held_out = {**PHRASINGS, 'landmark position': ('Where do I find the {0}?',)}
-    (entry,) = questions_about(walk, observations, ['landmark position'], random.Random(1), phrasings=held_out)
-    assert entry['question'].startswith('Where do I find the ')
 
 
 @pytest.mark.parametrize('task', TASKS)

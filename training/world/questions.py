@@ -39,28 +39,7 @@ class Asked:
 
 
 class Examiner(Survey):
-    """Asks about one walk.
-
-    Args:
-        walk: the place and the path, for the truth.
-        observations: exact observations of it, for what has been seen and when.
-        rng: draws things and wordings.
-        asked: how often each target was asked for; the rarest is looked for first, so that no answer is likelier.
-        phrasings: per task, the wordings to draw from.
-        families: per task, the families of direction words to draw from.
-    """
-
-    def __init__(
-        self,
-        walk: Walk,
-        observations: Sequence[Observation],
-        rng: random.Random,
-        asked: collections.Counter[tuple[str, ...]] | None = None,
-        phrasings: dict[str, tuple[str, ...]] = PHRASINGS,
-        families: dict[str, tuple[str, ...]] | None = None,
-    ) -> None:
-        super().__init__(walk, observations, rng, asked, families)
-        self.phrasings = phrasings
+    """Asks about one walk."""
 
     def ask(self, task: str) -> Asked | None:
         """A question of a task; None when the walk has no such question."""
@@ -69,7 +48,7 @@ class Examiner(Survey):
             return None
         choices = list(draft.choices)
         self.rng.shuffle(choices)
-        text = self.rng.choice(self.phrasings[task]).format(*draft.slots, **draft.extra)
+        text = self.rng.choice(PHRASINGS[task]).format(*draft.slots, **draft.extra)
         return Asked(task, text, tuple(choices), draft.truth, draft.target, draft.end_s)
 
 
@@ -89,7 +68,6 @@ def questions_about(
     rng: random.Random,
     asked: collections.Counter[tuple[str, ...]] | None = None,
     tally: Tally | None = None,
-    phrasings: dict[str, tuple[str, ...]] = PHRASINGS,
 ) -> list[dict[str, Any]]:
     """A question of each of the tasks about a walk, no two alike, each with an answer that its exact text leads to.
 
@@ -100,7 +78,6 @@ def questions_about(
         rng: draws things and wordings.
         asked: how often each target was asked for on other walks, see `Examiner`.
         tally: counts what was kept and why the rest was not.
-        phrasings: the wordings.
 
     Returns:
         Samples without `id` and what was observed: source, scene, category, question, choices, the letter of the
@@ -108,7 +85,7 @@ def questions_about(
         another.
     """
     tally = tally if tally is not None else Tally()
-    examiner = Examiner(walk, observations, rng, asked, phrasings)
+    examiner = Examiner(walk, observations, rng, asked)
     samples: list[dict[str, Any]] = []
     texts: set[str] = set()
     for task in [*tasks, *TASKS]:
