@@ -1,8 +1,9 @@
-"""A walk on a coarse grid: motion and sightings rounded to 15 degrees and half metres, with no error adding up.
+"""A walk on a coarse grid: motion and sightings rounded to 15 degrees and half metres, without adding up the errors.
 
 Each move is rounded against the true pose that all moves so far add up to, and each sighting against the true place of
-its object, so the grid stays within half a cell or so of the truth however long the walk is. Headings are clockwise
-degrees from the first heading, positions are cells to the right and ahead of the start: the way people read a map.
+its object. On walks whose turns are multiples of 15 degrees a place is off by 0.3 m (median), at arbitrary angles by
+about 1 m, which did not grow from 60 to 240 legs. Headings are clockwise degrees from the first heading, positions are
+cells to the right and ahead of the start: the way people read a map.
 """
 
 from __future__ import annotations

@@ -258,19 +258,19 @@ class CompactFormat:
         if not observations:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
         log = coarse_log(observations)
-        parsed = read_question(question.text, question.choices, log.first_seen())
+        seen = log.first_seen()
+        parsed = read_question(question.text, question.choices, seen)
         if len(log.steps) > MOST_STEPS:
             raise CannotTell(
                 f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows '
                 f'at most {MOST_STEPS - 1}; ask about a shorter one'
             )
-        if len(log.first_seen()) > MOST_NAMES:
+        if len(seen) > MOST_NAMES:
             raise CannotTell(
-                f'the window names {len(log.first_seen())} things, '
-                f'and the embedded reasoner tells at most {MOST_NAMES} apart'
+                f'the window names {len(seen)} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
             )
         ask = tie(parsed, log)
-        names = name_tokens(log.first_seen())
+        names = name_tokens(seen)
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names)
 
 

@@ -26,7 +26,14 @@ from embodied_r_ros.core.matching import (
     fit_view,
     match_features,
 )
-from embodied_r_ros.core.phrases import LEAST_MOVE_M, LEAST_SPLIT_DEG, LEAST_TURN_DEG, MOST_MOVES, planar_moves
+from embodied_r_ros.core.phrases import (
+    LEAST_MOVE_M,
+    LEAST_SPLIT_DEG,
+    LEAST_TURN_DEG,
+    MOST_MOVES,
+    add_move,
+    planar_moves,
+)
 from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose
 
 ACTIONS = (
@@ -102,7 +109,7 @@ def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
     told: list[Move] = []
     for move in moves:
         if abs(move.amount) >= (LEAST_TURN_DEG if move.kind == 'turn' else LEAST_MOVE_M):
-            _add(told, move)
+            add_move(told, move)
     return tuple(told) if len(told) <= MOST_MOVES else ()
 
 
@@ -113,13 +120,7 @@ def _go_on(moves: list[Move], before: Pose, after: Pose) -> None:
     if moves and abs(net.rotate_left_deg) < LEAST_SPLIT_DEG:
         stretch.sort(key=lambda move: move.kind != moves[-1].kind)
     for move in stretch:
-        _add(moves, move)
-
-
-def _add(moves: list[Move], move: Move) -> None:
-    """Go on with a move, summed up with the last one where that is of its kind."""
-    amount = moves.pop().amount if moves and moves[-1].kind == move.kind else 0.0
-    moves.append(Move(kind=move.kind, amount=amount + move.amount))
+        add_move(moves, move)
 
 
 def _slight(move: Move) -> bool:

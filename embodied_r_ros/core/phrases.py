@@ -116,6 +116,12 @@ def read_motion(text: str) -> list[Move]:
     return moves
 
 
+def add_move(moves: list[Move], move: Move) -> None:
+    """Go on with a move, summed up with the last one where that is of its kind."""
+    before = moves.pop().amount if moves and moves[-1].kind == move.kind else 0.0
+    moves.append(Move(kind=move.kind, amount=before + move.amount))
+
+
 def join_motions(actions: Iterable[str]) -> str:
     """One phrase for several motions one after another, so that key frames can be left out without losing the way.
 
@@ -129,8 +135,7 @@ def join_motions(actions: Iterable[str]) -> str:
         return ', '.join(names[-MOST_MOVES:]) or STILL
     summed: list[Move] = []
     for move in itertools.chain.from_iterable(moves):
-        before = summed.pop().amount if summed and summed[-1].kind == move.kind else 0.0
-        summed.append(Move(kind=move.kind, amount=before + move.amount))
+        add_move(summed, move)
     if len(summed) <= MOST_MOVES:
         return ', '.join(part for move in summed for part in _write_move(move)) or STILL
     forward_m = left_m = heading_deg = 0.0

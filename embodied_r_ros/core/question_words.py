@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, FARTHEST_CELLS
+
 LANDMARK_POSITION = 'landmark position'
 COUNTERFACTUAL = 'counterfactual'
 PROGRESS_EVALUATION = 'progress evaluation'
@@ -24,7 +26,6 @@ FAMILIES = {
     'a4': ('forward', 'turn-right', 'turn-around', 'turn-left'),
 }
 FORWARD, LEFT, RIGHT = 'forward', 'left', 'right'
-MOST_CELLS, CELL_M, ANGLE_DEG = 20, 0.5, 15
 MOST_INSTRUCTIONS = 16
 
 ORDINALS = {
@@ -162,7 +163,7 @@ def read_plan(text: str) -> tuple[tuple[str, int], ...]:
         elif around:
             plan.append((RIGHT, 180))
         else:
-            plan.append((FORWARD, min(max(round(float(metres or metres_before) / CELL_M), 1), MOST_CELLS)))
+            plan.append((FORWARD, min(max(round(float(metres or metres_before) / CELL_M), 1), FARTHEST_CELLS)))
     return tuple(plan)
 
 

@@ -16,17 +16,9 @@ from embodied_r_ros.core.records import Generation, Message  # noqa: E402
 from training.reasoner import LONGEST, make_model, make_tokenizer, save  # noqa: E402
 from training.sft import warm_up  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
 PROMPT = 's0 start see n12 o0 right 15deg 3m . s1 left 90deg . where q1 n12 : w4 ?'
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')

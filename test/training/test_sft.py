@@ -17,17 +17,9 @@ from training import sft  # noqa: E402
 from training.lessons import TOKEN_IDS, Lesson, lessons  # noqa: E402
 from training.reasoner import make_model  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
 SMALL = {'hidden': 32, 'layers': 2, 'heads': 4}
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from embodied_r_ros.core.phrases import Sighting, write_motion, write_sightings
+from embodied_r_ros.core.phrases import Sighting, add_move, write_motion, write_sightings
 from embodied_r_ros.core.records import Motion, MotionSource, Move, Observation, Pose
 from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
@@ -126,8 +126,7 @@ def motion_between(path: Path, start_s: float, end_s: float) -> Motion:
     for leg, leg_start_s, leg_end_s in zip(path.legs, path.times_s, path.times_s[1:]):
         share = (min(end_s, leg_end_s) - max(start_s, leg_start_s)) / leg.duration_s
         if share > 0.0 and leg.kind != 'climb':
-            earlier = moves.pop().amount if moves and moves[-1].kind == leg.kind else 0.0
-            moves.append(Move(kind=leg.kind, amount=earlier + leg.amount * share))
+            add_move(moves, Move(kind=leg.kind, amount=leg.amount * share))
     return Motion(
         name='',
         forward_m=dx * cos + dy * sin,
