@@ -33,12 +33,13 @@ from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
 from training.world.questions import Examiner, until
 from training.world.scene import make_walk
+from training.world.swaps import swapped
 from training.world.thoughts import think
 from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
-DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.03, 0.6, 0.2
+DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.10, 0.5, 0.6, 0.2
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,
@@ -105,7 +106,9 @@ def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: d
     ask = tie(parsed, log)
     worked = think(log, ask, names)
     if rng.random() < CHECK_SHARE:
-        prompt, reply = write_check(ask, names, worked.thought), f'<answer> {worked.answer} </answer>'
+        other = swapped(rng, ask, worked) if rng.random() < SWAPPED_SHARE else None
+        judged = other or worked
+        prompt, reply = write_check(ask, names, judged.thought), f'<answer> {judged.answer} </answer>'
     else:
         prompt, reply = f'{write_log(log, names)} {write_ask(ask, names)}', worked.reply
     given = [TOKEN_IDS[BOS], *encode(prompt)]

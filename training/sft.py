@@ -1,43 +1,43 @@
-"""Teach the embedded reasoner from worked thoughts: a copy warm-up, then supervised fine-tuning on a stream of lessons.
+"""Supervised fine-tuning on TRL: teach the embedded reasoner from worked thoughts, after a warm-up of copying.
 
-python -m training.sft --tokens 26e6 --seed 0 --out out/sft
+python -m training.sft --steps 10000 --seed 0 --out out/sft
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import logging
 import pathlib
 import random
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from datasets import IterableDataset
 from transformers import Qwen2ForCausalLM
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
+from embodied_r_ros.core.errors import EmbodiedRError
 from training.lessons import TOKEN_IDS, Lesson, lessons
-from training.reasoner import make_model, save
+from training.reasoner import make_model, make_tokenizer, save
 
 IGNORED = -100
 POOL = 1200
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m training.sft', description=__doc__)
-    parser.add_argument(
-        '--out',
-        type=pathlib.Path,
-        required=True,
-        help='folder for the model and its log',
-    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints, metrics')
     parser.add_argument(
         '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
     )
-    parser.add_argument('--tokens', type=float, default=26e6, help='tokens to learn from (default %(default).3g)')
+    parser.add_argument('--steps', type=int, default=10_000, help='steps to learn for (default %(default)s)')
     parser.add_argument(
         '--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)'
     )
@@ -45,69 +45,85 @@ def main(arguments: list[str] | None = None) -> None:
         '--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)'
     )
     parser.add_argument('--batch-tokens', type=int, default=3072, help='padded tokens per step (default %(default)s)')
-    parser.add_argument('--hidden', type=int, default=128, help='width of the model (default %(default)s)')
-    parser.add_argument('--layers', type=int, default=4, help='depth of the model (default %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of weights and lessons (default %(default)s)')
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (default %(default)s)')
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    logging.getLogger('transformers').setLevel(logging.ERROR)
+    try:
+        train(options)
+    except EmbodiedRError as error:
+        print(f'training.sft: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Warm up and train, going on from the last checkpoint in the folder."""
     options.out.mkdir(parents=True, exist_ok=True)
-    train(options)
-
-
-def train(options: argparse.Namespace) -> Qwen2ForCausalLM:
-    """Warm up and train, writing a checkpoint every 2,000 steps; returns the trained model."""
+    checkpoint = get_last_checkpoint(str(options.out))
     if options.init:
         model = Qwen2ForCausalLM.from_pretrained(options.init)
     else:
-        model = make_model(options.hidden, options.layers, seed=options.seed)
+        model = make_model(seed=options.seed)
+    if checkpoint is None and not options.init:
         warm_up(model, options.warm_up_steps, options.seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    log = (options.out / 'log.jsonl').open('a')
-    started, step, seen, recent = time.monotonic(), 0, 0, []
-    for batch in batches(lessons(f'sft {options.seed}'), options.batch_tokens, random.Random(options.seed)):
-        rate = options.learning_rate * min(1.0, (step + 1) / 100) * schedule(seen / options.tokens)
-        for group in optimizer.param_groups:
-            group['lr'] = rate
-        loss, right = learn(model, optimizer, batch)
-        step, seen = step + 1, seen + sum(len(lesson.ids) for lesson in batch)
-        recent.append((loss, right))
-        if step % 100 == 0:
-            mean_loss, mean_right = (sum(values) / len(values) for values in zip(*recent))
-            entry = {
-                'step': step,
-                'tokens': seen,
-                'loss': round(mean_loss, 4),
-                'token_accuracy': round(mean_right, 4),
-                'learning_rate': rate,
-                'seconds': round(time.monotonic() - started),
-            }
-            log.write(json.dumps(entry) + '\n')
-            log.flush()
-            recent = []
-        if step % 2000 == 0:
-            save(model, options.out / 'checkpoint')
-        if seen >= options.tokens:
-            break
-    save(model, options.out)
-    settings = {name: str(value) for name, value in vars(options).items()}
-    made = {**settings, 'steps': step, 'tokens_seen': seen, 'commit': commit()}
+    made = {name: str(value) for name, value in vars(options).items()} | {'commit': commit()}
     (options.out / 'training.json').write_text(json.dumps(made, indent=1))
-    return model
+    trainer = SFTTrainer(
+        model=model,
+        args=configuration(options),
+        train_dataset=IterableDataset.from_generator(
+            taught, gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens}
+        ),
+        data_collator=collate,
+        processing_class=make_tokenizer(),
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    save(model, options.out)
 
 
-def commit() -> str:
-    """The checkout's commit, marked where files differ from it; '' outside a checkout."""
-    done = subprocess.run(
-        ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
-        cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip()
+def configuration(options: argparse.Namespace) -> SFTConfig:
+    """What TRL is told; one 'sample' of its batch is a whole batch of lessons."""
+    return SFTConfig(
+        output_dir=str(options.out),
+        max_steps=options.steps,
+        per_device_train_batch_size=1,
+        learning_rate=options.learning_rate,
+        warmup_steps=100,
+        lr_scheduler_type='cosine_with_min_lr',
+        lr_scheduler_kwargs={'min_lr_rate': 0.02},
+        adam_beta2=0.98,
+        weight_decay=0.01,
+        bf16=False,
+        gradient_checkpointing=False,
+        dataset_kwargs={'skip_prepare_dataset': True},
+        remove_unused_columns=False,
+        logging_steps=100,
+        save_steps=1000,
+        save_total_limit=2,
+        report_to='none',
+        disable_tqdm=True,
+        seed=options.seed,
+    )
 
 
-def schedule(done: float) -> float:
-    """The share of the peak learning rate when a share (0 to 1) of the tokens is done: a cosine down to 2 %."""
-    return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+def taught(seed: int, batch_tokens: int) -> Iterator[dict[str, Any]]:
+    """Batches of lessons about simulated walks, without end."""
+    for batch in batches(lessons(f'sft {seed}'), batch_tokens, random.Random(seed)):
+        yield {'ids': [lesson.ids for lesson in batch], 'given': [lesson.given for lesson in batch]}
+
+
+def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Token ids and labels, both (B, T), padded on the right, where causal attention needs no mask."""
+    (batch,) = rows
+    longest = max(map(len, batch['ids']))
+    ids = torch.full((len(batch['ids']), longest), TOKEN_IDS[PAD])
+    labels = torch.full((len(batch['ids']), longest), IGNORED)
+    for row, (lesson, given) in enumerate(zip(batch['ids'], batch['given'])):
+        ids[row, : len(lesson)] = torch.tensor(lesson)
+        labels[row, given : len(lesson)] = ids[row, given : len(lesson)]
+    return {'input_ids': ids, 'labels': labels, 'position_ids': torch.arange(longest).expand_as(ids)}
 
 
 def warm_up(model: Qwen2ForCausalLM, steps: int, seed: int, learning_rate: float = 1e-3) -> float:
@@ -126,25 +142,13 @@ def warm_up(model: Qwen2ForCausalLM, steps: int, seed: int, learning_rate: float
         labels[:, : length + 2] = IGNORED
         for group in optimizer.param_groups:
             group['lr'] = learning_rate * min(1.0, (step + 1) / 50)
-        rights.append(_step(model, optimizer, ids, labels)[1])
+        rights.append(_copy_step(model, optimizer, ids, labels))
     return sum(rights[-20:]) / len(rights[-20:])
 
 
-def learn(model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, batch: list[Lesson]) -> tuple[float, float]:
-    """One step; returns mean loss and share of the learnt tokens that were predicted."""
-    longest = max(len(lesson.ids) for lesson in batch)
-    ids = torch.full((len(batch), longest), TOKEN_IDS[PAD])
-    labels = torch.full((len(batch), longest), IGNORED)
-    for row, lesson in enumerate(batch):
-        ids[row, : len(lesson.ids)] = torch.tensor(lesson.ids)
-        labels[row, lesson.given : len(lesson.ids)] = ids[row, lesson.given : len(lesson.ids)]
-    return _step(model, optimizer, ids, labels)
-
-
-def _step(
+def _copy_step(
     model: Qwen2ForCausalLM, optimizer: torch.optim.Optimizer, ids: torch.Tensor, labels: torch.Tensor
-) -> tuple[float, float]:
-    """Padding is on the right and never attended to by what is learnt, so no mask is needed."""
+) -> float:
     hidden = model.model(input_ids=ids).last_hidden_state  # (B, T, H)
     learnt = labels[:, 1:] != IGNORED
     logits, wanted = model.lm_head(hidden[:, :-1][learnt]), labels[:, 1:][learnt]  # (N, V), (N,)
@@ -153,7 +157,16 @@ def _step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return loss.item(), (logits.argmax(-1) == wanted).float().mean().item()
+    return (logits.argmax(-1) == wanted).float().mean().item()
+
+
+def commit() -> str:
+    """The checkout's commit, marked where files differ from it; '' outside a checkout."""
+    done = subprocess.run(
+        ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
+        cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip()
 
 
 def batches(stream: Iterator[Lesson], most_tokens: int, rng: random.Random) -> Iterator[list[Lesson]]:
@@ -170,4 +183,4 @@ def batches(stream: Iterator[Lesson], most_tokens: int, rng: random.Random) -> I
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -9,6 +9,7 @@ tokens n{j} and back by program, so any noun will do. Questions are read by core
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -189,6 +190,23 @@ class CompactPrompt:
             cited=self._cited(thinking),
             raw_thinking=thinking,
         )
+
+    def answers(self) -> dict[str, str]:
+        """Every answer that the question can have: in the compact language, and in words as `read` tells it."""
+        question = self._question
+        tags = [f'q{index}' for index in range(1, len(question.objects) + 1)]
+        if question.task == APPEARANCE_ORDER:
+            taken = itertools.permutations(tags, 1 if question.family == 'first' else len(tags))
+            written = [' '.join(tags) for tags in taken]
+        elif question.task == RELATIVE_DISTANCE:
+            written = tags[1:]
+        elif question.task == ROUTE_PLANNING:
+            written = [' '.join(pair) for pair in itertools.product(FAMILIES['lrb'], repeat=2)]
+        elif question.task == PROGRESS_EVALUATION:
+            written = [f'i{index}' for index in range(1, len(question.plan) + 1)]
+        else:
+            written = list(FAMILIES[question.family])
+        return {answer: self._answer(answer, '') for answer in written}
 
     def _answer(self, answer: str, text: str) -> str:
         question = self._question

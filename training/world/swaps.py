@@ -1,0 +1,99 @@
+"""Thoughts that lead elsewhere: a worked thought with its sides or numbers changed, and the answer it then leads to.
+
+A judge of consistency must follow them: one that answers from the question alone, or from what is usual, does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+
+from embodied_r_ros.core.coarse import ANGLE_DEG
+from embodied_r_ros.core.compact import Ask
+from embodied_r_ros.core.question_words import APPEARANCE_ORDER, PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
+from training.world.thoughts import Worked, sector, sort
+
+_TURN = re.compile(r'dir \d+deg - (\d+)deg = \d+deg (\S+)')
+_DISTANCE = re.compile(r'dist (\d+) (q\d)')
+_PLACE_IN_ORDER = re.compile(r'(q\d) (n\d+) o(\d+)')
+_LAST_ROW = re.compile(r'(.*s\d+ \S+ \S+ )i(\d+)( .*= (\S+)| \S+ \S+) \. now i\d+')
+
+
+def swapped(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
+    """The thought changed so that it leads to another answer; None where it offers nothing to change."""
+    task = ask.question.task
+    if task == APPEARANCE_ORDER:
+        return _swap_order(rng, ask, worked)
+    if task == RELATIVE_DISTANCE:
+        return _swap_distances(rng, worked)
+    if task == PROGRESS_EVALUATION:
+        return _swap_instruction(rng, ask, worked)
+    if task == ROUTE_PLANNING:
+        return _swap_turns(rng, worked)
+    return _swap_direction(rng, ask.question.family, worked)
+
+
+def _other_angle(rng: random.Random, family: str, word: str) -> tuple[int, str]:
+    """A relative direction that another word of the family stands for, and that word."""
+    angles = [angle for angle in range(0, 360, ANGLE_DEG) if sector(family, angle) != word]
+    angle = rng.choice(angles)
+    return angle, sector(family, angle)
+
+
+def _swap_direction(rng: random.Random, family: str, worked: Worked) -> Worked:
+    angle, word = _other_angle(rng, family, worked.answer)
+    *_, last = _TURN.finditer(worked.thought)
+    base = int(last[1])
+    thought = f'{worked.thought[: last.start()]}dir {(base + angle) % 360}deg - {base}deg = {angle}deg {word}'
+    return Worked(thought, word)
+
+
+def _swap_turns(rng: random.Random, worked: Worked) -> Worked:
+    words: list[str] = []
+
+    def turn(match: re.Match[str]) -> str:
+        angle, word = _other_angle(rng, 'lrb', match[2])
+        words.append(word)
+        base = int(match[1])
+        return f'dir {(base + angle) % 360}deg - {base}deg = {angle}deg {word}'
+
+    rows = _TURN.sub(turn, worked.thought.rpartition(' . ')[0])
+    answer = ' '.join(words)
+    return Worked(f'{rows} . {answer}', answer)
+
+
+def _swap_distances(rng: random.Random, worked: Worked) -> Worked | None:
+    distances = {tag: int(number) for number, tag in _DISTANCE.findall(worked.thought)}
+    least = distances[worked.answer]
+    others = [tag for tag, number in distances.items() if number > least]
+    if not others:
+        return None
+    best = rng.choice(others)
+    distances[worked.answer], distances[best] = distances[best], least
+    if min(distances, key=lambda tag: distances[tag]) != best:
+        return None
+    rows = _DISTANCE.sub(lambda match: f'dist {distances[match[2]]} {match[2]}', worked.thought.rpartition(' . ')[0])
+    return Worked(f'{rows} . min {least} {best}', best)
+
+
+def _swap_order(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
+    things = {tag: (name, int(step)) for tag, name, step in _PLACE_IN_ORDER.findall(worked.thought)}
+    things = {tag: things[tag] for tag in sorted(things)}
+    steps = [step for _, step in things.values()]
+    rng.shuffle(steps)
+    count = 1 if ask.question.family == 'first' else len(things)
+    rows, order = sort({tag: (name, step) for (tag, (name, _)), step in zip(things.items(), steps)}, count)
+    answer = ' '.join(order)
+    return None if answer == worked.answer else Worked(f'{rows} . {ask.question.family} {answer}', answer)
+
+
+def _swap_instruction(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
+    last = _LAST_ROW.fullmatch(worked.thought)
+    count = len(ask.question.plan)
+    if last is None or count < 2:
+        return None
+    other = rng.choice([index for index in range(1, count + 1) if index != int(last[2])])
+    now = other + 1 if last[4] in ('0m', '0deg') and other < count else other
+    thought = f'{last[1]}i{other}{last[3]} . now i{now}'
+    return None if f'i{now}' == worked.answer else dataclasses.replace(worked, thought=thought, answer=f'i{now}')
