@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros import offline
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import LABELS_FILE, OpenCVSettings, find_labels
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import PerceptionModel, ReasonerModel
 from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Observation, Question
-from embodied_r_ros.nodes import backends
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2

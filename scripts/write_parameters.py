@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pathlib
 
+from embodied_r_ros.adapters.backends import PerceptionBackend, ReasonerBackend
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import PerceptionModel, ReasonerModel, ServerSettings
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.settings import table
 from embodied_r_ros.nodes.asker import AskerSettings
-from embodied_r_ros.nodes.backends import PerceptionBackend, ReasonerBackend
 from embodied_r_ros.nodes.bag_player_node import BagPlayerSettings
 from embodied_r_ros.nodes.describer import DescriberSettings
 from embodied_r_ros.nodes.image_topic import ImageTopicSettings

@@ -9,10 +9,11 @@ from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.srv import Focus
 from rclpy.callback_groups import ReentrantCallbackGroup
 
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import ErrorCode, KeyFrame, Observation
-from embodied_r_ros.nodes import backends, qos
+from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import NS_PER_S, key_frame_from_message, ns_from_stamp, observation_to_message
 from embodied_r_ros.nodes.describer import Describer, DescriberSettings, Reading

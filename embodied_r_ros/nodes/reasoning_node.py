@@ -13,11 +13,12 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.records import Answer, ErrorCode
-from embodied_r_ros.nodes import backends, qos
+from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.asker import Asker, AskerSettings
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (

@@ -6,13 +6,13 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
+from embodied_r_ros.adapters.late_model import LateLanguageModel
 from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.core import models as core_models
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import PROMPT_FORMATS, ModelPair, PerceptionModel, ReasonerModel, ServerSettings
 from embodied_r_ros.core.settings import check, setting
-from embodied_r_ros.nodes.late_model import LateLanguageModel
 from embodied_r_ros.share import share_path
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from fake_models import FakeReasoner, key_frame
 
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.codec import encode_jpeg
+from embodied_r_ros.adapters.late_model import LateLanguageModel
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
 from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.records import Generation, Message
-from embodied_r_ros.nodes import backends
-from embodied_r_ros.nodes.late_model import LateLanguageModel
 
 PAIR = """
 perception:
