@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import pathlib
 import random
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +28,7 @@ from training.reasoner import make_model, make_tokenizer, save
 
 IGNORED = -100
 POOL = 1200
+SAVE_STEPS = 1000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (default %(default)s)')
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    logging.getLogger('transformers').setLevel(logging.ERROR)
+    warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
     try:
         train(options)
     except EmbodiedRError as error:
@@ -99,8 +100,9 @@ def configuration(options: argparse.Namespace) -> SFTConfig:
         gradient_checkpointing=False,
         dataset_kwargs={'skip_prepare_dataset': True},
         remove_unused_columns=False,
+        dataloader_pin_memory=False,
         logging_steps=100,
-        save_steps=1000,
+        save_steps=SAVE_STEPS,
         save_total_limit=2,
         report_to='none',
         disable_tqdm=True,

@@ -6,82 +6,26 @@ import argparse
 import itertools
 import json
 import random
+import shutil
 
 import pytest
 
 torch = pytest.importorskip('torch')
-pytest.importorskip('transformers')
+pytest.importorskip('trl')
 
-from embodied_r_ros.core.compact import BOS, vocabulary  # noqa: E402
+from embodied_r_ros.core.compact import BOS, PAD, vocabulary  # noqa: E402
 from training import sft  # noqa: E402
-from training.lessons import TOKEN_IDS, Lesson, lessons  # noqa: E402
-from training.reasoner import make_model  # noqa: E402
+from training.lessons import TOKEN_IDS, Lesson  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
-SMALL = {'hidden': 32, 'layers': 2, 'heads': 4}
 
-
-@pytest.fixture(scope='module')
-def taught():
-    """A few lessons of moderate length."""
-    return [lesson for lesson in itertools.islice(lessons('sft test'), 60) if len(lesson.ids) < 250][:24]
-
-
-def learnt(taught, steps, seed=0):
-    """The losses of some steps on the same few lessons."""
-    model = make_model(**SMALL, seed=seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    return [sft.learn(model, optimizer, taught[:6])[0] for _ in range(steps)]
-
-
-def test_two_runs_of_the_same_seed_have_the_same_losses(taught):
-    first, again, other = learnt(taught, 4), learnt(taught, 4), learnt(taught, 4, seed=1)
-    assert first == again
-    assert first != other
-
-
-def test_a_few_steps_lower_the_loss(taught):
-    losses = learnt(taught, 15)
-    assert losses[-1] < 0.85 * losses[0]
-
-
-def test_the_help_names_the_default_number_of_tokens(capsys):
-    with pytest.raises(SystemExit):
-        sft.main(['--help'])
-    assert 'tokens to learn from (default 2.6e+07)' in ' '.join(capsys.readouterr().out.split())
-
-
-def test_only_the_reply_is_learnt(taught):
-    model = make_model(**SMALL)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    lesson = taught[0]
-    (loss, right) = sft.learn(model, optimizer, [lesson])
-    with torch.no_grad():
-        logits = model(input_ids=torch.tensor([lesson.ids])).logits[0]
-    wanted = torch.tensor(lesson.ids[lesson.given :])
-    said = logits[lesson.given - 1 : len(lesson.ids) - 1]
-    assert loss == pytest.approx(torch.nn.functional.cross_entropy(said, wanted).item(), rel=1e-4)
-    assert right == pytest.approx((said.argmax(-1) == wanted).float().mean().item())
-
-
-def test_padding_changes_nothing(taught):
-    model = make_model(**SMALL)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    short, long = sorted(taught, key=lambda lesson: len(lesson.ids))[:: len(taught) - 1]
-    alone = [sft.learn(model, optimizer, [lesson])[0] for lesson in (short, long)]
-    counts = [len(lesson.ids) - lesson.given for lesson in (short, long)]
-    together = sft.learn(model, optimizer, [short, long])[0]
-    mean = sum(loss * count for loss, count in zip(alone, counts)) / sum(counts)
-    assert together == pytest.approx(mean, rel=1e-4)
-
-
-def test_the_rate_falls_along_a_cosine():
-    assert sft.schedule(0.0) == pytest.approx(1.0)
-    assert sft.schedule(0.5) == pytest.approx(0.51)
-    assert sft.schedule(1.0) == sft.schedule(7.0) == pytest.approx(0.02)
-    shares = [sft.schedule(step / 20) for step in range(21)]
-    assert shares == sorted(shares, reverse=True)
+def test_only_the_reply_is_learnt_and_padding_is_not():
+    batch = sft.collate([{'ids': [(1, 5, 6, 7, 2), (1, 8, 2)], 'given': [2, 1]}])
+    ignored, pad = sft.IGNORED, TOKEN_IDS[PAD]
+    assert batch['input_ids'].tolist() == [[1, 5, 6, 7, 2], [1, 8, 2, pad, pad]]
+    assert batch['labels'].tolist() == [[ignored, ignored, 6, 7, 2], [ignored, 8, 2, ignored, ignored]]
+    assert batch['position_ids'].tolist() == [[0, 1, 2, 3, 4]] * 2
 
 
 def test_batches_hold_lessons_of_like_length_and_hardly_more_than_they_may(monkeypatch):
@@ -112,34 +56,52 @@ def test_a_lesson_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch):
 
 def options(out, **changes):
     values = {
-        'out': out, 'init': None, 'tokens': 4000.0, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 2000,
-        'hidden': 32, 'layers': 2, 'seed': 0, 'threads': 1,
+        'out': out, 'init': None, 'steps': 4, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 600,
+        'seed': 0, 'threads': 1,
     }  # fmt: skip
     return argparse.Namespace(**{**values, **changes})
 
 
-def test_a_run_leaves_a_model_and_what_made_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(sft, 'POOL', 60)
-    first, again = tmp_path / 'first', tmp_path / 'again'
-    for out in (first, again):
-        out.mkdir()
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """A short run, with a checkpoint after each second step."""
+    out = tmp_path_factory.mktemp('sft')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sft, 'POOL', 40)
+        patch.setattr(sft, 'SAVE_STEPS', 2)
         sft.train(options(out))
-    assert (first / 'model.safetensors').read_bytes() == (again / 'model.safetensors').read_bytes()
-    made_by = json.loads((first / 'training.json').read_text())
-    assert made_by['seed'] == '0'
-    assert int(made_by['tokens_seen']) >= 4000
-    assert json.loads((first / 'config.json').read_text())['vocab_size'] == len(vocabulary())
-    assert (first / 'tokenizer.json').exists()
+        yield out
 
 
-def test_a_run_goes_on_from_a_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(sft, 'POOL', 60)
-    first, second = tmp_path / 'first', tmp_path / 'second'
-    for out in (first, second):
-        out.mkdir()
-    trained = sft.train(options(first))
-    kept = sft.train(options(second, init=first, learning_rate=0.0))
-    assert all(torch.equal(tensor, kept.state_dict()[name]) for name, tensor in trained.state_dict().items())
+def weights(folder):
+    return (folder / 'model.safetensors').read_bytes()
+
+
+def test_a_run_leaves_a_model_and_what_made_it(run):
+    made_by = json.loads((run / 'training.json').read_text())
+    assert (made_by['seed'], made_by['steps']) == ('0', '4')
+    assert 'commit' in made_by
+    assert json.loads((run / 'config.json').read_text())['vocab_size'] == len(vocabulary())
+    assert (run / 'tokenizer.json').exists()
+
+
+def test_a_run_that_was_broken_off_ends_in_the_same_weights(run, tmp_path):
+    whole, broken = weights(run), tmp_path / 'broken'
+    shutil.copytree(run, broken)
+    shutil.rmtree(broken / 'checkpoint-4')
+    (broken / 'model.safetensors').unlink()
+    sft.train(options(broken))
+    assert weights(broken) == whole
+
+
+def test_another_seed_ends_in_other_weights(run, tmp_path):
+    sft.train(options(tmp_path, seed=1))
+    assert weights(tmp_path) != weights(run)
+
+
+def test_a_run_goes_on_from_a_model(run, tmp_path):
+    sft.train(options(tmp_path, init=run, learning_rate=0.0))
+    assert weights(tmp_path) == weights(run)
 
 
 def test_the_command_line_names_its_folder(capsys):
