@@ -73,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ask(samples: Sequence[Sample], folder: pathlib.Path) -> list[Answer]:
-    return asyncio.run(answer_all(samples, NumpyLanguageModel(folder), CompactFormat()))
+    replies = asyncio.run(answer_all(samples, NumpyLanguageModel(folder), CompactFormat()))
+    return [reply.answer for reply in replies]
 
 
 def _without(sample: Sample, seen: Sequence[Observation], away: Sequence[int]) -> Sample:

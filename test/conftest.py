@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-MARK_OF_A_FILE = re.compile(r'^pytestmark = pytest\.mark\.(\w+)\b', re.MULTILINE)
+MARK_OF_A_FILE = re.compile(r'^pytestmark = \[?pytest\.mark\.(\w+)\b', re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:

@@ -1,4 +1,4 @@
-"""Put samples before the reasoner, in the robot's own code, and report how many it gets right.
+"""Put samples before a reasoner, in the robot's own code, and report how many it gets right.
 
 python -m training.evaluate --samples out/world.jsonl --json
 """
@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import dataclasses
 import json
-import math
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -18,136 +17,256 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_r_ros.adapters.lm import LanguageModel, drive
-from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
+from embodied_r_ros.adapters import backends
+from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.formats import PromptFormat
+from embodied_r_ros.core.models import ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
-from embodied_r_ros.core.records import Answer, Question
-from embodied_r_ros.share import share_path
+from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from training.blind import blind_right
+from training.judge import Case, InProcessJudge, Judge, admit
+from training.rewards import relative_accuracy
 from training.samples import Sample, read_samples, to_observations
+from training.statistics import interval, macro_interval
+from training.trials import trials
 
-RESAMPLES = 2000
+TRIALS = 400
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='python -m training.evaluate', description='Evaluate the reasoner on samples.'
-    )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
-    parser.add_argument(
-        '--model', type=pathlib.Path, default=None, help='folder of the reasoner (default: the embedded one)'
-    )
-    parser.add_argument(
-        '--consistency', action='store_true', help='ask each answered question again with the thinking alone'
-    )
-    parser.add_argument('--answers', type=pathlib.Path, default=None, help='file for every answer with its thinking')
-    parser.add_argument('--json', action='store_true', help='print one JSON line in place of a table')
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        samples = read_samples(options.samples)
-        if not samples:
-            raise InputError(f'{options.samples} holds no sample; there is nothing to evaluate')
-        model = NumpyLanguageModel(options.model or share_path(pathlib.Path('data/reasoner')))
-        answers = asyncio.run(answer_all(samples, model, CompactFormat(), options.consistency))
+        report = run(options)
     except EmbodiedRError as error:
         print(f'training.evaluate: {error}', file=sys.stderr)
         return 2
-    if options.answers:
-        options.answers.parent.mkdir(parents=True, exist_ok=True)
-        options.answers.write_text(''.join(json.dumps(_entry(s, a)) + '\n' for s, a in zip(samples, answers)))
-    report = summarise(samples, answers)
     print(json.dumps(report) if options.json else table(report))
     return 0
 
 
-async def answer_all(
-    samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, consistency: bool = False
-) -> list[Answer]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m training.evaluate', description='Evaluate a reasoner on samples, alone or against another.'
+    )
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
+    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
+    parser.add_argument(
+        '--fold', default=None, metavar='I/K', help='only the scenes of one of K folds, which training left out'
+    )
+    parser.add_argument('--model', default='', help='folder of the reasoner (default: that of the model pair)')
+    parser.add_argument('--against', default='', help='folder of a second one, to compare with question by question')
+    parser.add_argument('--models', default='embedded', help='model pair of config/models (default %(default)s)')
+    parser.add_argument('--reasoner', default='', help='numpy, openai or transformers (default: as in the pair)')
+    parser.add_argument('--format', default='', help='prompt format, compact or paper (default: as in the pair)')
+    parser.add_argument('--lm-url', default='', help='server of the reasoner; --model is then the id that it lists')
+    parser.add_argument(
+        '--judge', type=pathlib.Path, default=None, help='folder of the model that judges consistency, if admitted'
+    )
+    parser.add_argument('--answers', type=pathlib.Path, default=None, help='file for every answer with its thinking')
+    parser.add_argument('--json', action='store_true', help='print one JSON line in place of a table')
+    return parser
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Do what the command line asks for.
+
+    Raises:
+        InputError: there is no sample, or a file of them cannot be read.
+        SettingsError: a model cannot be used.
+    """
+    samples = read_samples(options.samples, split=options.split, fold=options.fold)
+    if not samples:
+        raise InputError(f'{options.samples} holds no sample that is asked for; prepare some, or ask for another split')
+    replies = _replies(options, options.model, samples)
+    if options.answers:
+        options.answers.parent.mkdir(parents=True, exist_ok=True)
+        options.answers.write_text(''.join(json.dumps(_entry(s, r.answer)) + '\n' for s, r in zip(samples, replies)))
+    report = summarise(samples, replies)
+    if options.judge:
+        judge = InProcessJudge.load(options.judge)
+        prompts = backends.prompt_format(reasoner_model(options, options.model))
+        report |= judged(samples, replies, prompts, judge)
+    if options.against:
+        report['against'] = compare(samples, replies, _replies(options, options.against, samples))
+    return report
+
+
+def _replies(options: argparse.Namespace, model: str, samples: Sequence[Sample]) -> list[Reply]:
+    pair = reasoner_model(options, model)
+    return asyncio.run(answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair)))
+
+
+def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
+    """The reasoner that the command line names: of a model pair, with what is given over it."""
+    served = options.reasoner == 'openai' or bool(options.lm_url)
+    return backends.reasoner_model(
+        backends.ReasonerBackend(
+            models=options.models,
+            backend=options.reasoner,
+            url=options.lm_url,
+            model=model if served else '',
+            folder='' if served or not model else str(pathlib.Path(model).resolve()),
+            prompt_format=options.format,
+        )
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What came of a sample: the robot's answer, and the model's reply that it was read from, where there was one."""
+
+    answer: Answer
+    completion: Completion | None = None
+
+
+class _Heard:
+    """A LanguageModel that keeps the last reply of another one."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.name, self._model = model.name, model
+        self.last: Completion | None = None
+
+    async def probe(self) -> None:
+        await self._model.probe()
+
+    async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
+        self.last = await self._model.generate(request, on_text)
+        return self.last
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
+
+
+async def answer_all(samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat) -> list[Reply]:
     """An answer to each sample; where the reasoner declines or its reply is unreadable, the answer carries the code."""
-    answers = []
-    settings = ReasoningSettings()
+    replies = []
+    heard, settings = _Heard(model), ReasoningSettings()
     try:
+        await heard.probe()
         for sample in samples:
-            question = Question(
-                text=sample['question'], choices=tuple(sample['choices']), check_consistency=consistency
-            )
-            observations = to_observations(sample)
+            question = Question(text=sample['question'], choices=tuple(sample['choices']))
+            heard.last = None
+            steps = reasoning.answer(question, to_observations(sample), prompt_format, settings, model.name)
             try:
-                answers.append(
-                    await drive(reasoning.answer(question, observations, prompt_format, settings, model.name), model)
-                )
+                answer = await drive(steps, heard)
             except EmbodiedRError as error:
-                answers.append(reasoning.failure(error))
+                answer = reasoning.failure(error)
+            replies.append(Reply(answer=answer, completion=heard.last))
     finally:
-        await model.aclose()
-    return answers
+        await heard.aclose()
+    return replies
 
 
-def is_right(sample: Sample, answer: Answer) -> bool:
-    """Whether the choice made is the sample's answer."""
-    return answer.choice == ord(sample['answer']) - ord('A')
+def score(sample: Sample, answer: Answer) -> float:
+    """1 where the choice made is the sample's answer, else 0; for a number its mean relative accuracy."""
+    if not sample['choices']:
+        return relative_accuracy(answer.answer, sample['answer'])
+    return float(answer.choice == ord(sample['answer']) - ord('A'))
 
 
-def summarise(samples: Sequence[Sample], answers: Sequence[Answer]) -> dict[str, Any]:
+def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, Any]:
     """Accuracy with its 95 % interval, beside chance and a reader of the questions alone, in all and per task."""
-    right = np.array([is_right(s, a) for s, a in zip(samples, answers)])
+    scores = _scores(samples, replies)
     blind = blind_right(samples)
-    chance = np.array([1.0 / len(sample['choices']) for sample in samples])
-    scenes = np.array([sample['scene'] for sample in samples])
-    tasks = np.array([sample['category'] for sample in samples])
+    chance = np.array([1.0 / len(sample['choices']) if sample['choices'] else 0.0 for sample in samples])
+    scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
     per_task = {}
     for task in dict.fromkeys(tasks.tolist()):
         of = tasks == task
         per_task[task] = {
             'questions': int(of.sum()),
-            'accuracy': _share(right[of]),
-            'interval': interval(right[of], scenes[of]),
-            'chance': _share(chance[of]),
-            'blind': _share(blind[of]),
+            'accuracy': _mean(scores[of]),
+            'interval': interval(scores[of], scenes[of]),
+            'chance': _mean(chance[of]),
+            'blind': _mean(blind[of]),
         }
-    checked = [answer.consistency for answer in answers if not math.isnan(answer.consistency)]
-    codes = {
-        code.name: count
-        for code in {a.error_code for a in answers}
-        if (count := sum(a.error_code == code for a in answers))
-    }
+    codes = [reply.answer.error_code.name for reply in replies]
+    lengths = [reply.completion.tokens for reply in replies if reply.completion and reply.completion.tokens]
     return {
         'questions': len(samples),
         'scenes': len(set(scenes.tolist())),
-        'accuracy': _share(right),
-        'interval': interval(right, scenes),
+        'accuracy': _mean(scores),
+        'interval': interval(scores, scenes),
         'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
-        'chance': _share(chance),
-        'blind': _share(blind),
-        'consistency': round(float(np.mean(checked)), 4) if checked else None,
-        'codes': codes,
+        'macro_interval': macro_interval(scores, scenes, tasks),
+        'chance': _mean(chance),
+        'blind': _mean(blind),
+        'consistency': None,
+        'tokens': round(float(np.mean(lengths)), 1) if lengths else None,
+        'codes': {code: codes.count(code) for code in dict.fromkeys(codes)},
         'per_task': per_task,
     }
 
 
-def interval(right: NDArray[np.bool_], scenes: NDArray[np.str_]) -> list[float]:
-    """The 95 % interval of the share right, by resampling whole scenes."""
-    _, groups = np.unique(scenes, return_inverse=True)
-    hits, sizes = np.bincount(groups, weights=right), np.bincount(groups)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(sizes), (RESAMPLES, len(sizes)))
-    shares = hits[drawn].sum(1) / sizes[drawn].sum(1)
-    return [round(float(edge), 4) for edge in np.percentile(shares, [2.5, 97.5])]
+def compare(samples: Sequence[Sample], replies: Sequence[Reply], others: Sequence[Reply]) -> dict[str, Any]:
+    """The first model's accuracy less the second's, question by question, with the interval over scenes."""
+    scores, other = _scores(samples, replies), _scores(samples, others)
+    scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
+    per_task = {
+        task: {
+            'difference': _mean((scores - other)[tasks == task]),
+            'interval': interval((scores - other)[tasks == task], scenes[tasks == task]),
+        }
+        for task in dict.fromkeys(tasks.tolist())
+    }
+    return {
+        'accuracy': _mean(other),
+        'difference': _mean(scores - other),
+        'interval': interval(scores - other, scenes),
+        'better': int((scores > other).sum()),
+        'worse': int((scores < other).sum()),
+        'per_task': per_task,
+    }
 
 
-def _share(values: NDArray[Any]) -> float:
+def judged(
+    samples: Sequence[Sample], replies: Sequence[Reply], prompt_format: PromptFormat, judge: Judge
+) -> dict[str, Any]:
+    """The share of the answers that a judge comes to from their thinking alone (paper, RQ6), if the judge is admitted.
+
+    An answer that the judge failed on is left out of the share.
+    """
+    admission = admit(judge, *trials(TRIALS, compact=isinstance(prompt_format, CompactFormat)))
+    found: dict[str, Any] = {'judge': str(admission), 'consistency': None}
+    if not admission.admitted:
+        return found
+    cases, choices = [], []
+    for sample, reply in zip(samples, replies):
+        if reply.completion is not None and reply.answer.choice >= 0:
+            question = Question(text=sample['question'], choices=tuple(sample['choices']))
+            seen = reasoning.choose(question, to_observations(sample), ReasoningSettings().max_observations)
+            prompt = prompt_format.ask(question, seen)
+            thought = prompt.read(reply.completion)
+            thinking = thought.raw_thinking or thought.thinking
+            cases.append(Case(question=question.text, choices=question.choices, thinking=thinking, asked=prompt))
+            choices.append(reply.answer.choice)
+    told = [(choice, said) for choice, said in zip(choices, judge.judge(cases)) if said is not None]
+    if told:
+        found['consistency'] = round(sum(choice == said for choice, said in told) / len(told), 4)
+    return found
+
+
+def _scores(samples: Sequence[Sample], replies: Sequence[Reply]) -> NDArray[np.float64]:
+    return np.array([score(sample, reply.answer) for sample, reply in zip(samples, replies)])
+
+
+def _column(samples: Sequence[Sample], name: str) -> NDArray[np.str_]:
+    return np.array([sample[name] for sample in samples])
+
+
+def _mean(values: NDArray[Any]) -> float:
     return round(float(np.mean(values)), 4)
 
 
 def table(report: dict[str, Any]) -> str:
     """The report for people."""
     lines = [f'{"task":22} {"n":>5} {"right":>6}  {"95 % interval":15} {"chance":>6} {"blind":>6}']
-    rows = [*report['per_task'].items(), ('all', report)]
+    macro = {**report, 'accuracy': report['macro'], 'interval': report['macro_interval']}
+    rows = [*report['per_task'].items(), ('mean of tasks', macro), ('all', report)]
     for name, entry in rows:
         low, high = entry['interval']
         lines.append(
@@ -155,8 +274,19 @@ def table(report: dict[str, Any]) -> str:
             f'{entry["chance"]:6.1%} {entry["blind"]:6.1%}'
         )
     lines.append('codes: ' + ', '.join(f'{code} {count}' for code, count in report['codes'].items()))
-    if report['consistency'] is not None:
-        lines.append(f'consistency: {report["consistency"]:.1%} of the answers follow from their thinking alone')
+    if report['tokens'] is not None:
+        lines.append(f'length: {report["tokens"]:.0f} tokens a reply')
+    if 'judge' in report:
+        share = report['consistency']
+        told = 'no figure' if share is None else f'{share:.1%} of the answers follow from their thinking alone'
+        lines.append(f'consistency: {told}; {report["judge"]}')
+    if 'against' in report:
+        other = report['against']
+        low, high = other['interval']
+        lines.append(
+            f'against {other["accuracy"]:.1%}: {other["difference"]:+.1%} [{low:+.1%}, {high:+.1%}]; '
+            f'better on {other["better"]}, worse on {other["worse"]}'
+        )
     return '\n'.join(lines)
 
 
@@ -167,7 +297,7 @@ def _entry(sample: Sample, answer: Answer) -> dict[str, Any]:
         'category': sample['category'],
         'question': sample['question'],
         'truth': sample['answer'],
-        'right': is_right(sample, answer),
+        'score': score(sample, answer),
         **entry,
     }
 

@@ -40,7 +40,8 @@ def test_the_served_reasoner_chooses_as_in_process(graph, tmp_path):
     file = tmp_path / 'samples.jsonl'
     prepare(['world', '--questions', str(QUESTIONS), '--seed', str(SEED), '--out', str(file)])
     samples = read_samples(file)
-    here = asyncio.run(answer_all(samples, NumpyLanguageModel(pathlib.Path(FOLDER)), CompactFormat()))
+    model = NumpyLanguageModel(pathlib.Path(FOLDER))
+    here = [reply.answer for reply in asyncio.run(answer_all(samples, model, CompactFormat()))]
     node = graph.start(ReasoningNode, url=URL, backend='openai', prompt_format='compact')
     robot = graph.node('robot')
     publisher = robot.create_publisher(messages.Observation, 'observations', qos.observations(100))

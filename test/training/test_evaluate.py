@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from tiny_models import chain_folder
 
+from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.coarse import coarse_log
 from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question
 from training import evaluate, samples
-from training.evaluate import answer_all, interval, is_right, summarise, table
+from training.evaluate import answer_all, compare, judged, score, summarise, table
+from training.statistics import interval, macro_interval
 from training.world.questions import questions_about, until
 from training.world.scene import make_walk
 from training.world.thoughts import think
@@ -62,8 +64,8 @@ def exam():
     return entries, replies
 
 
-def answered(entries, model, **options):
-    return asyncio.run(answer_all(entries, model, CompactFormat(), **options))
+def answered(entries, model):
+    return asyncio.run(answer_all(entries, model, CompactFormat()))
 
 
 def test_a_model_that_thinks_the_worked_thoughts_is_right_throughout(exam):
@@ -82,9 +84,9 @@ def test_a_model_that_thinks_the_worked_thoughts_is_right_throughout(exam):
 
 def test_evidence_comes_with_the_answers(exam):
     entries, replies = exam
-    for sample, answer in zip(entries, answered(entries, Scripted(replies))):
-        assert answer.evidence
-        assert {evidence.index for evidence in answer.evidence} <= set(range(len(sample['observations'])))
+    for sample, reply in zip(entries, answered(entries, Scripted(replies))):
+        assert reply.answer.evidence
+        assert {evidence.index for evidence in reply.answer.evidence} <= set(range(len(sample['observations'])))
 
 
 def test_a_model_that_is_right_half_the_time_lies_in_its_interval(exam):
@@ -102,38 +104,88 @@ def test_what_cannot_be_answered_is_wrong_and_counted_by_its_code(exam):
     odd = {**entries[0], 'question': 'Why is the sky blue?'}
     unseen = {**entries[0], 'question': 'Where is the unicorn now?', 'choices': ['left', 'right']}
     empty = {**entries[0], 'observations': []}
-    answers = answered([entries[0], odd, unseen, empty], Scripted(replies))
+    answers = [reply.answer for reply in answered([entries[0], odd, unseen, empty], Scripted(replies))]
     assert [answer.error_code for answer in answers] == [
         ErrorCode.OK,
         ErrorCode.QUESTION_UNSUPPORTED,
         ErrorCode.CANNOT_TELL,
         ErrorCode.WINDOW_EMPTY,
     ]
-    assert [is_right(entries[0], answer) for answer in answers] == [True, False, False, False]
+    assert [score(entries[0], answer) for answer in answers] == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_model_that_fails_is_a_code_too(exam):
     entries, _ = exam
-    (answer,) = answered(entries[:1], Scripted({}, otherwise=BackendUnavailable('gone')))
-    assert (answer.error_code, answer.error_msg) == (ErrorCode.SERVER_DOWN, 'gone')
+    (reply,) = answered(entries[:1], Scripted({}, otherwise=BackendUnavailable('gone')))
+    assert (reply.answer.error_code, reply.answer.error_msg) == (ErrorCode.SERVER_DOWN, 'gone')
+    assert reply.completion is None
 
 
-def test_consistency_asks_again_with_the_thinking_alone(exam):
+class Reader:
+    """A judge that reads where a compact thought ends, or says what it is told to."""
+
+    def __init__(self, always=None):
+        self.always, self.cases = always, []
+
+    def judge(self, cases):
+        self.cases = list(cases)
+        return [self._choice(case) if self.always is None else self.always for case in cases]
+
+    def _choice(self, case):
+        ends = [text for text in case.asked.answers() if case.thinking.endswith(f' {text}')]
+        words = case.asked.answers()[max(ends, key=len)] if ends else ''
+        return match_choice(words, case.choices)
+
+
+def test_consistency_is_what_an_admitted_judge_says_of_the_thoughts(exam, monkeypatch):
+    monkeypatch.setattr(evaluate, 'TRIALS', 50)
     entries, replies = exam
+    first = dict(list(replies.items())[:16])
+    lied = {prompt: reply for prompt, reply in first.items() if ': w4 ?' in prompt}
+    for prompt, reply in lied.items():
+        said = reply.rsplit('<answer> ')[-1].removesuffix(' </answer>')
+        other = next(word for word in ('left', 'right') if word != said)
+        first[prompt] = reply.replace(f'<answer> {said}', f'<answer> {other}')
+    answers = answered(entries[:16], Scripted(first))
+    made = sum(reply.answer.choice >= 0 for reply in answers)
+    found = judged(entries[:16], answers, CompactFormat(), Reader())
+    assert lied and made == 16
+    assert found['consistency'] == pytest.approx(1 - len(lied) / 16, abs=1e-4)
+    assert found['judge'].startswith('judge admitted')
 
-    class Consistent(Scripted):
-        async def generate(self, request, on_text=None):
-            content = request.messages[-1].content
-            if content.startswith('check '):
-                return Completion(text=f'<answer> {self.last} </answer>')
-            reply = await super().generate(request)
-            self.last = reply.text.rsplit('<answer> ')[-1].removesuffix(' </answer>')
-            return reply
 
-    report = summarise(entries[:16], answered(entries[:16], Consistent(replies), consistency=True))
-    assert report['consistency'] == 1.0
-    report = summarise(entries[:16], answered(entries[:16], Scripted(replies), consistency=True))
-    assert report['consistency'] == 0.0  # the scripted model has no reply to the second question
+def test_without_an_admitted_judge_there_is_no_figure_of_consistency(exam, monkeypatch):
+    monkeypatch.setattr(evaluate, 'TRIALS', 50)
+    entries, replies = exam
+    found = judged(entries[:4], answered(entries[:4], Scripted(replies)), CompactFormat(), Reader(always=0))
+    assert found['consistency'] is None
+    assert found['judge'].startswith('judge not admitted')
+
+
+def test_two_models_are_compared_question_by_question(exam):
+    entries, replies = exam
+    kept = {prompt: reply for number, (prompt, reply) in enumerate(replies.items()) if number % 4}
+    whole, part = answered(entries, Scripted(replies)), answered(entries, Scripted(kept))
+    found = compare(entries, whole, part)
+    low, high = found['interval']
+    assert found['difference'] == pytest.approx(0.25, abs=0.02)
+    assert 0 < low <= found['difference'] <= high
+    assert (found['better'], found['worse']) == (math.ceil(len(entries) / 4), 0)
+    assert compare(entries, part, whole)['difference'] == -found['difference']
+
+
+def test_the_mean_of_tasks_counts_each_task_the_same():
+    scenes = np.array([f's{number % 10}' for number in range(100)])
+    tasks = np.array(['often'] * 90 + ['rare'] * 10)
+    scores = (tasks == 'often').astype(float)
+    assert macro_interval(scores, scenes, tasks) == [0.5, 0.5]
+
+
+def test_a_number_is_scored_by_its_relative_accuracy():
+    sample = {'choices': [], 'answer': '2.0'}
+    assert score(sample, Answer(answer='2 m')) == 1.0
+    assert 0.0 < score(sample, Answer(answer='2.5 m')) < 1.0
+    assert score(sample, Answer()) == 0.0
 
 
 def test_the_interval_resamples_whole_scenes():
@@ -149,11 +201,15 @@ def test_the_table_tells_each_task_and_all(exam):
     entries, replies = exam
     report = summarise(entries, answered(entries, Scripted(replies)))
     lines = table(report).split('\n')
-    assert len(lines) == 1 + len(TASKS) + 1 + 1
+    assert len(lines) == 1 + len(TASKS) + 2 + 1
     assert lines[1].startswith('landmark position')
     assert lines[-2].split()[:3] == ['all', str(len(entries)), '100.0%']
     assert lines[-1] == f'codes: OK {len(entries)}'
-    assert table({**report, 'consistency': 0.5}).split('\n')[-1].startswith('consistency: 50.0% of the answers')
+    told = table({**report, 'consistency': 0.5, 'judge': 'judge admitted', 'tokens': 99.6}).split('\n')
+    assert told[-2:] == [
+        'length: 100 tokens a reply',
+        'consistency: 50.0% of the answers follow from their thinking alone; judge admitted',
+    ]
 
 
 @pytest.fixture
@@ -172,15 +228,15 @@ def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
     entries = sides(exam[0])
     samples.write_samples(path, entries)
     kept = tmp_path / 'answers' / 'all.jsonl'
-    words = ['--samples', str(path), '--model', str(parrot), '--json', '--consistency', '--answers', str(kept)]
+    words = ['--samples', str(path), '--model', str(parrot), '--json', '--against', str(parrot), '--answers', str(kept)]
     assert evaluate.main(words) == 0
     report = json.loads(capsys.readouterr().out)
     lefts = sum('left' in entry['choices']['ABCD'.index(entry['answer'])] for entry in entries)
     assert report['accuracy'] == pytest.approx(lefts / len(entries), abs=1e-4)
-    assert report['consistency'] == 1.0
+    assert report['against']['difference'] == 0.0
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [line['id'] for line in lines] == [entry['id'] for entry in entries]
-    assert sum(line['right'] for line in lines) == lefts
+    assert sum(line['score'] for line in lines) == lefts
     assert {line['thinking'] for line in lines} == {'hm'}
     assert {line['error_code'] for line in lines} == {'OK'}
 
@@ -199,8 +255,3 @@ def test_a_missing_model_or_file_ends_with_a_sentence(exam, tmp_path, capsys):
     samples.write_samples(path, exam[0][:1])
     assert evaluate.main(['--samples', str(path), '--model', str(tmp_path / 'no model')]) == 2
     assert 'training.evaluate: ' in capsys.readouterr().err
-
-
-def test_a_sample_without_a_choice_made_is_wrong():
-    assert not is_right({'answer': 'A'}, Answer())
-    assert is_right({'answer': 'B'}, Answer(choice=1))
