@@ -6,21 +6,26 @@ python -m training.blind --fit out/others.jsonl --samples out/world.jsonl
 from __future__ import annotations
 
 import argparse
+import collections
 import pathlib
 import re
+import statistics
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import EmbodiedRError
-from training.samples import Sample, read_samples
+from training.rewards import relative_accuracy
+from training.samples import Sample, chance, read_samples
 
 SLOTS = 1 << 14
 FOLDS = 5
 EPOCHS, RATE, DECAY = 8, 0.3, 1e-4
+
+Rate = Callable[[NDArray[np.float64], int], float]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,19 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmbodiedRError as error:
         print(f'training.blind: {error}', file=sys.stderr)
         return 2
-    chance = np.array([1.0 / len(sample['choices']) for sample in samples])
+    guessing = np.array([chance(sample) for sample in samples])
     tasks = np.array([sample['category'] for sample in samples])
     for task in dict.fromkeys(tasks.tolist()):
         of = tasks == task
-        print(f'{task:22} {of.sum():5d} blind {right[of].mean():6.1%} chance {chance[of].mean():6.1%}')
+        print(f'{task:22} {of.sum():5d} blind {right[of].mean():6.1%} chance {guessing[of].mean():6.1%}')
     return 0
 
 
-def blind_right(samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0) -> NDArray[np.bool_]:
-    """Which samples a question-only reader gets right.
+def blind_right(
+    samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0
+) -> NDArray[np.float64]:
+    """What a question-only reader gets right.
 
     The reader is a softmax over the choices of each question, linear in hashed features: the choice's words and place,
-    alone and together with each word of the question.
+    alone and together with each word of the question. For a number it says the median of what is right for the same
+    question elsewhere, or for its category.
 
     Args:
         samples: what is read.
@@ -56,25 +64,65 @@ def blind_right(samples: Sequence[Sample], fit_on: Sequence[Sample] | None = Non
         seed: of the folds and of the order of the steps.
 
     Returns:
-        (n,) booleans, in the order of the samples.
+        (n,) in the order of the samples: 1 or 0 for a choice, the mean relative accuracy for a number.
     """
+    return _read(samples, fit_on, seed, lambda scores, truth: float(np.argmax(scores) == truth))
+
+
+def blind_shares(
+    samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0
+) -> NDArray[np.float64]:
+    """How surely the reader of `blind_right` gives the right answer.
+
+    Returns:
+        (n,) in the order of the samples: its probability of the right choice, the mean relative accuracy for a number.
+    """
+    return _read(samples, fit_on, seed, lambda scores, truth: float(_softmax(scores)[truth]))
+
+
+def _read(samples: Sequence[Sample], fit_on: Sequence[Sample] | None, seed: int, rate: Rate) -> NDArray[np.float64]:
+    """Each sample read by a reader that did not learn from its scene, and rated by the scores of its choices, (n,)."""
     rng = np.random.default_rng(seed)
     if fit_on is not None:
-        return _read(samples, _fit(fit_on, rng))
+        return _Reader(fit_on, rng).rated(samples, rate)
     scenes = sorted({sample['scene'] for sample in samples})
     fold_of = dict(zip(scenes, rng.permutation(len(scenes)) % FOLDS))
     folds = np.array([fold_of[sample['scene']] for sample in samples])
-    right = np.zeros(len(samples), bool)
+    rated = np.zeros(len(samples))
     for fold in range(FOLDS):
-        weights = _fit([sample for sample, other in zip(samples, folds) if other != fold], rng)
-        right[folds == fold] = _read([sample for sample, other in zip(samples, folds) if other == fold], weights)
-    return right
+        reader = _Reader([sample for sample, other in zip(samples, folds) if other != fold], rng)
+        rated[folds == fold] = reader.rated([sample for sample, other in zip(samples, folds) if other == fold], rate)
+    return rated
 
 
-def _read(samples: Sequence[Sample], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which samples the weights choose rightly, (n,)."""
-    chosen = [int(np.argmax([weights[slots].sum() for slots in _all_features(sample)])) for sample in samples]
-    return np.array([choice == _truth(sample) for choice, sample in zip(chosen, samples)], bool)
+class _Reader:
+    """Fitted on samples: weights for choices, the usual numbers for numbers."""
+
+    def __init__(self, samples: Sequence[Sample], rng: np.random.Generator) -> None:
+        self._weights = _fit([sample for sample in samples if sample['choices']], rng)
+        self._numbers: dict[str, list[float]] = collections.defaultdict(list)
+        for sample in samples:
+            for key in () if sample['choices'] else (_asked(sample), sample['category']):
+                self._numbers[key].append(float(sample['answer']))
+
+    def rated(self, samples: Sequence[Sample], rate: Rate) -> NDArray[np.float64]:
+        """The ratings of the samples, (n,)."""
+        return np.array([self._rating(sample, rate) for sample in samples], np.float64)
+
+    def _rating(self, sample: Sample, rate: Rate) -> float:
+        if sample['choices']:
+            return rate(np.array([self._weights[slots].sum() for slots in _all_features(sample)]), _truth(sample))
+        usual = self._numbers.get(_asked(sample)) or self._numbers.get(sample['category'])
+        return relative_accuracy(repr(statistics.median(usual)), sample['answer']) if usual else 0.0
+
+
+def _asked(sample: Sample) -> str:
+    return f'{sample["category"]}|{sample["question"]}'
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(scores - scores.max())
+    return shares / shares.sum()
 
 
 def _truth(sample: Sample) -> int:
@@ -99,8 +147,7 @@ def _fit(samples: Sequence[Sample], rng: np.random.Generator) -> NDArray[np.floa
     for epoch in range(EPOCHS):
         for i in rng.permutation(len(features)):
             scores = np.array([weights[slots].sum() for slots in features[i]])
-            shares = np.exp(scores - scores.max())
-            shares /= shares.sum()
+            shares = _softmax(scores)
             for choice, slots in enumerate(features[i]):
                 step = RATE / (1 + epoch) / len(slots) * ((choice == truth[i]) - shares[choice])
                 weights[slots] += step - DECAY * weights[slots]

@@ -29,7 +29,7 @@ from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from training.blind import blind_right
 from training.judge import Case, InProcessJudge, Judge, admit
 from training.rewards import relative_accuracy
-from training.samples import Sample, read_samples, to_observations
+from training.samples import Sample, chance, read_samples, to_observations
 from training.statistics import interval, macro_interval
 from training.trials import trials
 
@@ -172,7 +172,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
     """Accuracy with its 95 % interval, beside chance and a reader of the questions alone, in all and per task."""
     scores = _scores(samples, replies)
     blind = blind_right(samples)
-    chance = np.array([1.0 / len(sample['choices']) if sample['choices'] else 0.0 for sample in samples])
+    guessed = np.array([chance(sample) for sample in samples])
     scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
     per_task = {}
     for task in dict.fromkeys(tasks.tolist()):
@@ -181,7 +181,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
             'questions': int(of.sum()),
             'accuracy': _mean(scores[of]),
             'interval': interval(scores[of], scenes[of]),
-            'chance': _mean(chance[of]),
+            'chance': _mean(guessed[of]),
             'blind': _mean(blind[of]),
         }
     codes = [reply.answer.error_code.name for reply in replies]
@@ -193,7 +193,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
         'interval': interval(scores, scenes),
         'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
         'macro_interval': macro_interval(scores, scenes, tasks),
-        'chance': _mean(chance),
+        'chance': _mean(guessed),
         'blind': _mean(blind),
         'consistency': None,
         'tokens': round(float(np.mean(lengths)), 1) if lengths else None,

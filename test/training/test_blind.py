@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from training.blind import blind_right
+from training.blind import blind_right, blind_shares
 
 SIDES = ('ahead', 'right', 'behind', 'left')
 
@@ -75,3 +75,25 @@ def test_the_same_seed_reads_the_same():
     samples = exam(40, lambda rng, noun, choices: rng.choice(choices))
     assert blind_right(samples, seed=1).tolist() == blind_right(samples, seed=1).tolist()
     assert blind_right(samples).shape == (40,)
+
+
+def test_shares_say_how_surely_the_answer_is_given_away():
+    tied = dict(zip(('sofa', 'lamp', 'desk', 'door'), SIDES))
+    given = blind_shares(exam(200, lambda rng, noun, choices: tied[noun]))
+    hidden = blind_shares(exam(200, lambda rng, noun, choices: rng.choice(choices)))
+    assert given.mean() > 0.7 > 0.4 > hidden.mean()
+    assert given.max() <= 1.0
+
+
+def test_numbers_are_read_as_what_is_usual_elsewhere():
+    usual = {'How long is the bed?': 2.0, 'How long is the pen?': 0.1}
+    samples = [
+        {'scene': f'scene-{n}', 'category': 'size', 'question': asked, 'choices': [], 'answer': str(number)}
+        for n in range(20)
+        for asked, number in usual.items()
+    ]
+    assert blind_right(samples).tolist() == [1.0] * 40
+    assert blind_shares(samples).tolist() == [1.0] * 40
+    unlike = [{**sample, 'answer': '50'} for sample in samples[:2]]
+    assert blind_right(unlike, samples).tolist() == [0.0, 0.0]
+    assert blind_right(samples[:1], exam(8, lambda rng, noun, choices: choices[0])).tolist() == [0.0]

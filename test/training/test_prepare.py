@@ -11,7 +11,7 @@ import pytest
 from embodied_r_ros.core.questions import TASKS
 from training import prepare
 from training.samples import read_samples, to_observations
-from training.world.scene import make_walk
+from training.sources import world
 from training.world.views import EXACT, observe
 
 
@@ -112,12 +112,59 @@ def test_a_missing_option_is_told(capsys):
     assert 'the following arguments are required: --questions, --out' in capsys.readouterr().err
 
 
-def test_the_robots_own_perception_can_write_the_observations(tmp_path, monkeypatch):
-    walk = make_walk(1)
-    seen = observe(walk, prepare.RULE, EXACT, random.Random(0))[:3]
-    monkeypatch.setattr('training.world.recording.observe', lambda rendered: seen if rendered == walk else [])
-    samples = prepared(
-        tmp_path / 'w.jsonl', '--questions', '8', '--seed', '0', '--walks', '1', '--perception', 'opencv'
-    )
+@pytest.fixture
+def rendered(monkeypatch):
+    """Rendering that is quick: notes whose walks it was given, and breaks off after as many as `last` allows."""
+
+    class Rendering:
+        seeds, last = [], 99
+
+        def observe(self, walk):
+            if len(self.seeds) == self.last:
+                raise KeyboardInterrupt
+            self.seeds.append(walk.scene.seed)
+            return observe(walk, world.RULE, EXACT, random.Random(walk.scene.seed))[:3]
+
+    rendering = Rendering()
+    monkeypatch.setattr('training.world.recording.observe', rendering.observe)
+    rendering.words = ['--questions', '24', '--seed', '0', '--perception', 'opencv']
+    return rendering
+
+
+def test_the_robots_own_perception_can_write_the_observations(tmp_path, rendered):
+    samples = prepared(tmp_path / 'w.jsonl', *rendered.words)
     asked_at_the_end = [sample for sample in samples if sample['category'] != 'progress evaluation']
     assert {len(sample['observations']) for sample in asked_at_the_end} == {3}
+
+
+def test_rendering_that_was_ended_goes_on_where_it_stood(tmp_path, rendered):
+    whole = prepared(tmp_path / 'whole.jsonl', *rendered.words)
+    seeds, rendered.seeds, rendered.last = rendered.seeds, [], 2
+    path = tmp_path / 'w.jsonl'
+    with pytest.raises(KeyboardInterrupt):
+        prepare.main(['world', '--out', str(path), *rendered.words])
+    assert not path.exists()
+    rendered.last = 99
+    assert prepared(path, *rendered.words) == whole
+    assert rendered.seeds == seeds
+    assert [entry.name for entry in tmp_path.iterdir() if 'journal' in entry.name] == []
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--questions', '0', '--seed', '0'], '--questions must be at least 1, got 0'),
+        (['--questions', '1', '--seed', '-1'], '--seed must be at least 0, got -1'),
+        (['--questions', '1', '--seed', '0', '--per-walk', '0'], '--per-walk must be at least 1, got 0'),
+    ],
+)
+def test_an_option_out_of_range_is_told(words, message, tmp_path, capsys):
+    assert prepare.main(['world', '--out', str(tmp_path / 'w'), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_walks_without_a_question_are_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(world, 'questions_about', lambda *_: [])
+    words = ['world', '--out', str(tmp_path / 'w'), '--questions', '1', '--seed', '0', '--walks', '1']
+    assert prepare.main(words) == 2
+    assert 'the walks [1] give no question; name others' in capsys.readouterr().err

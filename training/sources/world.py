@@ -1,0 +1,140 @@
+"""Questions about simulated walks, with checked answers."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import itertools
+import math
+import pathlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.questions import TASKS
+from embodied_r_ros.core.records import Observation
+from training.samples import Sample, from_observations, to_observations, write_samples
+from training.sources.journal import Journal
+from training.sources.progress import progress
+from training.world.questions import Tally, questions_about, until
+from training.world.scene import Walk, load_layout, make_walk
+from training.world.views import EXACT, KeyFrameRule, observe
+
+SEEDS_APART = 1_000_000
+RULE = KeyFrameRule()
+
+See = Callable[[Walk, Sequence[Observation]], Sequence[Observation]]
+
+
+def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the sub-command."""
+    world = sources.add_parser('world', help='questions about simulated walks, with checked answers')
+    world.add_argument('--questions', type=int, required=True, help='how many')
+    world.add_argument('--seed', type=int, required=True, help='of walks and questions')
+    world.add_argument(
+        '--out', type=pathlib.Path, required=True, help='file of samples to write, one JSON object per line'
+    )
+    world.add_argument('--per-walk', type=int, default=8, help='questions about each walk (default %(default)s)')
+    world.add_argument(
+        '--perception',
+        choices=['exact', 'opencv'],
+        default='exact',
+        help="who writes the observations: geometry, or the robot's perception on rendered views, which takes minutes "
+        'and goes on where it was ended (default %(default)s)',
+    )
+    world.add_argument(
+        '--layouts',
+        type=pathlib.Path,
+        nargs='+',
+        default=[],
+        help='layout files to walk through in place of made-up places',
+    )
+    world.add_argument(
+        '--walks', type=int, nargs='+', default=[], help='seeds of the walks, in place of those that --seed gives'
+    )
+    world.add_argument(
+        '--bags',
+        type=pathlib.Path,
+        default=None,
+        help='folder of their recordings; samples then name them in place of observations',
+    )
+    world.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the samples and print a summary table; returns the exit status.
+
+    Raises:
+        SettingsError: an option is out of range.
+        InputError: a layout cannot be walked, or the walks named give no question.
+    """
+    for name, least in (('questions', 1), ('per_walk', 1), ('seed', 0)):
+        if getattr(options, name) < least:
+            raise SettingsError(f'--{name.replace("_", "-")} must be at least {least}, got {getattr(options, name)!r}')
+    tally = Tally()
+    journal = _journal(options)
+    found = world_samples(options, tally, _seer(journal))
+    samples = list(progress(itertools.islice(found, options.questions), 'questions', options.questions))
+    if not samples:
+        raise InputError(f'the walks {options.walks} give no question; name others, or more')
+    count = write_samples(options.out, samples)
+    if journal:
+        journal.done()
+    counts = collections.Counter(sample['category'] for sample in samples)
+    width = max(map(len, TASKS))
+    for task in TASKS:
+        print(f'{task:{width}} {counts[task]:6}')
+    print(
+        f'{count} questions about {len({s["scene"] for s in samples})} walks in {options.out}; '
+        f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of'
+    )
+    return 0
+
+
+def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterator[Sample]:
+    """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
+    asked: collections.Counter[tuple[str, ...]] = collections.Counter()
+    tasks = itertools.cycle(TASKS)
+    for walk in walks(options):
+        rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
+        exact = observe(walk, RULE, EXACT, rng)
+        wanted = list(itertools.islice(tasks, options.per_walk))
+        drafts = questions_about(walk, exact, wanted, rng, asked, tally)
+        seen = [] if options.bags else see(walk, exact)
+        for number, draft in enumerate(drafts):
+            end_s = draft.pop('end_s', None)
+            held: Sample = {'observations': from_observations(until(seen, math.inf if end_s is None else end_s))}
+            if options.bags:
+                held = {'media': {'path': str(options.bags / f'seed{walk.scene.seed}'), 'start_s': 0.0, 'end_s': end_s}}
+            yield {'id': f'{draft["scene"]}-{options.seed}-{number}', **draft, **held}
+
+
+def walks(options: argparse.Namespace) -> Iterator[Walk]:
+    """The walks that the command line asks for."""
+    if options.layouts:
+        pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
+        return (load_layout(path, seed) for path, seed in pairs)
+    seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
+    return (make_walk(seed) for seed in seeds)
+
+
+def _journal(options: argparse.Namespace) -> Journal | None:
+    """Where rendered walks are kept, by seed, until the samples are written; None where nothing is rendered."""
+    if options.perception == 'exact' or options.bags:
+        return None
+    return Journal(options.out, {'layouts': [repr(load_layout(path).scene.objects) for path in options.layouts]})
+
+
+def _seer(journal: Journal | None) -> See:
+    """What writes the observations of a walk: geometry, or the robot's perception where there is a journal for it."""
+    if journal is None:
+        return lambda walk, exact: exact
+    from training.world.recording import observe as observe_rendered  # renders, so only where asked
+
+    def see(walk: Walk, exact: Sequence[Observation]) -> Sequence[Observation]:
+        key = str(walk.scene.seed)
+        if key not in journal.results:
+            journal.keep(key, {'observations': from_observations(observe_rendered(walk))})
+        return to_observations(journal.results[key])
+
+    return see
