@@ -8,10 +8,12 @@ import random
 
 import pytest
 
+from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.questions import TASKS
 from training import prepare
 from training.samples import read_samples, to_observations
 from training.sources import world
+from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.views import EXACT, observe
 
 
@@ -83,6 +85,34 @@ def test_recordings_are_named_in_place_of_observations(tmp_path):
     ends = {sample['category']: sample['media']['end_s'] for sample in samples}
     assert ends.pop('progress evaluation', 1.0) is not None
     assert set(ends.values()) == {None}
+
+
+def test_longer_walks_have_more_observations(samples, tmp_path):
+    far = prepared(
+        tmp_path / 'far.jsonl', '--questions', '16', '--seed', '5', '--legs', '16', '22', '--seconds', '25', '45'
+    )
+    assert mean_length(far) > 1.5 * mean_length(samples)
+
+
+def mean_length(entries):
+    whole = [len(entry['observations']) for entry in entries if entry['category'] != 'progress evaluation']
+    return sum(whole) / len(whole)
+
+
+def test_places_can_hold_more_things(samples, tmp_path):
+    full = prepared(tmp_path / 'full.jsonl', '--questions', '16', '--seed', '5', '--things', '18', '26')
+    assert mean_sightings(full) > 1.5 * mean_sightings(samples)
+
+
+def mean_sightings(entries):
+    return sum(o['text'].count(' m') for e in entries for o in e['observations']) / len(entries)
+
+
+def test_things_can_have_names_that_training_lacks(tmp_path):
+    other = prepared(tmp_path / 'other.jsonl', '--questions', '16', '--seed', '5', '--nouns', 'unseen')
+    seen = [sighting for entry in other for o in to_observations(entry) for sighting in read_sightings(o.text)]
+    assert {sighting.name for sighting in seen} <= set(UNSEEN_NOUNS) - set(NOUNS)
+    assert seen
 
 
 def test_a_layout_is_asked_about_by_its_own_names(tmp_path):

@@ -16,6 +16,7 @@ from embodied_r_ros.core.records import Observation
 from training.samples import Sample, from_observations, to_observations, write_samples
 from training.sources.journal import Journal
 from training.sources.progress import progress
+from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.questions import Tally, questions_about, until
 from training.world.scene import Walk, load_layout, make_walk
 from training.world.views import EXACT, KeyFrameRule, observe
@@ -41,6 +42,20 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         default='exact',
         help="who writes the observations: geometry, or the robot's perception on rendered views, which takes minutes "
         'and goes on where it was ended (default %(default)s)',
+    )
+    ranges = {
+        'legs': ('legs of a walk', (8, 11)),
+        'things': ('named things about it', (9, 13)),
+        'seconds': ('seconds that it takes', (15, 20)),
+    }
+    for name, (what, default) in ranges.items():
+        told = f'least and most {what} (default {default[0]} {default[1]})'
+        world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('LEAST', 'MOST'), help=told)
+    world.add_argument(
+        '--nouns',
+        choices=['seen', 'unseen'],
+        default='seen',
+        help='names of things: those that training has, or others (default %(default)s)',
     )
     world.add_argument(
         '--layouts',
@@ -71,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
     for name, least in (('questions', 1), ('per_walk', 1), ('seed', 0)):
         if getattr(options, name) < least:
             raise SettingsError(f'--{name.replace("_", "-")} must be at least {least}, got {getattr(options, name)!r}')
+    for name in ('legs', 'things', 'seconds'):
+        least, most = getattr(options, name)
+        if not 1 <= least <= most:
+            raise SettingsError(f'--{name} must be two numbers from 1 on, the least first, got {least!r} {most!r}')
     tally = Tally()
     journal = _journal(options)
     found = world_samples(options, tally, _seer(journal))
@@ -115,14 +134,17 @@ def walks(options: argparse.Namespace) -> Iterator[Walk]:
         pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
         return (load_layout(path, seed) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
-    return (make_walk(seed) for seed in seeds)
+    nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
+    return (make_walk(seed, options.legs, options.things, options.seconds, nouns) for seed in seeds)
 
 
 def _journal(options: argparse.Namespace) -> Journal | None:
     """Where rendered walks are kept, by seed, until the samples are written; None where nothing is rendered."""
     if options.perception == 'exact' or options.bags:
         return None
-    return Journal(options.out, {'layouts': [repr(load_layout(path).scene.objects) for path in options.layouts]})
+    settings = {name: list(getattr(options, name)) for name in ('legs', 'things', 'seconds')}
+    layouts = [repr(load_layout(path).scene.objects) for path in options.layouts]
+    return Journal(options.out, {**settings, 'nouns': options.nouns, 'layouts': layouts})
 
 
 def _seer(journal: Journal | None) -> See:

@@ -31,18 +31,28 @@ x-ray machine yucca zebra crossing sign
 
 # With these words begin names of two and of three words.
 _OF_TWO = """
-air bead bulletin bus cake cardboard cash coat coffee compost concrete control cutting deck drinking filing fire fish
-flower floor folding fuel fuse garden glass hand hat hose hospital ice information ironing kitchen laundry light
-magazine map mixing music newspaper notice oak office parking phone picnic pine pool popcorn pressure punching
-recycling road rocking roller rowing saw server sewing shoe shopping ski snack soap solar spiral steel street sun
-tablet taxi ticket tool towel traffic trash tv umbrella vacuum vending waiting washing water weather weighing welcome
-wind wine x-ray
+air apron atlas bead bulletin bus cake cardboard cash coat coffee compost concrete control cutting deck drinking easy
+filing fire fish flower floor folding fuel fuse garden glass hand hat hose hospital ice information ironing kitchen
+laundry light magazine map mixing music newspaper notice oak office parking phone picnic pine pool popcorn pressure
+punching recycling road rocking roller rowing saw server sewing shoe shopping ski snack soap solar spiral steel street
+sun tablet taxi ticket tool towel traffic trash tv umbrella vacuum vending waiting washing water weather weighing
+welcome wind wine x-ray
 """.split()
 _OF_THREE = 'first ping zebra'.split()
 
+# In no scene that is learnt from; for the question of whether other names do as well.
+_UNSEEN_WORDS = """
+abacus accordion altar antenna apron rail ashtray atlas stand awning axle balloon banjo beehive bellows bobsled bongo
+bookend bugle cairn calliope candelabra carousel catapult chandelier clothesline cocoon coop dinghy dinosaur dovecote
+easy chair excavator figurine foundry gargoyle gazebo gondola gramophone hourglass igloo jigsaw kennel kiln lathe
+lighthouse mailbag marimba merry-go-round obelisk organ pagoda parapet periscope pillory pinwheel pulpit quilt rickshaw
+rocket samovar seesaw sled sphinx sprinkler teepee terrarium trapeze trellis trough tuba unicycle vat winch xylophone
+yurt zeppelin zither
+"""
 
-def _read() -> tuple[str, ...]:
-    words, nouns = _WORDS.split(), []
+
+def _read(text: str) -> tuple[str, ...]:
+    words, nouns = text.split(), []
     while words:
         count = 3 if words[0] in _OF_THREE else 2 if words[0] in _OF_TWO else 1
         nouns.append(' '.join(words[:count]))
@@ -50,4 +60,4 @@ def _read() -> tuple[str, ...]:
     return tuple(dict.fromkeys(nouns))
 
 
-NOUNS = _read()
+NOUNS, UNSEEN_NOUNS = _read(_WORDS), _read(_UNSEEN_WORDS)

@@ -58,6 +58,7 @@ def make_walk(
     legs: tuple[int, int] = (8, 11),
     things: tuple[int, int] = (9, 13),
     duration_s: tuple[float, float] = (15.0, 20.0),
+    nouns: Sequence[str] = NOUNS,
 ) -> Walk:
     """A random place and a walk through it; the same seed gives the same walk.
 
@@ -66,6 +67,7 @@ def make_walk(
         legs: least and most legs of the walk.
         things: least and most named things.
         duration_s: least and most seconds of the walk.
+        nouns: that things are named with.
     """
     rng = random.Random(f'walk {seed}')
     while True:
@@ -79,14 +81,16 @@ def make_walk(
         if not duration_s[0] <= path.duration_s <= duration_s[1]:
             continue
         bounds = (inner[0] - 3.5, inner[1] - 3.5, inner[2] + 3.5, inner[3] + 3.5)
-        objects = place_objects(rng, path, rng.randint(*things), bounds)
+        objects = place_objects(rng, path, rng.randint(*things), bounds, nouns)
         if objects is not None:
             return Walk(scene=Scene(seed=seed, kind=kind, objects=objects, bounds_m=bounds), path=path)
 
 
-def place_objects(rng: random.Random, path: Path, count: int, bounds_m: Box) -> tuple[SceneObject, ...] | None:
+def place_objects(
+    rng: random.Random, path: Path, count: int, bounds_m: Box, nouns: Sequence[str] = NOUNS
+) -> tuple[SceneObject, ...] | None:
     """Set things down along a walk, none in its way and no two close together; None when there is no room for them."""
-    names, tags = rng.sample(NOUNS, count), rng.sample(range(TAG_COUNT), count)
+    names, tags = rng.sample(nouns, count), rng.sample(range(TAG_COUNT), count)
     walked = [path.station_at(path.duration_s * i / 60.0) for i in range(61)]
     objects: list[SceneObject] = []
     for _ in range(60 * count):
