@@ -186,6 +186,10 @@ def test_rendering_that_was_ended_goes_on_where_it_stood(tmp_path, rendered):
         (['--questions', '0', '--seed', '0'], '--questions must be at least 1, got 0'),
         (['--questions', '1', '--seed', '-1'], '--seed must be at least 0, got -1'),
         (['--questions', '1', '--seed', '0', '--per-walk', '0'], '--per-walk must be at least 1, got 0'),
+        (
+            ['--questions', '1', '--seed', '0', '--legs', '9', '3'],
+            '--legs must be two numbers from 1 on',
+        ),
     ],
 )
 def test_an_option_out_of_range_is_told(words, message, tmp_path, capsys):
