@@ -6,21 +6,24 @@ import collections
 import dataclasses
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.coarse import CoarseLog, coarse_log
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
     MOST_NAMES,
     MOST_STEPS,
+    CompactFormat,
+    name_tokens,
     tie,
     vocabulary,
     write_ask,
     write_check,
     write_log,
 )
-from embodied_r_ros.core.errors import CannotTell
+from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.question_words import (
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
@@ -29,6 +32,9 @@ from embodied_r_ros.core.question_words import (
     RELATIVE_DISTANCE,
 )
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
+from embodied_r_ros.core.reasoning import ReasoningSettings, choose
+from embodied_r_ros.core.records import Completion, Question
+from training.samples import Sample, to_observations
 from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
 from training.world.questions import Examiner, until
@@ -77,6 +83,40 @@ def lessons(seed: str) -> Iterator[Lesson]:
                 yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
 
 
+def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
+    """Lessons about samples, without end, in a new order each time round, with worked thoughts on what was seen.
+
+    Only thoughts that come to the sample's answer are taught; what was seen wrongly leads others astray.
+
+    Raises:
+        InputError: no thought comes to the answer of its sample.
+    """
+    rng = random.Random(seed)
+    known = [found for found in map(_worked_out, samples) if found is not None]
+    if not known:
+        raise InputError(f'none of {len(samples)} samples can be worked out from its observations; take other ones')
+    while True:
+        rng.shuffle(known)
+        for log, parsed in known:
+            yield _lesson(rng, log, parsed, _name_slots(rng, log))
+
+
+def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
+    """What is needed to teach a sample; None where a worked thought does not come to its answer."""
+    question = Question(text=sample['question'], choices=tuple(sample['choices']))
+    try:
+        seen = choose(question, to_observations(sample), ReasoningSettings().max_observations)
+        prompt, log = CompactFormat().ask(question, seen), coarse_log(seen)
+        parsed = read_question(question.text, question.choices, log.first_seen())
+        worked = think(log, tie(parsed, log), name_tokens(log.first_seen()))
+        encode(worked.thought)
+        answer = prompt.read(Completion(text=worked.reply)).answer
+    except (InputError, ReplyError, KeyError):
+        return None
+    right = match_choice(answer, question.choices) == ord(sample['answer']) - ord('A')
+    return (log, parsed) if right else None
+
+
 def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
     legs = rng.choice([(2, 5), (5, 8), (8, 11), (8, 11), (11, 15)])
     walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
@@ -87,8 +127,7 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
     if len(log.steps) > MOST_STEPS:
         return
     examiner = Examiner(walk, truth, rng, asked, families=FAMILIES_TAUGHT)
-    slots = rng.sample(range(MOST_NAMES), len(log.first_seen()))
-    names = {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
+    names = _name_slots(rng, log)
     for _ in range(QUESTIONS_PER_WALK):
         question = examiner.ask(rng.choice(TASKS))
         if question is None:
@@ -100,6 +139,11 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
             yield _lesson(rng, part, _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed, names)
         except (CannotTell, KeyError):  # nothing to ask about, or a place beyond the numbers that the language has
             continue
+
+
+def _name_slots(rng: random.Random, log: CoarseLog) -> dict[str, str]:
+    slots = rng.sample(range(MOST_NAMES), len(log.first_seen()))
+    return {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
 
 
 def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str]) -> Lesson:

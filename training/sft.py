@@ -6,13 +6,14 @@ python -m training.sft --steps 10000 --seed 0 --out out/sft
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pathlib
 import random
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,8 +24,9 @@ from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError
-from training.lessons import TOKEN_IDS, Lesson, lessons
+from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.reasoner import make_model, make_tokenizer, save
+from training.samples import Sample, read_samples
 
 IGNORED = -100
 POOL = 1200
@@ -38,6 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
     )
+    parser.add_argument(
+        '--samples', type=pathlib.Path, help='file of samples with observations: half of the lessons are about them'
+    )
+    parser.add_argument('--split', default=None, help='only the samples of this split')
+    parser.add_argument('--without', default=None, metavar='I/K', help='leave out the scenes of this one of K folds')
     parser.add_argument('--steps', type=int, default=10_000, help='steps to learn for (default %(default)s)')
     parser.add_argument(
         '--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)'
@@ -61,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Warm up and train, going on from the last checkpoint in the folder."""
+    samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     options.out.mkdir(parents=True, exist_ok=True)
     checkpoint = get_last_checkpoint(str(options.out))
     if options.init:
@@ -75,7 +83,7 @@ def train(options: argparse.Namespace) -> None:
         model=model,
         args=configuration(options),
         train_dataset=IterableDataset.from_generator(
-            taught, gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens}
+            taught, gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens, 'samples': samples}
         ),
         data_collator=collate,
         processing_class=make_tokenizer(),
@@ -110,9 +118,12 @@ def configuration(options: argparse.Namespace) -> SFTConfig:
     )
 
 
-def taught(seed: int, batch_tokens: int) -> Iterator[dict[str, Any]]:
-    """Batches of lessons about simulated walks, without end."""
-    for batch in batches(lessons(f'sft {seed}'), batch_tokens, random.Random(seed)):
+def taught(seed: int, batch_tokens: int, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
+    """Batches of lessons without end: about simulated walks, and half of them about samples where there are any."""
+    stream = lessons(f'sft {seed}')
+    if samples:
+        stream = itertools.chain.from_iterable(zip(stream, lessons_of(samples, f'samples {seed}')))
+    for batch in batches(stream, batch_tokens, random.Random(seed)):
         yield {'ids': [lesson.ids for lesson in batch], 'given': [lesson.given for lesson in batch]}
 
 

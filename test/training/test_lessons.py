@@ -9,9 +9,14 @@ import re
 import pytest
 from worked import check_arithmetic
 
-from embodied_r_ros.core.compact import BOS, EOS, MOST_STEPS, vocabulary
+from embodied_r_ros.core.answers import match_choice
+from embodied_r_ros.core.compact import BOS, EOS, MOST_STEPS, CompactFormat, vocabulary
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.records import Completion, Question
 from training import lessons as taught
-from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons
+from training import prepare
+from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons, lessons_of
+from training.samples import read_samples, to_observations
 
 COUNT = 500
 WORDS = vocabulary()
@@ -130,3 +135,36 @@ def test_answers_are_spread_over_the_sides(stream):
     counts = [answers.count(word) for word in ('ahead', 'right', 'behind', 'left')]
     assert sum(counts) == len(answers)
     assert min(counts) > 0.5 * max(counts) or math.isclose(min(counts), max(counts), abs_tol=6)
+
+
+@pytest.fixture(scope='module')
+def samples(tmp_path_factory):
+    path = tmp_path_factory.mktemp('lessons') / 'world.jsonl'
+    assert prepare.main(['world', '--questions', '32', '--seed', '3', '--out', str(path)]) == 0
+    return read_samples(path)
+
+
+def test_lessons_about_samples_think_about_what_was_seen_and_come_to_their_answers(samples):
+    prompts = {}
+    for sample in samples:
+        question = Question(text=sample['question'], choices=tuple(sample['choices']))
+        prompt = CompactFormat().ask(question, to_observations(sample))
+        prompts[unnamed(prompt.messages[0].content)] = prompt, question, sample
+    for lesson in itertools.islice(lessons_of(samples, 'a'), len(samples)):
+        said, reply = words(lesson.ids[: lesson.given]), words(lesson.ids[lesson.given :])
+        if said.startswith(f'{BOS} check'):
+            continue
+        prompt, question, sample = prompts.pop(unnamed(said.removeprefix(f'{BOS} ')))
+        answer = prompt.read(Completion(text=reply.removesuffix(f' {EOS}'))).answer
+        assert match_choice(answer, question.choices) == 'ABCDEFG'.index(sample['answer'])
+    assert len(prompts) < 0.3 * len(samples)
+
+
+def unnamed(text):
+    return re.sub(r'\bn\d+', 'n', text)
+
+
+def test_samples_that_cannot_be_worked_out_are_an_error(samples):
+    wrong = [{**sample, 'answer': 'AB'[sample['answer'] == 'A']} for sample in samples]
+    with pytest.raises(InputError, match='none of 32 samples can be worked out'):
+        next(lessons_of(wrong, 'a'))

@@ -57,7 +57,7 @@ def test_a_lesson_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch):
 def options(out, **changes):
     values = {
         'out': out, 'init': None, 'steps': 4, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 600,
-        'seed': 0, 'threads': 1,
+        'seed': 0, 'threads': 1, 'samples': None, 'split': None, 'without': None,
     }  # fmt: skip
     return argparse.Namespace(**{**values, **changes})
 
@@ -102,6 +102,15 @@ def test_another_seed_ends_in_other_weights(run, tmp_path):
 def test_a_run_goes_on_from_a_model(run, tmp_path):
     sft.train(options(tmp_path, init=run, learning_rate=0.0))
     assert weights(tmp_path) == weights(run)
+
+
+def test_half_of_the_lessons_are_about_samples_where_there_are_any(tmp_path, monkeypatch):
+    monkeypatch.setattr(sft, 'POOL', 40)
+    monkeypatch.setattr(sft, 'lessons', lambda seed: itertools.repeat(Lesson((1,) * 9, 2)))
+    monkeypatch.setattr(sft, 'lessons_of', lambda samples, seed: itertools.repeat(Lesson((2,) * 9, 3)))
+    batches = itertools.islice(sft.taught(0, 600, [{'id': 'a'}]), 20)
+    given = [number for batch in batches for number in batch['given']]
+    assert given.count(2) == pytest.approx(given.count(3), abs=40)
 
 
 def test_the_command_line_names_its_folder(capsys):
