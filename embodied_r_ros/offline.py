@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -63,13 +64,24 @@ def key_frames(path: str | pathlib.Path, sample_hz: float = 1.0) -> list[KeyFram
     return list(scan(path, KeyFrameSettings(sample_hz=sample_hz)).key_frames)
 
 
-def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: bool = False) -> Recording:
+def scan(
+    path: str | pathlib.Path,
+    settings: KeyFrameSettings,
+    *,
+    keep_last: bool = False,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
+    odometry: bool = True,
+) -> Recording:
     """Pick the key frames of a bag or video file, as camera_node does.
 
     Args:
         path: a bag (a folder, .mcap, .db3, .bag) or a video file.
         settings: of the key frames.
         keep_last: make the last sampled image a key frame, as a question with `fresh` makes the newest one.
+        start_s, end_s: the part that is looked at, in seconds after the recording's first image, both ends included;
+            nothing behind it is read.
+        odometry: whether poses are taken from it; without them motion is estimated from the images.
 
     Raises:
         InputError: the recording cannot be read, or holds no image that can.
@@ -79,7 +91,9 @@ def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: boo
     framer = KeyFramer(settings, watch.shrink, watch.encode)
     found: list[tuple[int, KeyFrame]] = []
     last_number, end_ns, last_pose = 0, 0, None
-    for item in _items(pathlib.Path(path), settings.sample_hz):
+    for item in _part(_items(pathlib.Path(path), settings.sample_hz), start_s, end_s):
+        if isinstance(item, OdometryItem) and not odometry:
+            continue
         if item.stamp_ns > end_ns or item.stamp_ns < end_ns - TIME_JUMP_NS:
             end_ns = item.stamp_ns
         if isinstance(item, CameraInfoItem):
@@ -96,7 +110,8 @@ def scan(path: str | pathlib.Path, settings: KeyFrameSettings, *, keep_last: boo
     if key is not None:
         found.append((last_number, key))
     if not found:
-        raise InputError(f'wanted a recording with images, found none in {str(path)!r} that can be read')
+        part = '' if (start_s, end_s) == (0.0, math.inf) else f' from {start_s:g} s to {end_s:g} s'
+        raise InputError(f'wanted a recording with images, found none in {str(path)!r}{part} that can be read')
     return Recording(
         key_frames=tuple(key for _, key in found),
         numbers=tuple(number for number, _ in found),
@@ -184,6 +199,20 @@ def _items(path: pathlib.Path, sample_hz: float) -> Iterator[RecordedItem]:
         # All images: where time jumps back, a new session begins, and sampling with it, which the key framer sees to.
         return read_recording(path)
     return read_video(path, sample_hz)
+
+
+def _part(items: Iterator[RecordedItem], start_s: float, end_s: float) -> Iterator[RecordedItem]:
+    """What was recorded from one moment after the first image to another; poses and calibrations before it too."""
+    first_ns: int | None = None
+    for item in items:
+        if isinstance(item, ImageItem):
+            first_ns = item.stamp_ns if first_ns is None else first_ns
+        after_s = 0.0 if first_ns is None else (item.stamp_ns - first_ns) / NS_PER_S
+        if after_s > end_s:
+            return
+        # Where time was set back, as in a looped recording, a moment lies before the first.
+        if not (isinstance(item, ImageItem) and 0.0 <= after_s < start_s):
+            yield item
 
 
 async def _describe(previous: KeyFrame | None, frame: KeyFrame, perceiver: Perceiver) -> Observation | None:

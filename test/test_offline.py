@@ -227,3 +227,36 @@ def test_a_recording_of_nothing_but_broken_images_is_refused(tmp_path):
     messages = [builders.recorded_jpeg(builders.jpeg(builders.blank(320, 180)).data[:200], 100.0)]
     with pytest.raises(InputError, match='image'):
         offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings())
+
+
+@pytest.mark.parametrize(
+    ('part', 'stamps_s'),
+    [
+        ({}, (100.0, 104.0)),
+        ({'end_s': 2.1}, (100.0, 102.0)),
+        ({'end_s': 2.0}, (100.0, 102.0)),
+        ({'start_s': 0.9}, (101.0, 104.0)),
+        ({'start_s': 1.0, 'end_s': 3.0}, (101.0, 103.0)),
+    ],
+    ids=['all', 'the beginning', 'an end included', 'the rest', 'the middle'],
+)
+def test_a_part_of_a_recording_is_looked_at(bags, part, stamps_s):
+    recording = offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0), keep_last=True, **part)
+    frames = recording.key_frames
+    assert (frames[0].stamp_ns / 1e9, frames[-1].stamp_ns / 1e9) == pytest.approx(stamps_s)
+    assert all(frame.pose is not None for frame in frames)
+    assert recording.end_ns <= (100.0 + part.get('end_s', 4.5)) * 1e9
+
+
+def test_a_part_without_images_is_said(bags):
+    with pytest.raises(InputError, match='wanted a recording with images, found none in .* from 60 s to inf s'):
+        offline.scan(bags[0], KeyFrameSettings(), start_s=60.0)
+
+
+def test_odometry_can_be_left_out(bags):
+    settings = KeyFrameSettings(sample_hz=5.0)
+    without, none = offline.scan(bags[0], settings, odometry=False), offline.scan(bags[1], settings)
+    assert without.last_pose is None
+    assert [(f.stamp_ns, f.pose, f.motion) for f in without.key_frames] == [
+        (f.stamp_ns, f.pose, f.motion) for f in none.key_frames
+    ]

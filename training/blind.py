@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import EmbodiedRError
 from training.rewards import relative_accuracy
-from training.samples import Sample, chance, read_samples
+from training.samples import SPLITS, Sample, chance, read_samples
 
 SLOTS = 1 << 14
 FOLDS = 5
@@ -33,10 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m training.blind', description='Read questions alone.')
     parser.add_argument('--fit', type=pathlib.Path, required=True, help='samples that the reader is fitted on')
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples that it is measured on')
+    for name, which in (('--fit-split', '--fit'), ('--split', '--samples')):
+        parser.add_argument(name, choices=SPLITS, help=f'only the samples of this split of {which}')
     options = parser.parse_args(arguments)
     try:
-        samples = read_samples(options.samples)
-        right = blind_right(samples, read_samples(options.fit))
+        samples = read_samples(options.samples, options.split)
+        right = blind_right(samples, read_samples(options.fit, options.fit_split))
     except EmbodiedRError as error:
         print(f'training.blind: {error}', file=sys.stderr)
         return 2
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task in dict.fromkeys(tasks.tolist()):
         of = tasks == task
         print(f'{task:22} {of.sum():5d} blind {right[of].mean():6.1%} chance {guessing[of].mean():6.1%}')
+    print(f'{"all":22} {len(samples):5d} blind {right.mean():6.1%} chance {guessing.mean():6.1%}')
     return 0
 
 

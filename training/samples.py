@@ -1,8 +1,9 @@
 """Samples: a question with its answer, and what was observed, one JSON object per line.
 
 A sample has id, source, scene, category, question, choices, answer (a letter), and either `media` (path, start_s,
-end_s; null is the end) or `observations` (stamp_ns, action, text of each). It may name the `split` that its scene
-belongs to. A question for a number has no choices, and the number in words as its answer ('3.2').
+end_s; null is the end; odometry, false where it must not be looked at) or `observations` (stamp_ns, action, text of
+each). It may name the `split` that its scene belongs to. A question for a number has no choices, and the number in
+words as its answer ('3.2').
 """
 
 from __future__ import annotations

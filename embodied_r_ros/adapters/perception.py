@@ -24,15 +24,15 @@ class Description:
 
 
 class Perceiver(Protocol):
-    """One way of looking at key frames.
+    """One way of looking at key frames."""
 
-    Attributes:
-        name: id of the model, for `Observation.model`.
-        source: 'opencv' or 'openai', for `Observation.source`.
-    """
+    @property
+    def name(self) -> str:
+        """Id of the model, for `Observation.model`."""
 
-    name: str
-    source: str
+    @property
+    def source(self) -> str:
+        """'opencv' or 'openai', for `Observation.source`."""
 
     async def probe(self) -> None:
         """Check that descriptions can be made, and warm up.

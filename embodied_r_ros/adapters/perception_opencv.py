@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, bearing_left_deg, locate
@@ -28,6 +29,7 @@ from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.worker_thread import WorkerThread
 from embodied_r_ros.core import phrases
 from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.landmark_motion import motion_past
 from embodied_r_ros.core.motion import EgoMotionEstimator
 from embodied_r_ros.core.phrases import Sighting
 from embodied_r_ros.core.records import Intrinsics, KeyFrame, Motion, MotionSource
@@ -127,6 +129,8 @@ class OpenCVPerceiver:
         before = self._sightings_or_none(previous)
         new = [sighting for tag_id, sighting in in_view.items() if tag_id not in before]
         motion = current.motion or _motion_from_images(previous, current)
+        if previous is not None and (motion is None or math.isnan(motion.forward_m)):
+            motion = motion_past(before, in_view, motion)
         action = '' if motion is None else phrases.write_motion(motion)
         return Description(action=action, text=phrases.write_sightings(new), latency_s=time.perf_counter() - start_s)
 
@@ -141,20 +145,23 @@ class OpenCVPerceiver:
         """The things in view by tag, from left to right; remembered for the latest key frames."""
         key = (key_frame.session, key_frame.index, key_frame.stamp_ns)
         if key not in self._seen:
-            self._seen[key] = self._look(key_frame)
+            self._seen[key] = self.look(codec.decode(key_frame.image), key_frame.intrinsics)
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         return self._seen[key]
 
-    def _look(self, key_frame: KeyFrame) -> dict[int, Sighting]:
-        image = codec.decode(key_frame.image)
+    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> dict[int, Sighting]:
+        """The things in an image by tag, from left to right.
+
+        Args:
+            image: (height, width) grey or (height, width, 3) BGR, uint8.
+            intrinsics: of images of this size; None where they are not known, and then there are no distances.
+        """
         sides: dict[int, list[Tag]] = {}
         for tag in self._reader.read(image):
             sides.setdefault(tag.id, []).append(tag)
-        intrinsics = key_frame.intrinsics or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
-        found = {
-            tag_id: self._sighting(tags, intrinsics, key_frame.intrinsics is not None) for tag_id, tags in sides.items()
-        }
+        camera = intrinsics or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
+        found = {tag_id: self._sighting(tags, camera, intrinsics is not None) for tag_id, tags in sides.items()}
         kept = ((tag_id, sighting) for tag_id, sighting in found.items() if sighting is not None)
         return dict(sorted(kept, key=lambda item: (-item[1].bearing_left_deg, item[0])))
 

@@ -40,6 +40,17 @@ def read_video(path: str | Path, sample_hz: float | None = None) -> Iterator[Ima
     return _frames(capture, sampler)
 
 
+def told_length_s(path: str | Path) -> float:
+    """How long the file says that it is; 0.0 where it does not say.
+
+    A file that was cut off can hold less than that.
+    """
+    capture: Any = cv2.VideoCapture(str(path))
+    frames, rate_hz = float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return frames / rate_hz if math.isfinite(frames) and frames > 0.0 and 0.0 < rate_hz < math.inf else 0.0
+
+
 def _frames(capture: Any, sampler: StampSampler | None) -> Iterator[ImageItem]:
     """The frames from the one that is grabbed already."""
     rate_hz = float(capture.get(cv2.CAP_PROP_FPS))

@@ -71,8 +71,8 @@ class Move:
 class Motion:
     """Ego-motion between two key frames, in the axes of the earlier one.
 
-    Metres are NaN where the source cannot tell them; from images only the sign of the largest component is known, and
-    `name` says it.
+    Metres are NaN where the source cannot tell them; from images they are known where something of known distance is in
+    both, else only the sign of the largest component, and `name` says it.
 
     Attributes:
         name: one of the paper's ten actions, or 'stay'.

@@ -26,7 +26,7 @@ from embodied_r_ros.adapters.perception_opencv import (
     read_labels,
 )
 from embodied_r_ros.core.errors import InputError, SettingsError
-from embodied_r_ros.core.phrases import Sighting, read_sightings
+from embodied_r_ros.core.phrases import Sighting, read_motion, read_sightings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose
 from training.world.path import CAMERA
 from training.world.renderer import Renderer
@@ -354,3 +354,22 @@ def test_labels_farther_away_belong_to_something_else(tmp_path: Path) -> None:
 def test_a_missing_labels_file_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r'labels must be a readable YAML file, got .*nowhere.yaml'):
         OpenCVPerceiver(OpenCVSettings(labels=str(tmp_path / 'nowhere.yaml')))
+
+
+@pytest.mark.parametrize(
+    ('yaw_deg', 'x_m', 'y_m'),
+    [(0.0, 1.0, 0.0), (0.0, -0.8, 0.0), (20.0, 0.0, 0.0), (-15.0, 0.6, 0.0)],
+    ids=['forward', 'backward', 'a turn', 'forward and a turn'],
+)
+def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: float, y_m: float) -> None:
+    after = view(image=jpeg((SOFA, LAMP), yaw_deg, x_m, y_m), index=1)
+    action = OpenCVPerceiver(labels=LABELS).describe_now(view(SOFA, LAMP), after).action
+    moves = read_motion(action)
+    assert sum(move.amount for move in moves if move.kind == 'forward') == pytest.approx(x_m, abs=0.12)
+    assert sum(move.amount for move in moves if move.kind == 'turn') == pytest.approx(yaw_deg, abs=2.5)
+
+
+def test_tags_of_unknown_size_tell_no_metres() -> None:
+    after = view(image=jpeg((SOFA, LAMP), 0.0, 1.0), index=1)
+    perceiver = OpenCVPerceiver(OpenCVSettings(tag_size_m=0.0), LABELS)
+    assert ' m' not in perceiver.describe_now(view(SOFA, LAMP), after).action.replace('moved', '')

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import pan
 
-from embodied_r_ros.adapters.video import read_video
+from embodied_r_ros.adapters.video import read_video, told_length_s
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S
 
@@ -75,3 +75,13 @@ def test_a_video_that_breaks_off_gives_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / 'cut.avi'
     path.write_bytes(whole[: len(whole) // 2])
     assert 5 <= len(list(read_video(path))) < 25
+
+
+def test_a_file_tells_how_long_it_was_even_where_it_is_cut_off(tmp_path: Path) -> None:
+    path = write_video(tmp_path / 'v.avi', frames=60)
+    assert told_length_s(path) == pytest.approx(6.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert told_length_s(path) == pytest.approx(6.0)
+    assert len(list(read_video(path))) < 40
+    path.write_bytes(b'no video')
+    assert told_length_s(path) == 0.0

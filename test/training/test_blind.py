@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import numpy as np
 
-from training.blind import blind_right, blind_shares
+from training.blind import blind_right, blind_shares, main
 
 SIDES = ('ahead', 'right', 'behind', 'left')
 
@@ -97,3 +98,15 @@ def test_numbers_are_read_as_what_is_usual_elsewhere():
     unlike = [{**sample, 'answer': '50'} for sample in samples[:2]]
     assert blind_right(unlike, samples).tolist() == [0.0, 0.0]
     assert blind_right(samples[:1], exam(8, lambda rng, noun, choices: choices[0])).tolist() == [0.0]
+
+
+def test_the_splits_of_one_file_are_read_apart(tmp_path, capsys):
+    samples = [
+        {**sample, 'id': str(number), 'source': 'test', 'split': 'test' if number % 4 == 0 else 'train'}
+        for number, sample in enumerate(exam(400, lambda rng, noun, choices: choices[2]))
+    ]
+    file = tmp_path / 's.jsonl'
+    file.write_text(''.join(json.dumps(sample) + '\n' for sample in samples))
+    splits = ['--fit-split', 'train', '--split', 'test']
+    assert main(['--fit', str(file), '--samples', str(file), *splits]) == 0
+    assert 'all                      100 blind 100.0% chance  25.0%' in capsys.readouterr().out

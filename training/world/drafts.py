@@ -17,7 +17,7 @@ from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.question_words import FAMILIES, MOST_INSTRUCTIONS
 from embodied_r_ros.core.records import Observation
-from training.world.path import Path, Station
+from training.world.path import Leg, Path, Station
 from training.world.phrasings import ACTIONS, ORDINALS, SIDES, TURN_WORDS
 from training.world.scene import Walk
 from training.world.thoughts import border_distance, sector
@@ -244,14 +244,15 @@ def _progress(survey: Survey) -> Draft | None:
         return None
     now = survey.rng.choice(long)
     others = survey.rng.sample([number for number in long if number != now], min(3, len(long) - 1))
-    text = '; '.join(f'{number}. {_instruction(step)}' for number, step in enumerate(plan, start=1))
+    text = '; '.join(f'{number}. {instruction(step)}' for number, step in enumerate(plan, start=1))
     end_s = plan[now - 1].start_s + PROGRESS_SHARE * (plan[now - 1].end_s - plan[now - 1].start_s)
     return Draft(
         (), tuple(f'step {number}' for number in sorted([now, *others])), f'step {now}', {'plan': text}, end_s=end_s
     )
 
 
-def _instruction(step: PlanStep) -> str:
+def instruction(step: PlanStep | Leg) -> str:
+    """A walk or a turn as one is told to do it."""
     if step.kind == 'forward':
         return f'go forward {step.amount:g} m'
     return f'turn {"left" if step.amount > 0 else "right"} {abs(step.amount):g} degrees'

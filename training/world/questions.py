@@ -18,7 +18,7 @@ from embodied_r_ros.core.compact import MOST_STEPS, name_tokens, tie
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.core.records import Observation
-from training.world.drafts import DRAFTERS, Survey
+from training.world.drafts import DRAFTERS, Draft, Survey
 from training.world.phrasings import PHRASINGS
 from training.world.scene import Walk
 from training.world.thoughts import think
@@ -43,13 +43,17 @@ class Examiner(Survey):
 
     def ask(self, task: str) -> Asked | None:
         """A question of a task; None when the walk has no such question."""
-        draft = DRAFTERS[task](self)
+        draft = self.draft(task)
         if draft is None:
             return None
         choices = list(draft.choices)
         self.rng.shuffle(choices)
         text = self.rng.choice(PHRASINGS[task]).format(*draft.slots, **draft.extra)
         return Asked(task, text, tuple(choices), draft.truth, draft.target, draft.end_s)
+
+    def draft(self, task: str) -> Draft | None:
+        """A question of a task before it is put into English; None when the walk has no such question."""
+        return DRAFTERS[task](self)
 
 
 @dataclasses.dataclass

@@ -120,8 +120,11 @@ def recorded_items(walk: Walk) -> Iterator[RecordedItem]:
     return heapq.merge(calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
-def write_bag(walk: Walk, folder: pathlib.Path) -> int:
+def write_bag(walk: Walk, folder: pathlib.Path, site: str = '') -> int:
     """Write the recording of a walk as an MCAP bag with compressed images; returns the bag's size in bytes.
+
+    Args:
+        site: the name of the place, for the bag's metadata; '' is 'world-' and the scene's seed.
 
     Raises:
         InputError: the folder exists already.
@@ -131,6 +134,7 @@ def write_bag(walk: Walk, folder: pathlib.Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.set_custom_data('site', site or f'world-{walk.scene.seed}')
         connections = {
             kind: (name, writer.add_connection(topic, name, typestore=store))
             for kind, topic, name in (
@@ -279,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = options.out / f'seed{seed}'
         if options.replace and (folder / 'metadata.yaml').exists():
             shutil.rmtree(folder)
-        size = write_bag(walk, folder)
+        size = write_bag(walk, folder, options.layout.stem if options.layout else '')
         about = f'{walk.scene.kind}, {walk.path.duration_s:.1f} s, {len(walk.scene.objects)} things'
         print(f'{folder}: {about}, {size / 1e6:.2f} MB')
     if options.labels:

@@ -86,6 +86,19 @@ def visible(scene: Scene, station: Station) -> dict[str, Sighting]:
     return seen
 
 
+def in_view(scene: Scene, station: Station) -> list[str]:
+    """The things whose middle is in the picture, near enough for their tag to be read, and not behind another."""
+    half_view_deg = math.degrees(math.atan2(CAMERA.width / 2.0, CAMERA.fx_px))
+    seen = ((thing, sight(thing, station)) for thing in scene.objects)
+    return [
+        thing.name
+        for thing, sighting in seen
+        if abs(sighting.bearing_left_deg) <= half_view_deg
+        and (sighting.distance_m or 0.0) <= GLIMPSED_TO_M
+        and not _hidden(thing, scene.objects, station)
+    ]
+
+
 def first_glimpses_s(walk: Walk) -> dict[str, float]:
     """For each thing, the first moment at which it might be made out: nearly in view, hidden or not, even far away."""
     glimpses: dict[str, float] = {}

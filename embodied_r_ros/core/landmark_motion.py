@@ -1,0 +1,84 @@
+"""Ego-motion in metres from things seen in both of two key frames, whose distances are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_r_ros.core.motion import motion_from_poses
+from embodied_r_ros.core.phrases import Sighting
+from embodied_r_ros.core.records import Motion, MotionSource, Pose
+
+# Standard deviations: of where a thing is, as a share of its distance; of a turn measured in the images, which is less
+# sure the farther the camera moved, since points shift by moving as they do by turning.
+PLACE_SHARE = 0.02
+LEAST_PLACE_M = 0.02
+TURN_DEG = 0.5
+TURN_DEG_PER_M = 6.0
+
+Floats = NDArray[np.float64]
+
+
+def motion_past(before: Mapping[int, Sighting], after: Mapping[int, Sighting], seen: Motion | None) -> Motion | None:
+    """The motion in the plane that things seen twice tell, the camera level.
+
+    Args:
+        before, after: what the earlier and the later key frame show, by what tells things apart.
+        seen: the motion that the images as a whole tell; its turn is weighed against that of the things.
+
+    Returns:
+        A motion of source IMAGES with metres; `seen` where no thing with a distance is in both, or only one is and
+        `seen` has no turn.
+    """
+    both = [(before[key], after[key]) for key in before if key in after]
+    both = [(old, new) for old, new in both if old.distance_m is not None and new.distance_m is not None]
+    turn_deg = math.nan if seen is None else seen.rotate_left_deg
+    if not both or (len(both) < 2 and math.isnan(turn_deg)):
+        return seen
+    old, new = (np.array([_place(pair[end]) for pair in both]) for end in (0, 1))
+    weights = np.array([1.0 / sum(_variance(sighting) for sighting in pair) for pair in both])
+    turn_rad = _turn(old, new, weights, None if math.isnan(turn_deg) else math.radians(turn_deg))
+    x_m, y_m = _way(old, new, weights, turn_rad)
+    start = Pose(x_m=0.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
+    end = dataclasses.replace(start, x_m=x_m, y_m=y_m, qz=math.sin(turn_rad / 2), qw=math.cos(turn_rad / 2))
+    return dataclasses.replace(
+        motion_from_poses(start, end),
+        up_m=math.nan,
+        tilt_up_deg=math.nan if seen is None else seen.tilt_up_deg,
+        source=MotionSource.IMAGES,
+    )
+
+
+def _place(sighting: Sighting) -> tuple[float, float]:
+    """Metres ahead and to the left."""
+    way, distance_m = math.radians(sighting.bearing_left_deg), sighting.distance_m or 0.0
+    return distance_m * math.cos(way), distance_m * math.sin(way)
+
+
+def _variance(sighting: Sighting) -> float:
+    return max(PLACE_SHARE * (sighting.distance_m or 0.0), LEAST_PLACE_M) ** 2
+
+
+def _way(old: Floats, new: Floats, weights: Floats, turn_rad: float) -> tuple[float, float]:
+    """Metres ahead and to the left that explain the places best, once the turn is known."""
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    x_m, y_m = np.average(old - new @ np.array([[cos, sin], [-sin, cos]]), axis=0, weights=weights)
+    return float(x_m), float(y_m)
+
+
+def _turn(old: Floats, new: Floats, weights: Floats, told_rad: float | None) -> float:
+    """Radians turned to the left: that of the best fit and that told, each as much as it is sure."""
+    from_old = old - np.average(old, axis=0, weights=weights)
+    from_new = new - np.average(new, axis=0, weights=weights)
+    along = float(weights @ (from_old * from_new).sum(1))
+    across = float(weights @ (from_new[:, 0] * from_old[:, 1] - from_new[:, 1] * from_old[:, 0]))
+    fitted_rad, sure = math.atan2(across, along), math.hypot(across, along)
+    if told_rad is None:
+        return fitted_rad
+    moved_m = math.hypot(*_way(old, new, weights, told_rad))
+    told_sure = math.radians(TURN_DEG + TURN_DEG_PER_M * moved_m) ** -2
+    return told_rad + math.remainder(fitted_rad - told_rad, 2 * math.pi) * sure / (sure + told_sure)

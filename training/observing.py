@@ -1,0 +1,271 @@
+"""Has recordings described by the robot's own perception: side by side, each key-frame pair once, never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from embodied_r_ros import offline
+from embodied_r_ros.adapters.perception import Perceiver
+from embodied_r_ros.adapters.video import told_length_s
+from embodied_r_ros.core import reasoning
+from embodied_r_ros.core.errors import BackendError, BackendRefused, InputError, ReplyError
+from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.records import KeyFrame, Observation, Question
+from training.pair_cache import PairCache, file_key, pair_key
+from training.samples import Sample, from_observations
+
+RECORDINGS_AT_ONCE = 4
+FOCUS_FRAMES = 4
+WAITS_S = (0.5, 2.0)
+SHORT_BY_S = 1.0
+
+Entries = list[dict[str, Any]]
+Words = dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Medium:
+    """A part of a recording, in seconds after its first image; `odometry` says whether its poses may be used."""
+
+    path: str
+    start_s: float
+    end_s: float
+    odometry: bool
+
+    @staticmethod
+    def of(sample: Sample) -> Medium:
+        """What a sample is to be observed from.
+
+        Raises:
+            InputError: it names nothing, or no part of a recording.
+        """
+        media = sample.get('media')
+        if not isinstance(media, Mapping) or not isinstance(media.get('path'), str):
+            raise InputError(
+                f'sample {sample["id"]!r} needs media with a path, got {media!r}; download the media first'
+            )
+        start_s, end_s = media.get('start_s') or 0.0, media.get('end_s')
+        end_s = math.inf if end_s is None else end_s
+        if not all(isinstance(s, (int, float)) and s >= 0 for s in (start_s, end_s)) or end_s <= start_s:
+            raise InputError(f'sample {sample["id"]!r} needs start_s before end_s, in seconds, got {media!r}')
+        return Medium(media['path'], float(start_s), float(end_s), bool(media.get('odometry', True)))
+
+    def key_frames(self, settings: KeyFrameSettings) -> tuple[KeyFrame, ...]:
+        """Its key frames, the last image among them.
+
+        Raises:
+            InputError: it cannot be read, or ends early.
+        """
+        scanned = offline.scan(
+            self.path, settings, keep_last=True, start_s=self.start_s, end_s=self.end_s, odometry=self.odometry
+        )
+        frames = scanned.key_frames
+        is_bag = pathlib.Path(self.path).is_dir() or pathlib.Path(self.path).suffix.lower() in offline.BAG_SUFFIXES
+        wanted_s = self.end_s if math.isfinite(self.end_s) else 0.0 if is_bag else told_length_s(self.path)
+        held_s = self.start_s + (frames[-1].stamp_ns - frames[0].stamp_ns) / NS_PER_S
+        if held_s < wanted_s - SHORT_BY_S - 1.0 / settings.sample_hz:
+            raise InputError(
+                f'{self.path!r} ends early: {wanted_s:.1f} s are wanted, the images end at {held_s:.1f} s; get it anew'
+            )
+        return frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """What could not be observed: a key frame, or a recording as a whole, which has neither index nor stamp."""
+
+    path: str
+    error: str
+    index: int | None = None
+    stamp_ns: int | None = None
+    question: str = ''
+
+
+class Looker(Protocol):
+    """Gives each recording someone who looks at it, and a text that stands for all that decides what is written."""
+
+    def open(self, path: str) -> contextlib.AbstractAsyncContextManager[tuple[Perceiver, str]]:
+        """Who looks at a recording.
+
+        Raises:
+            SettingsError: a file that goes with it cannot be used.
+        """
+
+
+class Observer:
+    """Observes recordings.
+
+    Args:
+        looker: who looks.
+        cache: of what was described before.
+        settings: how key frames are picked.
+        focus: look again with each question in mind, at the frames at which the robot would.
+        requests: descriptions under way at once.
+
+    Attributes:
+        failures: what could not be observed.
+        described: descriptions made.
+    """
+
+    def __init__(
+        self, looker: Looker, cache: PairCache, settings: KeyFrameSettings, *, focus: bool = False, requests: int = 8
+    ) -> None:
+        self._looker, self._cache, self._settings, self._focus = looker, cache, settings, focus
+        self._requests = requests
+        self.failures: list[Failure] = []
+        self.described = 0
+
+    async def observe(self, samples: Sequence[Sample], on_done: Callable[[int, int], None]) -> list[Sample]:
+        """The samples with what was observed, in their order; those that need a failed frame are left out.
+
+        Args:
+            samples: with media, or with observations already, which stay as they are.
+            on_done: told how many recordings of how many are done.
+
+        Raises:
+            InputError: a sample has neither.
+            SettingsError: a file that goes with a recording cannot be used.
+        """
+        by_path: dict[str, list[Sample]] = {}
+        for sample in samples:
+            if 'observations' not in sample:
+                by_path.setdefault(Medium.of(sample).path, []).append(sample)
+        self._gate, places = asyncio.Semaphore(self._requests), asyncio.Semaphore(RECORDINGS_AT_ONCE)
+        done = 0
+
+        async def observe_one(path: str) -> dict[str, Entries]:
+            nonlocal done
+            async with places, self._looker.open(path) as (perceiver, looker):
+                found = await self._recording(by_path[path], perceiver, looker)
+            done += 1
+            on_done(done, len(by_path))
+            return found
+
+        parts = await _all_or_none([observe_one(path) for path in by_path])
+        found = {sample_id: seen for part in parts for sample_id, seen in part.items()}
+        seen = {sample['id']: sample['observations'] for sample in samples if 'observations' in sample} | found
+        return [{**sample, 'observations': seen[sample['id']]} for sample in samples if sample['id'] in seen]
+
+    async def _recording(self, samples: Sequence[Sample], perceiver: Perceiver, looker: str) -> dict[str, Entries]:
+        """Observations by sample id; parts of one recording follow each other, since they share key frames."""
+        parts: dict[Medium, list[Sample]] = {}
+        for sample in samples:
+            parts.setdefault(Medium.of(sample), []).append(sample)
+        found: dict[str, Entries] = {}
+        for medium, asking in parts.items():
+            try:
+                found |= await self._part(medium, asking, perceiver, looker)
+            except InputError as error:
+                self.failures.append(Failure(medium.path, str(error)))
+        return found
+
+    async def _part(
+        self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, looker: str
+    ) -> dict[str, Entries]:
+        told = [looker, repr((medium, self._settings))]
+        asked = {s['id']: repr((s['question'], s['choices'])) if self._focus else '' for s in samples}
+        keys = {sample_id: file_key(medium.path, *told, question) for sample_id, question in asked.items()}
+        known = {sample_id: self._cache.get(key) for sample_id, key in keys.items()}
+        missing = [sample for sample in samples if known[sample['id']] is None]
+        if missing:
+            frames = await asyncio.to_thread(medium.key_frames, self._settings)
+            pairs = list(zip([None, *frames], frames))
+            written = await _all_or_none([self._look(medium, perceiver, looker, *_pair(*pair)) for pair in pairs])
+            for sample in missing:
+                seen = await self._seen(sample, medium, perceiver, looker, frames, written)
+                if seen is not None:
+                    known[sample['id']] = from_observations(seen)
+                    self._cache.put(keys[sample['id']], known[sample['id']])
+        return {sample_id: seen for sample_id, seen in known.items() if seen is not None}
+
+    async def _seen(
+        self,
+        sample: Sample,
+        medium: Medium,
+        perceiver: Perceiver,
+        looker: str,
+        frames: Sequence[KeyFrame],
+        written: Sequence[Words | None],
+    ) -> list[Observation] | None:
+        """The observations that a sample's question is put with; None where one of them failed."""
+        seen = [_observation(frame, words) for frame, words in zip(frames, written) if words is not None]
+        if len(seen) < len(frames) or not self._focus:
+            return seen if len(seen) == len(frames) else None
+        question = Question(text=sample['question'], choices=tuple(sample['choices']))
+        chosen = [seen.index(one) for one in reasoning.choose(question, seen, FOCUS_FRAMES)]
+        pairs = {place: _pair(frames[place - 1] if place else None, frames[place]) for place in chosen}
+        looks = [self._look(medium, perceiver, looker, *pair, question.text) for pair in pairs.values()]
+        for place, words in zip(pairs, await _all_or_none(looks)):
+            if words is None:
+                return None
+            if words['text']:
+                seen[place] = dataclasses.replace(seen[place], text=f'{seen[place].text}; {words["text"]}')
+        return seen
+
+    async def _look(
+        self,
+        medium: Medium,
+        perceiver: Perceiver,
+        looker: str,
+        previous: KeyFrame | None,
+        current: KeyFrame,
+        question: str = '',
+    ) -> Words | None:
+        """What is written about a pair, from the cache where it is there; None, and a failure, where nothing is."""
+        key = pair_key(looker, previous, current, question)
+        known: Words | None = self._cache.get(key)
+        if known is not None:
+            return known
+        try:
+            async with self._gate:
+                words = await _persistently(perceiver, previous, current, question)
+        except (BackendError, InputError, ReplyError) as error:
+            self.failures.append(Failure(medium.path, str(error), current.index, current.stamp_ns, question))
+            return None
+        self._cache.put(key, words)
+        self.described += 1
+        return words
+
+
+async def _persistently(perceiver: Perceiver, previous: KeyFrame | None, current: KeyFrame, question: str) -> Words:
+    """Ask, and ask again where another time may go better."""
+    for wait_s in (*WAITS_S, None):
+        try:
+            if question:
+                return {'action': '', 'text': await perceiver.focus(previous, current, question)}
+            description = await perceiver.describe(previous, current)
+            return {'action': description.action, 'text': description.text}
+        except (BackendError, ReplyError) as error:
+            if wait_s is None or isinstance(error, BackendRefused):
+                raise
+            await asyncio.sleep(wait_s)
+    raise AssertionError('the last try returns or raises')
+
+
+async def _all_or_none(works: Sequence[Any]) -> list[Any]:
+    """What all come to; where one raises, the others end too."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _pair(previous: KeyFrame | None, current: KeyFrame) -> tuple[KeyFrame | None, KeyFrame]:
+    """A key frame with the one before it in its session."""
+    return (previous if previous is not None and previous.session == current.session else None), current
+
+
+def _observation(frame: KeyFrame, words: Words) -> Observation:
+    return Observation(
+        session=frame.session, index=frame.index, stamp_ns=frame.stamp_ns, action=words['action'], text=words['text']
+    )

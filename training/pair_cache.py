@@ -1,0 +1,81 @@
+"""What perception wrote, on disk: one file for each thing described, named by a hash of all that its words depend on.
+
+A file is there whole or not at all, so a run that was killed goes on where it was, and machines that share a disk share
+what they have described.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.phrases import write_motion
+from embodied_r_ros.core.records import KeyFrame
+
+
+class PairCache:
+    """A folder of such files.
+
+    Args:
+        folder: made when the first file is written.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> Any:
+        """What was put there; None where nothing was, or where the disk lost it."""
+        try:
+            return json.loads(self._file(key).read_text(encoding='utf-8'))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        """Write a value that JSON can hold.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to; nothing half written is left under the key.
+        """
+        file = self._file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f'.{os.getpid()}.part')
+        unfinished.write_text(json.dumps(value), encoding='utf-8')
+        unfinished.replace(file)
+
+    def _file(self, key: str) -> pathlib.Path:
+        return self._folder / key[:2] / f'{key}.json'
+
+
+def key_of(parts: Iterable[str | bytes]) -> str:
+    """A hash of texts and bytes, each with its length, so that no two lists share one."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(f'{len(data)}:'.encode() + data)
+    return digest.hexdigest()
+
+
+def pair_key(looker: str, previous: KeyFrame | None, current: KeyFrame, question: str = '') -> str:
+    """The key of one description: who looks, both images, the calibration, the motion that is told, the question."""
+    motion = '' if current.motion is None else f'{current.motion.source.value} {write_motion(current.motion)}'
+    before = b'' if previous is None else previous.image.data
+    return key_of([looker, before, current.image.data, repr(current.intrinsics), motion, question])
+
+
+def file_key(path: str, *rest: str) -> str:
+    """The key of what was written of a whole recording: names, sizes and times of its files stand for its content.
+
+    Raises:
+        InputError: there is no such recording.
+    """
+    place = pathlib.Path(path)
+    if not place.exists():
+        raise InputError(f'a recording must be a folder or file, got {path!r}, which is none; check the path')
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    told = [f'{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}' for file in files]
+    return key_of([path, *told, *rest])
