@@ -1,0 +1,217 @@
+"""Train a reasoner with reinforcement learning (GRPO) on questions whose answers are known.
+
+python -m training.grpo --model out/sft --samples out/world.jsonl --format compact --out out/grpo
+
+One run goes through the stages of the rewards. The same command goes on from the last checkpoint in --out. More than
+one GPU is the matter of `accelerate launch`, with one of the files in training/configs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from torch.utils.tensorboard import SummaryWriter
+from transformers import PrinterCallback
+from transformers.integrations import TensorBoardCallback
+from transformers.utils.logging import disable_progress_bar
+
+from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
+from embodied_r_ros.core.models import ServerSettings, prompt_format
+from embodied_r_ros.core.settings import add_arguments, from_arguments
+from training.asking import Asked, ask_all
+from training.grpo_settings import GrpoSettings, lora, trl_config
+from training.judge import Case, HttpJudge, InProcessJudge, Judge
+from training.metrics import RunLog
+from training.model_folder import load_model, load_tokenizer, save_tokenizer
+from training.rewards import StagedReward
+from training.samples import read_samples
+from training.sft import commit
+from training.trainer import StagedTrainer, newest_checkpoint, step_of
+
+STARTED, FINISHED = 'run.json', 'training.json'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = command_line().parse_args(arguments)
+    try:
+        run(options, from_arguments(GrpoSettings, options))
+    except EmbodiedRError as error:
+        print(f'training.grpo: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog='python -m training.grpo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--model', type=pathlib.Path, required=True, help='folder of the model to start from')
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples with observations')
+    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
+    parser.add_argument('--without', default=None, metavar='I/K', help='leave out the scenes of this one of K folds')
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints and logs')
+    parser.add_argument('--judge', type=pathlib.Path, default=None, help='folder of the judge (default: --model)')
+    parser.add_argument('--judge-url', default='', help='server of the judge, in place of a folder')
+    add_arguments(parser, GrpoSettings)
+    return parser
+
+
+def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
+    """Train, from the start or from the last checkpoint, and save the model with what it was made from.
+
+    Raises:
+        InputError: there is nothing to train on.
+        SettingsError: a model or a setting cannot be used, or --out holds a run of other settings.
+    """
+    PartialState(cpu=not torch.cuda.is_available())  # shared by all that ask for it from here on
+    disable_progress_bar()
+    torch.set_num_threads(settings.threads)
+    made_from = describe(options, settings)
+    if begin(options.out, made_from):
+        print(f'{options.out} holds this run, and it is finished')
+        return
+    trainer = make_trainer(options, settings)
+    checkpoint = newest_checkpoint(options.out)
+    step, steps = step_of(checkpoint) if checkpoint else 0, trainer.args.max_steps
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(RunLog(options.out, lambda: (trainer.rollouts, trainer.reward.parts)))
+    if PartialState().is_main_process:
+        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(options.out / 'tensorboard'), purge_step=step)))
+        print(f'{len(trainer.train_dataset)} questions, {steps} steps, {step} of them done', flush=True)
+    if step == steps:
+        trainer._load_from_checkpoint(str(checkpoint))
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.save_model()
+    if PartialState().is_main_process:
+        save_tokenizer(trainer.processing_class, options.out)
+        (options.out / FINISHED).write_text(json.dumps({**made_from, 'steps': steps}, indent=1))
+
+
+def describe(options: argparse.Namespace, settings: GrpoSettings) -> dict[str, Any]:
+    """What a run is made from: its options, the content of its samples and the commit."""
+    paths = {name: str(getattr(options, name) or '') for name in ('model', 'samples', 'split', 'without', 'judge')}
+    try:
+        content = hashlib.sha256(options.samples.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SettingsError(f'samples cannot be read from {str(options.samples)!r}: {error.strerror}') from error
+    return {
+        **paths,
+        'judge_url': options.judge_url,
+        **dataclasses.asdict(settings),
+        'samples_sha256': content,
+        'commit': commit(),
+    }
+
+
+def begin(out: pathlib.Path, made_from: dict[str, Any]) -> bool:
+    """Write down what the run in a folder is made from; returns whether it is finished already.
+
+    Raises:
+        SettingsError: the folder holds a checkpoint or a model made from something else.
+    """
+    if PartialState().is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+    started, finished = out / STARTED, (out / FINISHED).exists()
+    if finished and not started.exists():
+        raise SettingsError(f'{out} holds a model of another making; name another folder with --out')
+    if started.exists() and (finished or newest_checkpoint(out)):
+        before = json.loads(started.read_text())
+        for name, value in made_from.items():
+            if name != 'commit' and before.get(name) != value:
+                raise SettingsError(
+                    f'{out} holds a run with {name} {before.get(name)!r}, and now it is {value!r}; name another folder '
+                    'with --out, or remove this one'
+                )
+        return finished
+    if PartialState().is_main_process:
+        started.write_text(json.dumps(made_from, indent=1))
+    return False
+
+
+def make_trainer(options: argparse.Namespace, settings: GrpoSettings) -> StagedTrainer:
+    """The trainer of a run, with its model, its questions and its reward.
+
+    Raises:
+        InputError: there is nothing to train on.
+        SettingsError: a model or a setting cannot be used.
+    """
+    tokenizer = load_tokenizer(options.model)
+    asked = ask_all(
+        read_samples(options.samples, options.split, without=options.without),
+        prompt_format(settings.format),
+        lambda turns: len(tokenizer.apply_chat_template(turns, add_generation_prompt=True)['input_ids']),
+        settings.max_prompt_length,
+    )
+    if asked.left_out and PartialState().is_main_process:
+        print('left out: ' + ', '.join(f'{count} {reason}' for reason, count in asked.left_out.items()))
+    steps_per_epoch = settings.steps_per_epoch(len(asked.rows))
+    steps = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
+    frozen = settings.lora_rank > 0 and torch.cuda.is_available()
+    model = load_model(options.model, torch.bfloat16 if frozen else torch.float32)
+    tokens = completion_tokens(settings, asked, model.config)
+    args = trl_config(settings, options.out, steps, tokens, PartialState().num_processes)
+    schedule = settings.schedule()
+    judge = None if settings.weights and not schedule(0.0, 1.0).consistency else judge_of(options, asked)
+    try:
+        return StagedTrainer(
+            model,
+            StagedReward(asked.prompts, steps / steps_per_epoch, judge, schedule),
+            args=args,
+            train_dataset=Dataset.from_list(asked.rows),
+            processing_class=tokenizer,
+            peft_config=lora(settings.lora_rank),
+        )
+    except ImportError as error:
+        raise SettingsError(f'these settings need a library that cannot be imported: {error}') from error
+
+
+def completion_tokens(settings: GrpoSettings, asked: Asked, config: Any) -> int:
+    """How long a reply may be: what the settings allow, as far as the model's context has room behind each prompt.
+
+    Raises:
+        SettingsError: there is no room.
+    """
+    room = getattr(config, 'max_position_embeddings', sys.maxsize) - asked.longest
+    if room < 1:
+        raise SettingsError(
+            f'a context longer than the longest prompt, {asked.longest} tokens, was wanted, the model has '
+            f'{config.max_position_embeddings}; lower max_prompt_length'
+        )
+    return min(settings.max_completion_length, room)
+
+
+def judge_of(options: argparse.Namespace, asked: Asked) -> Judge:
+    """Who judges consistency: a server, or a frozen model in this process (by default the one training starts from).
+
+    Raises:
+        BackendError: no server answers.
+        SettingsError: it cannot read the language of the questions, which else would come out stages later.
+    """
+    if options.judge_url:
+        judge: Judge = HttpJudge(ServerSettings(url=options.judge_url))
+    else:
+        dtype = 'bfloat16' if torch.cuda.is_available() else 'float32'
+        judge = InProcessJudge.load(options.judge or options.model, str(PartialState().device), dtype)
+    row = next((row for row in asked.rows if row['choices']), None)
+    if row:
+        prompt = asked.prompts[row['id']]
+        judge.judge([Case(question=row['question'], choices=tuple(row['choices']), thinking='so', asked=prompt)])
+    return judge
+
+
+if __name__ == '__main__':
+    sys.exit(main())

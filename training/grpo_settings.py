@@ -1,0 +1,159 @@
+"""How GRPO is run: its settings, whose defaults are the paper's, and what TRL is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from trl import GRPOConfig
+
+from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.models import PROMPT_FORMATS
+from embodied_r_ros.core.settings import check, setting
+from training.rewards import Weights, weights_at
+
+VLLM_MODES = ('none', 'colocate', 'server')
+Schedule = Callable[[float, float], Weights]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GrpoSettings:
+    """How the reasoner is trained; the defaults are those of the paper (sections on GRPO and on rewards)."""
+
+    format: str = setting('paper', 'prompt format of the reasoner', choices=PROMPT_FORMATS)
+    epochs: float = setting(12.0, 'passes over the samples', minimum=0.01)
+    max_steps: int = setting(0, 'steps in all, in place of epochs; 0 counts epochs', minimum=0)
+    weights: str = setting('', "'FORMAT:ACCURACY:CONSISTENCY' throughout, as '1:7:0'; '' goes through the stages")
+    learning_rate: float = setting(5e-7, 'peak, after a twentieth of the steps; falls along a cosine', minimum=0.0)
+    beta: float = setting(0.001, 'weight of the divergence from the model that training starts from', minimum=0.0)
+    epsilon: float = setting(0.2, 'by which the ratio of new to old probabilities is clipped', minimum=0.0)
+    temperature: float = setting(1.0, 'of the sampling', minimum=0.01)
+    num_generations: int = setting(8, 'completions per question, the group', minimum=2)
+    prompts_per_step: int = setting(4, 'questions per step, on all devices together', minimum=1)
+    micro_batch: int = setting(8, 'completions per backward pass and device', minimum=1)
+    max_prompt_length: int = setting(6144, 'longer prompts are left out', unit='tokens', minimum=1)
+    max_completion_length: int = setting(
+        2048, 'of a reply; less where the context of the model ends', unit='tokens', minimum=1
+    )
+    lora_rank: int = setting(0, 'rank of low-rank adapters; 0 trains all weights', minimum=0)
+    vllm: str = setting('none', 'vLLM for the completions: none, in process or a server', choices=VLLM_MODES)
+    vllm_url: str = setting('http://127.0.0.1:8000', 'server that `trl vllm-serve` runs')
+    save_steps: int = setting(50, 'steps from checkpoint to checkpoint', minimum=1)
+    threads: int = setting(1, 'CPU threads', minimum=1)
+    seed: int = setting(0, 'of data order and sampling', minimum=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def schedule(self) -> Schedule:
+        """The weights of the rewards by epoch: the stages, or the same ones throughout.
+
+        Raises:
+            SettingsError: `weights` cannot be read.
+        """
+        if not self.weights:
+            return weights_at
+        try:
+            form, accuracy, consistency = (float(part) for part in self.weights.split(':'))
+        except ValueError as error:
+            raise SettingsError(
+                f"weights must be '' or 'FORMAT:ACCURACY:CONSISTENCY' in numbers, got {self.weights!r}"
+            ) from error
+        fixed = Weights(format=form, accuracy=accuracy, consistency=consistency)
+        return lambda epoch, epochs: fixed
+
+    def steps_per_epoch(self, questions: int) -> int:
+        """Steps of a pass over so many questions; the last ones that fill no step are left out, others in each epoch.
+
+        Raises:
+            InputError: they do not fill one step.
+        """
+        if questions < self.prompts_per_step:
+            raise InputError(
+                f'at least {self.prompts_per_step} questions, those of one step, were wanted, got {questions}; prepare '
+                'more samples or lower prompts_per_step'
+            )
+        return questions // self.prompts_per_step
+
+    def passes(self, processes: int) -> int:
+        """Backward passes per step on each of so many processes.
+
+        Raises:
+            SettingsError: the completions of a step cannot be dealt out evenly.
+        """
+        completions, together = self.prompts_per_step * self.num_generations, self.micro_batch * processes
+        if completions % together:
+            raise SettingsError(
+                f'a step has {completions} completions (prompts_per_step {self.prompts_per_step} x num_generations '
+                f'{self.num_generations}), which micro_batch {self.micro_batch} on {processes} process(es) does not '
+                f'divide; choose a micro_batch so that {together} becomes a divisor'
+            )
+        return completions // together
+
+
+def trl_config(
+    settings: GrpoSettings, out: pathlib.Path, steps: int, completion_tokens: int, processes: int
+) -> GRPOConfig:
+    """What TRL is told.
+
+    Args:
+        settings: of the run.
+        out: its folder.
+        steps: in all.
+        completion_tokens: of a reply at most.
+        processes: that run side by side.
+
+    Raises:
+        SettingsError: as `GrpoSettings.passes`.
+    """
+    gpu = torch.cuda.is_available()
+    return GRPOConfig(
+        output_dir=str(out),
+        max_steps=steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type='cosine',
+        warmup_steps=0.05,
+        loss_type='grpo',
+        scale_rewards='group',
+        beta=settings.beta,
+        epsilon=settings.epsilon,
+        num_iterations=1,
+        temperature=settings.temperature,
+        top_p=1.0,
+        top_k=0,
+        num_generations=settings.num_generations,
+        max_completion_length=completion_tokens,
+        per_device_train_batch_size=settings.micro_batch,
+        gradient_accumulation_steps=settings.passes(processes),
+        use_cpu=not gpu,
+        bf16=gpu,
+        gradient_checkpointing=gpu,
+        use_vllm=settings.vllm != 'none',
+        vllm_server_base_url=settings.vllm_url,
+        vllm_gpu_memory_utilization=0.4,
+        vllm_max_model_length=settings.max_prompt_length + completion_tokens,
+        save_steps=settings.save_steps,
+        logging_steps=1,
+        report_to=[],
+        disable_tqdm=True,
+        seed=settings.seed,
+        **({} if settings.vllm == 'none' else {'vllm_mode': settings.vllm}),
+    )
+
+
+def lora(rank: int) -> Any:
+    """Low-rank adapters on every linear layer but the head; None for rank 0.
+
+    Raises:
+        SettingsError: peft is not installed.
+    """
+    if not rank:
+        return None
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        raise SettingsError(f'lora_rank {rank} needs peft, which cannot be imported ({error}); install it') from error
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules='all-linear', task_type='CAUSAL_LM')

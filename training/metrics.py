@@ -1,0 +1,109 @@
+"""What a run writes down as it goes: a line per step in metrics.jsonl, a line per completion in completions.jsonl."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from transformers import TrainerCallback
+
+from embodied_r_ros.core.errors import SettingsError
+from training.rewards import Parts
+
+# Names in metrics.jsonl, and TRL's for the same.
+FIGURES = {
+    'loss': 'loss',
+    'grad_norm': 'grad_norm',
+    'learning_rate': 'learning_rate',
+    'reward': 'reward',
+    'reward_std': 'reward_std',
+    'format': 'rewards/format',
+    'accuracy': 'rewards/accuracy',
+    'consistency': 'rewards/consistency',
+    'consistency_ratio': 'consistency_ratio',
+    'unreadable': 'unreadable',
+    'judge_failures': 'judge_failures',
+    'length': 'completions/mean_length',
+    'clipped': 'completions/clipped_ratio',
+    'groups_without_spread': 'frac_reward_zero_std',
+    'entropy': 'entropy',
+    'kl': 'kl',
+    'tokens_seen': 'num_tokens',
+    'seconds': 'step_time',
+}
+
+
+class RunLog(TrainerCallback):
+    """Writes the two files; lines beyond the checkpoint that a run goes on from are taken back first.
+
+    Args:
+        folder: of the run.
+        last: gives the rollouts of the last step, and the parts of their rewards.
+    """
+
+    def __init__(self, folder: pathlib.Path, last: Callable[[], tuple[list[dict[str, Any]], Parts | None]]) -> None:
+        self.metrics, self.completions = folder / 'metrics.jsonl', folder / 'completions.jsonl'
+        self._last = last
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take back what was written after the checkpoint."""
+        if state.is_world_process_zero:
+            for path in (self.metrics, self.completions):
+                keep_up_to(path, state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Write the step."""
+        rollouts, parts = self._last()
+        if not state.is_world_process_zero or logs is None or 'loss' not in logs or parts is None:
+            return
+        entry = {'step': state.global_step, 'epoch': state.epoch, 'weights': dataclasses.asdict(parts.weights)}
+        entry |= {name: logs[theirs] for name, theirs in FIGURES.items() if theirs in logs}
+        entry['ids'] = list(dict.fromkeys(rollout['id'] for rollout in rollouts))
+        print(line(entry, state.max_steps), flush=True)
+        append(self.metrics, [entry])
+        append(self.completions, [{'step': state.global_step, **rollout} for rollout in rollouts])
+
+
+def line(entry: Mapping[str, Any], steps: int) -> str:
+    """A step for people."""
+    names = 'reward format accuracy consistency groups_without_spread length kl entropy seconds'.split()
+    told = ' '.join(f'{name} {entry[name]:.3g}' for name in names if entry.get(name) is not None)
+    return f'step {entry["step"]}/{steps} {told}'
+
+
+def append(path: pathlib.Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Add lines to a file of JSON lines.
+
+    Raises:
+        SettingsError: they cannot be written.
+    """
+    try:
+        with path.open('a', encoding='utf-8') as file:
+            file.writelines(json.dumps(entry) + '\n' for entry in entries)
+    except OSError as error:
+        raise SettingsError(
+            f'{str(path)!r} cannot be written: {error.strerror}; make room and start again with the same command'
+        ) from error
+
+
+def keep_up_to(path: pathlib.Path, step: int) -> None:
+    """Take back the lines of later steps, and a last line that was not written to its end."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding='utf-8').splitlines(keepends=True):
+        if not line.endswith('\n') or json.loads(line)['step'] > step:
+            break
+        kept.append(line)
+    unfinished = path.with_suffix('.part')
+    unfinished.write_text(''.join(kept), encoding='utf-8')
+    os.replace(unfinished, path)
+
+
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]

@@ -1,0 +1,63 @@
+"""Model folders in Hugging Face's layout: read a causal model with its tokenizer, write both so that all readers agree.
+
+Beside the config.json of a Qwen2, transformers reads any tokenizer as Qwen2's own. A tokenizer that is another one
+stands in the sub-folder `tokenizer` once more, and is read from there.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from embodied_r_ros.core.errors import SettingsError
+
+
+def load_model(folder: pathlib.Path, dtype: Any) -> Any:
+    """The causal language model of a folder, in a torch dtype.
+
+    Raises:
+        SettingsError: there is no such folder, or no model in it.
+    """
+    _want_folder(folder, 'config.json')
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise SettingsError(f'a causal language model was wanted in {str(folder)!r}: {_line(error)}') from error
+
+
+def load_tokenizer(folder: pathlib.Path) -> Any:
+    """The tokenizer of a folder, padding on the left.
+
+    Raises:
+        SettingsError: there is none, or it has no chat template.
+    """
+    own = folder / 'tokenizer'
+    place = own if own.is_dir() else folder
+    _want_folder(place, 'tokenizer_config.json')
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, padding_side='left')
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f'a tokenizer was wanted in {str(place)!r}: {_line(error)}') from error
+    if not tokenizer.chat_template:
+        raise SettingsError(f'the tokenizer in {str(place)!r} must have a chat template, found none; add one')
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Any, folder: pathlib.Path) -> None:
+    """Write the tokenizer beside a saved model, and where transformers would misread it, in the sub-folder as well."""
+    tokenizer.save_pretrained(folder)
+    if type(AutoTokenizer.from_pretrained(folder)) is not type(tokenizer):
+        tokenizer.save_pretrained(folder / 'tokenizer')
+
+
+def _want_folder(folder: pathlib.Path, name: str) -> None:
+    if not (folder / name).is_file():
+        found = 'a folder without it' if folder.is_dir() else 'no folder'
+        hint = '; merge the adapter with training.export' if (folder / 'adapter_config.json').is_file() else ''
+        raise SettingsError(f'a model folder with {name} was wanted, {str(folder)!r} is {found}{hint}')
+
+
+def _line(error: BaseException) -> str:
+    return ' '.join(str(error).split())

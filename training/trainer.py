@@ -1,0 +1,193 @@
+"""TRL's GRPOTrainer with what a run needs beyond it: exact resuming, checkpoints that are whole, little padding."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import shutil
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from safetensors import SafetensorError
+from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
+
+from embodied_r_ros.core.errors import SettingsError
+from training.rewards import Parts, Reply, StagedReward, text_of
+
+CHECKPOINT = 'checkpoint-'
+UNFINISHED = '.unfinished'
+ROWS_PER_PASS, ROWS_WRITTEN = 8, 16
+
+
+class EpochSampler(RepeatSampler):
+    """TRL's sampler, with an order that seed and epoch alone decide, so that a resumed run goes on in it."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the order of this epoch next."""
+        self.generator.manual_seed(1_000_003 * self.seed + epoch)
+
+
+class StagedTrainer(GRPOTrainer):
+    """GRPO on a staged reward.
+
+    Each step generates what it learns from, so that a checkpoint has no completions to keep.
+
+    Attributes:
+        reward: the only one.
+        rollouts: of the last step on all processes: id, reward and its parts (None where left out), tokens, text.
+    """
+
+    def __init__(self, model: Any, reward: StagedReward, **options: Any) -> None:
+        """Take what GRPOTrainer takes by name."""
+        super().__init__(model, [reward], **options)
+        self.reward = reward
+        self.rollouts: list[dict[str, Any]] = []
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
+        return EpochSampler(
+            self.train_dataset,
+            mini_repeat_count=self.num_generations,
+            batch_size=self.args.generation_batch_size // self.num_generations,
+            repeat_count=self.num_iterations * self.args.steps_per_generation,
+            seed=self.args.seed,
+        )
+
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Reply], completion_ids_list: list[Any]
+    ) -> torch.Tensor:
+        """As TRL, and keep the rollouts."""
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        first = self.accelerator.process_index * len(prompts)
+        own = rewards[first : first + len(prompts), 0].tolist()
+        if self.reward.parts is not None:
+            told = _by_completion(self.reward.parts)
+            lengths = [len(ids) for ids in completion_ids_list]
+            self.rollouts = gather_object(
+                [
+                    {'id': row['id'], 'reward': None if math.isnan(value) else value, **parts, 'tokens': length}
+                    | {'text': text_of(completion)}
+                    for row, value, parts, length, completion in zip(inputs, own, told, lengths, completions)
+                ]
+            )
+        return rewards
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, *others: Any
+    ) -> tuple[list[list[int]], Any]:
+        """As TRL; on a CPU some rows at a time, so that few wait for the longest and their cache stays small."""
+        if self.accelerator.device.type != 'cpu':
+            return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *others)
+        completions: list[list[int]] = []
+        for first in range(0, len(prompt_ids), ROWS_WRITTEN):
+            rows = prompt_ids[first : first + ROWS_WRITTEN]
+            completions += super()._generate_single_turn(rows, images, multimodal_fields, *others)[0]
+        return completions, None
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **others: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """As TRL, in passes of rows of similar length, each without the columns that none of its rows uses.
+
+        Args:
+            model: policy or reference.
+            input_ids: (B, P + C), prompts padded on the left, completions on the right.
+            attention_mask: (B, P + C).
+            logits_to_keep: C.
+            batch_size: not used, a pass has ROWS_PER_PASS rows.
+            others: passed on.
+
+        Returns:
+            log-probabilities (B, C), entropies (B, C) or None, load-balancing loss or None; 0 where there is padding.
+        """
+        prompt, width = input_ids.size(1) - logits_to_keep, input_ids.size(1)
+        order = attention_mask.sum(1).argsort(stable=True)
+        found = []
+        for rows in order.split(ROWS_PER_PASS):
+            used = attention_mask[rows].any(0).nonzero().flatten()
+            begin, end = min(int(used[0]), prompt - 1), max(int(used[-1]) + 1, prompt + 1)
+            logps, entropies, aux = super()._get_per_token_logps_and_entropies(
+                model, input_ids[rows, begin:end], attention_mask[rows, begin:end], end - prompt, **others
+            )
+            padding = (0, width - end)
+            found.append(
+                [None if x is None else torch.nn.functional.pad(x, padding) for x in (logps, entropies)] + [aux]
+            )
+        back = order.argsort()
+        logps, entropies = (None if parts[0] is None else torch.cat(parts)[back] for parts in list(zip(*found))[:2])
+        losses = [aux for *_, aux in found if aux is not None]
+        return logps, entropies, torch.stack(losses).mean() if losses else None
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None here: `training.export` writes one that says what the model was made from."""
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Where a checkpoint is written before it gets its place."""
+        return str(pathlib.Path(self.args.output_dir) / UNFINISHED)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint, put it into its place when it is whole, and only then remove the ones before it.
+
+        Raises:
+            SettingsError: it cannot be written; the one before it stays.
+        """
+        out, unfinished = pathlib.Path(self.args.output_dir), pathlib.Path(self._get_output_dir(trial))
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            before = newest_checkpoint(out)
+            kept = f'{before} is whole' if before else 'there is none before it'
+            raise SettingsError(
+                f'the checkpoint of step {self.state.global_step} could not be written to {str(out)!r} ({error}); '
+                f'{kept}; make room and start again with the same command'
+            ) from error
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            name = f'{CHECKPOINT}{self.state.global_step}'
+            shutil.rmtree(out / name, ignore_errors=True)
+            (unfinished / name).replace(out / name)
+            shutil.rmtree(unfinished)
+            for older in checkpoints(out)[:-1]:
+                shutil.rmtree(older)
+
+
+def checkpoints(out: pathlib.Path) -> list[pathlib.Path]:
+    """The whole checkpoints of a run, by step."""
+    found = {}
+    for folder in out.glob(f'{CHECKPOINT}*'):
+        step = step_of(folder)
+        if step is not None:
+            found[step] = folder
+    return [found[step] for step in sorted(found)]
+
+
+def newest_checkpoint(out: pathlib.Path) -> pathlib.Path | None:
+    """The last whole checkpoint of a run, None where there is none."""
+    return next(reversed(checkpoints(out)), None)
+
+
+def step_of(checkpoint: pathlib.Path) -> int | None:
+    """The step that a checkpoint was written at; None for one that is not whole, whose state, written last, lacks."""
+    try:
+        return int(json.loads((checkpoint / 'trainer_state.json').read_text())['global_step'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _by_completion(parts: Parts) -> list[dict[str, float | None]]:
+    """The parts of the reward of each completion; consistency is left out while it weighs nothing."""
+    rows: list[dict[str, float | None]] = [
+        {'format': form, 'accuracy': right} for form, right in zip(parts.format, parts.accuracy)
+    ]
+    for row, follows in zip(rows, parts.consistency):
+        row['consistency'] = follows
+    return rows
