@@ -57,18 +57,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--fold', default=None, metavar='I/K', help='only the scenes of one of K folds, which training left out'
     )
-    parser.add_argument('--model', default='', help='folder of the reasoner (default: that of the model pair)')
     parser.add_argument('--against', default='', help='folder of a second one, to compare with question by question')
-    parser.add_argument('--models', default='embedded', help='model pair of config/models (default %(default)s)')
-    parser.add_argument('--reasoner', default='', help='numpy, openai or transformers (default: as in the pair)')
-    parser.add_argument('--format', default='', help='prompt format, compact or paper (default: as in the pair)')
-    parser.add_argument('--lm-url', default='', help='server of the reasoner; --model is then the id that it lists')
+    add_reasoner_options(parser)
     parser.add_argument(
         '--judge', type=pathlib.Path, default=None, help='folder of the model that judges consistency, if admitted'
     )
     parser.add_argument('--answers', type=pathlib.Path, default=None, help='file for every answer with its thinking')
     parser.add_argument('--json', action='store_true', help='print one JSON line in place of a table')
     return parser
+
+
+def add_reasoner_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what names a reasoner."""
+    parser.add_argument('--model', default='', help='folder of the reasoner (default: that of the model pair)')
+    parser.add_argument('--models', default='embedded', help='model pair of config/models (default %(default)s)')
+    parser.add_argument('--reasoner', default='', help='numpy, openai or transformers (default: as in the pair)')
+    parser.add_argument('--format', default='', help='prompt format, compact or paper (default: as in the pair)')
+    parser.add_argument('--lm-url', default='', help='server of the reasoner; --model is then the id that it lists')
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

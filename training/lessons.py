@@ -72,12 +72,17 @@ def encode(text: str) -> list[int]:
     return [TOKEN_IDS[word] for word in text.split()]
 
 
-def lessons(seed: str) -> Iterator[Lesson]:
-    """An endless stream of lessons; their walks have seeds below 0, which no evaluation has."""
+def lessons(seed: str, check_share: float = CHECK_SHARE) -> Iterator[Lesson]:
+    """An endless stream of lessons; their walks have seeds below 0, which no evaluation has.
+
+    Args:
+        seed: of the stream.
+        check_share: how many of the questions are about consistency.
+    """
     rng = random.Random(seed)
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     while True:
-        for lesson in _about_one_walk(rng, asked):
+        for lesson in _about_one_walk(rng, asked, check_share):
             yield lesson
             if rng.random() < DRILL_SHARE:
                 yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
@@ -98,7 +103,7 @@ def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
     while True:
         rng.shuffle(known)
         for log, parsed in known:
-            yield _lesson(rng, log, parsed, _name_slots(rng, log))
+            yield _lesson(rng, log, parsed, _name_slots(rng, log), CHECK_SHARE)
 
 
 def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
@@ -117,7 +122,9 @@ def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
     return (log, parsed) if right else None
 
 
-def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
+def _about_one_walk(
+    rng: random.Random, asked: collections.Counter[tuple[str, ...]], check_share: float
+) -> Iterator[Lesson]:
     legs = rng.choice([(2, 5), (5, 8), (8, 11), (8, 11), (11, 15)])
     walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
     rule = KeyFrameRule.draw(rng)
@@ -136,7 +143,8 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
         parsed = read_question(question.text, question.choices, examiner.places)
         try:
             part = log if math.isinf(question.end_s) else coarse_log(until(observations, question.end_s))
-            yield _lesson(rng, part, _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed, names)
+            parsed = _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed
+            yield _lesson(rng, part, parsed, names, check_share)
         except (CannotTell, KeyError):  # nothing to ask about, or a place beyond the numbers that the language has
             continue
 
@@ -146,10 +154,12 @@ def _name_slots(rng: random.Random, log: CoarseLog) -> dict[str, str]:
     return {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
 
 
-def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str]) -> Lesson:
+def _lesson(
+    rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str], check_share: float
+) -> Lesson:
     ask = tie(parsed, log)
     worked = think(log, ask, names)
-    if rng.random() < CHECK_SHARE:
+    if rng.random() < check_share:
         other = swapped(rng, ask, worked) if rng.random() < SWAPPED_SHARE else None
         judged = other or worked
         prompt, reply = write_check(ask, names, judged.thought), f'<answer> {judged.answer} </answer>'

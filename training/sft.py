@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError
-from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
+from training.lessons import CHECK_SHARE, TOKEN_IDS, Lesson, lessons, lessons_of
 from training.reasoner import make_model, make_tokenizer, save
 from training.samples import Sample, read_samples
 
@@ -53,6 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         '--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)'
     )
     parser.add_argument('--batch-tokens', type=int, default=3072, help='padded tokens per step (default %(default)s)')
+    parser.add_argument(
+        '--check-share',
+        type=float,
+        default=CHECK_SHARE,
+        help='of the questions about simulated walks, those that ask where a thought leads (default %(default)s)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of weights and lessons (default %(default)s)')
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (default %(default)s)')
     options = parser.parse_args(arguments)
@@ -71,10 +77,7 @@ def train(options: argparse.Namespace) -> None:
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     options.out.mkdir(parents=True, exist_ok=True)
     checkpoint = get_last_checkpoint(str(options.out))
-    if options.init:
-        model = Qwen2ForCausalLM.from_pretrained(options.init)
-    else:
-        model = make_model(seed=options.seed)
+    model = Qwen2ForCausalLM.from_pretrained(options.init) if options.init else make_model(seed=options.seed)
     if checkpoint is None and not options.init:
         warm_up(model, options.warm_up_steps, options.seed)
     made = {name: str(value) for name, value in vars(options).items()} | {'commit': commit()}
@@ -83,7 +86,13 @@ def train(options: argparse.Namespace) -> None:
         model=model,
         args=configuration(options),
         train_dataset=IterableDataset.from_generator(
-            taught, gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens, 'samples': samples}
+            taught,
+            gen_kwargs={
+                'seed': options.seed,
+                'batch_tokens': options.batch_tokens,
+                'samples': samples,
+                'check_share': options.check_share,
+            },
         ),
         data_collator=collate,
         processing_class=make_tokenizer(),
@@ -118,9 +127,11 @@ def configuration(options: argparse.Namespace) -> SFTConfig:
     )
 
 
-def taught(seed: int, batch_tokens: int, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
+def taught(
+    seed: int, batch_tokens: int, samples: Sequence[Sample], check_share: float = CHECK_SHARE
+) -> Iterator[dict[str, Any]]:
     """Batches of lessons without end: about simulated walks, and half of them about samples where there are any."""
-    stream = lessons(f'sft {seed}')
+    stream = lessons(f'sft {seed}', check_share)
     if samples:
         stream = itertools.chain.from_iterable(zip(stream, lessons_of(samples, f'samples {seed}')))
     for batch in batches(stream, batch_tokens, random.Random(seed)):

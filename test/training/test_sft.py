@@ -58,6 +58,7 @@ def options(out, **changes):
     values = {
         'out': out, 'init': None, 'steps': 4, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 600,
         'seed': 0, 'threads': 1, 'samples': None, 'split': None, 'without': None,
+        'check_share': 0.1,
     }  # fmt: skip
     return argparse.Namespace(**{**values, **changes})
 
@@ -106,7 +107,7 @@ def test_a_run_goes_on_from_a_model(run, tmp_path):
 
 def test_half_of_the_lessons_are_about_samples_where_there_are_any(tmp_path, monkeypatch):
     monkeypatch.setattr(sft, 'POOL', 40)
-    monkeypatch.setattr(sft, 'lessons', lambda seed: itertools.repeat(Lesson((1,) * 9, 2)))
+    monkeypatch.setattr(sft, 'lessons', lambda seed, share: itertools.repeat(Lesson((1,) * 9, 2)))
     monkeypatch.setattr(sft, 'lessons_of', lambda samples, seed: itertools.repeat(Lesson((2,) * 9, 3)))
     batches = itertools.islice(sft.taught(0, 600, [{'id': 'a'}]), 20)
     given = [number for batch in batches for number in batch['given']]

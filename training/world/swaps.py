@@ -5,7 +5,6 @@ A judge of consistency must follow them: one that answers from the question alon
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 
@@ -17,7 +16,7 @@ from training.world.thoughts import Worked, sector, sort
 _TURN = re.compile(r'dir \d+deg - (\d+)deg = \d+deg (\S+)')
 _DISTANCE = re.compile(r'dist (\d+) (q\d)')
 _PLACE_IN_ORDER = re.compile(r'(q\d) (n\d+) o(\d+)')
-_LAST_ROW = re.compile(r'(.*s\d+ \S+ \S+ )i(\d+)( .*= (\S+)| \S+ \S+) \. now i\d+')
+_INSTRUCTION = re.compile(r'\bi(\d+)\b')
 
 
 def swapped(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
@@ -89,11 +88,10 @@ def _swap_order(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
 
 
 def _swap_instruction(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
-    last = _LAST_ROW.fullmatch(worked.thought)
-    count = len(ask.question.plan)
-    if last is None or count < 2:
+    """Count the instructions from a later one on."""
+    last = max(int(number) for number in _INSTRUCTION.findall(worked.thought))
+    if last >= len(ask.question.plan):
         return None
-    other = rng.choice([index for index in range(1, count + 1) if index != int(last[2])])
-    now = other + 1 if last[4] in ('0m', '0deg') and other < count else other
-    thought = f'{last[1]}i{other}{last[3]} . now i{now}'
-    return None if f'i{now}' == worked.answer else dataclasses.replace(worked, thought=thought, answer=f'i{now}')
+    shift = rng.randint(1, len(ask.question.plan) - last)
+    thought = _INSTRUCTION.sub(lambda match: f'i{int(match[1]) + shift}', worked.thought)
+    return Worked(thought, thought.rpartition(' ')[2])
