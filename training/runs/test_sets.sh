@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The questions that every row of the table in docs/results.md is measured on, into FOLDER: as in training (id), and away
+# from it by one axis each. Their seeds were fixed before the first run of reinforcement learning.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+folder=$1
+world() { # NAME ARGUMENT...
+  local name=$1
+  shift
+  [[ -s $folder/$name.jsonl ]] || .venv/bin/python -m training.prepare world "$@" --out "$folder/$name.jsonl"
+}
+world id --questions 2000 --seed 7
+world rendered --questions 1000 --per-walk 10 --seed 8 --perception opencv
+world objects --questions 480 --seed 51 --things 18 26
+world path --questions 480 --seed 52 --legs 16 22 --seconds 25 45
+world nouns --questions 480 --seed 53 --nouns unseen
