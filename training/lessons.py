@@ -46,6 +46,7 @@ from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
 DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.10, 0.5, 0.6, 0.2
+REACH_M = (5.0, 10.0)
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,
@@ -127,9 +128,10 @@ def _about_one_walk(
 ) -> Iterator[Lesson]:
     legs = rng.choice([(2, 5), (5, 8), (8, 11), (8, 11), (11, 15)])
     walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
-    rule = KeyFrameRule.draw(rng)
-    truth = observe(walk, rule, EXACT, random.Random(0))
-    observations = observe(walk, rule, ROBOT, rng) if rng.random() < NOISY_SHARE else truth
+    rule, reach_m = KeyFrameRule.draw(rng), rng.uniform(*REACH_M)
+    truth = observe(walk, rule, dataclasses.replace(EXACT, reach_m=reach_m), random.Random(0))
+    noise = dataclasses.replace(ROBOT, reach_m=reach_m)
+    observations = observe(walk, rule, noise, rng) if rng.random() < NOISY_SHARE else truth
     log = coarse_log(observations)
     if len(log.steps) > MOST_STEPS:
         return

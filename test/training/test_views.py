@@ -19,6 +19,7 @@ from training.world.views import (
     SAMPLE_S,
     STAMP0_NS,
     KeyFrameRule,
+    Noise,
     first_glimpses_s,
     key_stations,
     motion_between,
@@ -100,7 +101,7 @@ def test_a_key_frame_is_taken_after_a_turn_a_distance_or_a_time():
 def test_drawn_rules_lie_in_their_range():
     for seed in range(50):
         rule = KeyFrameRule.draw(random.Random(seed))
-        assert 28 <= rule.turn_deg <= 48 and 0.8 <= rule.move_m <= 2.6 and 2 <= rule.gap_s <= 5
+        assert 22 <= rule.turn_deg <= 48 and 0.5 <= rule.move_m <= 2.6 and 1 <= rule.gap_s <= 5
 
 
 def test_motion_between_two_moments_holds_the_moves_it_was_made_of():
@@ -214,3 +215,21 @@ def test_a_hidden_or_distant_thing_might_be_glimpsed():
     walk = walking([thing('sofa', 7.5, 0.0), thing('lamp', 3.0, 0.0), thing('bin', -3.0, 0.0)], ('forward', 0.5))
     assert first_glimpses_s(walk) == {'sofa': 0.0, 'lamp': 0.0}
     assert in_view(*walk.scene.objects) == ['lamp']
+
+
+def test_what_lies_beyond_the_reach_is_not_seen():
+    walk = make_walk(3)
+    near, far = (
+        {
+            s.name: s
+            for o in observe(walk, KeyFrameRule(), Noise(reach_m=reach_m), random.Random(0))
+            for s in sightings(o)
+        }
+        for reach_m in (4.0, 9.0)
+    )
+    assert max(s.distance_m for s in near.values()) <= 4.0 < max(s.distance_m for s in far.values())
+    assert set(near) < set(far)
+
+
+def sightings(observation):
+    return read_sightings(observation.text)

@@ -28,6 +28,7 @@ class Noise:
         turn_deg, move_share: standard deviations of a measured turn and of the length of a measured move.
         bearing_deg, distance_share: standard deviations of a sighting.
         missed: share of sightings left out.
+        reach_m: things farther off are not seen.
     """
 
     turn_deg: float = 0.0
@@ -35,6 +36,7 @@ class Noise:
     bearing_deg: float = 0.0
     distance_share: float = 0.0
     missed: float = 0.0
+    reach_m: float = FARTHEST_M
 
 
 EXACT = Noise()
@@ -52,7 +54,7 @@ class KeyFrameRule:
     @staticmethod
     def draw(rng: random.Random) -> KeyFrameRule:
         """A rule somewhere in the range that real key-frame selection spans."""
-        return KeyFrameRule(turn_deg=rng.uniform(28.0, 48.0), move_m=rng.uniform(0.8, 2.6), gap_s=rng.uniform(2.0, 5.0))
+        return KeyFrameRule(turn_deg=rng.uniform(22.0, 48.0), move_m=rng.uniform(0.5, 2.6), gap_s=rng.uniform(1.0, 5.0))
 
 
 def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
@@ -71,14 +73,14 @@ def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
     return kept
 
 
-def visible(scene: Scene, station: Station) -> dict[str, Sighting]:
+def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict[str, Sighting]:
     """The things whose plate is wholly in view, near enough to be read and not behind another."""
     half_view_rad = math.atan2(CAMERA.width / 2.0, CAMERA.fx_px)
     seen = {}
     for thing in scene.objects:
         sighting = sight(thing, station)
         distance_m = sighting.distance_m or 0.0
-        if not NEAREST_M <= distance_m <= FARTHEST_M:
+        if not NEAREST_M <= distance_m <= reach_m:
             continue
         margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
         if abs(math.radians(sighting.bearing_left_deg)) <= margin_rad and not _hidden(thing, scene.objects, station):
@@ -158,7 +160,9 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
     before_s: float | None = None
     in_view: dict[str, Sighting] = {}
     for index, (moment, station) in enumerate(key_stations(walk, rule)):
-        now = {name: s for name, s in visible(walk.scene, station).items() if rng.random() >= noise.missed}
+        now = {
+            name: s for name, s in visible(walk.scene, station, noise.reach_m).items() if rng.random() >= noise.missed
+        }
         fresh = [_blurred(s, noise, rng) for name, s in now.items() if name not in in_view]
         action = (
             '' if before_s is None else write_motion(_jittered(motion_between(walk.path, before_s, moment), noise, rng))
