@@ -46,7 +46,7 @@ from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
 DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.10, 0.5, 0.6, 0.2
-REACH_M = (5.0, 10.0)
+REACH_M = (7.0, 8.0)
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,
