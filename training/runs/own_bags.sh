@@ -25,9 +25,12 @@ fi
 "$python" -m training.perceive --samples "$out/asked.jsonl" --max-gap 0.5 --out "$out/seen.jsonl"
 "$python" -m training.blind --fit "$out/seen.jsonl" --fit-split train --samples "$out/seen.jsonl" --split test
 
-"$python" -m training.sft --init "$start" --samples "$out/seen.jsonl" --split train --seed "$seed" --out "$out/sft-$seed"
-"$python" -m training.grpo --model "$out/sft-$seed" --judge "$start" --samples "$out/seen.jsonl" --split train \
-  --format compact --epochs 12 --learning-rate 2e-5 --seed "$seed" --out "$out/grpo-$seed"
+"$python" -m training.sft --init "$start" --samples "$out/seen.jsonl" --split train --steps 1500 --learning-rate 5e-4 \
+  --seed "$seed" --out "$out/sft-$seed"
+"$python" -m training.spread --model "$out/sft-$seed" --samples "$out/seen.jsonl" --split train --out "$out/hard-$seed.jsonl"
+"$python" -m training.grpo --model "$out/sft-$seed" --judge "$start" --samples "$out/hard-$seed.jsonl" --format compact \
+  --prompts-per-step 8 --micro-batch 64 --max-completion-length 700 --max-steps 60 --learning-rate 5e-5 --beta 0.01 \
+  --seed "$seed" --out "$out/grpo-$seed"
 for model in sft grpo; do
   "$python" -m training.evaluate --samples "$out/seen.jsonl" --split test --model "$out/$model-$seed" --against "$start"
 done
