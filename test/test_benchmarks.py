@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks import consistency
+from benchmarks.__main__ import SKIPPED, main
 
 FIGURE = {'ours': 4.4, 'baseline': 30.0, 'ratio': 6.8, 'unit': 'ms', 'spread': [4.2, 4.7]}
 
@@ -62,3 +63,10 @@ def test_an_unknown_name_is_refused_with_those_there_are(bench):
     status, lines, _ = bench({'one': saying({'a': FIGURE})}, 'speed')
     assert status == 1
     assert "got ['speed']; there are: one" in lines[0]
+
+
+def test_judging_over_http_is_left_out_by_name_without_a_server(monkeypatch, capsys):
+    pytest.importorskip('torch')
+    monkeypatch.setattr(consistency, 'URL', '')
+    assert consistency.main([]) == SKIPPED
+    assert capsys.readouterr().out == 'EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner\n'

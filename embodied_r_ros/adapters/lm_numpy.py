@@ -72,6 +72,15 @@ class NumpyLanguageModel:
         """
         return await self._thread.run(functools.partial(self._reply, request, in_this_loop(on_text)))
 
+    async def read_ahead(self, text: str) -> None:
+        """Read the beginning of the next prompt's message, so that only the rest is left to read then.
+
+        Raises:
+            BackendUnavailable: the model was closed.
+        """
+        ids = self._tokenizer.encode(f'{BEGIN} {text}')[: self._model.shape.context]
+        await self._thread.run(lambda cancelled: self._model.prefill(ids))
+
     def generate_ids(
         self, prompt: Sequence[int], *, temperature: float = 0.0, seed: int = 0, max_tokens: int = 2048
     ) -> Iterator[int]:

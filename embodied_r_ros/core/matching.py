@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -166,10 +167,15 @@ def whole_shift(before: Grey, after: Grey) -> tuple[float, float]:
     if min(size_wh) < 8:
         return 0.0, 0.0
     old, new = (cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) for grey in (before, after))
-    (x, y), response = cv2.phaseCorrelate(old, new, cv2.createHanningWindow(size_wh, cv2.CV_32F))
+    (x, y), response = cv2.phaseCorrelate(old, new, _hanning(size_wh))
     if not response > LEAST_SHIFT_RESPONSE:
         return 0.0, 0.0
     return x * before.shape[1] / size_wh[0], y * before.shape[0] / size_wh[1]
+
+
+@functools.lru_cache(8)
+def _hanning(size_wh: tuple[int, int]) -> Any:
+    return cv2.createHanningWindow(size_wh, cv2.CV_32F)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import operator
 import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
+from embodied_r_ros.core import way
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Observation
 
@@ -61,7 +63,8 @@ class ObservationMemory:
         Returns:
             whether its session and index are new.
         """
-        _ = _WORDS_OF[observation.text]  # found now, so that no question waits for it
+        _words_of(observation.text)  # read now, so that no question waits for it
+        way.prepare(observation.action)
         session = self._sessions.setdefault(observation.session, _Session())
         is_new = session.put(observation)
         self._size += is_new
@@ -127,8 +130,8 @@ class _Session:
         del self.keys[0], self.ordered[0]
 
 
-def select(observations: Sequence[Observation], question_text: str, n: int) -> list[Observation]:
-    """Choose at most n observations to put before the reasoner; training and robot choose alike.
+def select(observations: Sequence[Observation], question_text: str, n: int) -> list[int]:
+    """Choose at most n observations, by their places, to put before the reasoner; training and robot choose alike.
 
     The first and the last are kept, then those that share a word with the question, then the rest spread evenly. Words
     that stand in most observations do not count; when more share a word than there is room for, the rarer words go
@@ -140,30 +143,51 @@ def select(observations: Sequence[Observation], question_text: str, n: int) -> l
         n: at least 1.
 
     Returns:
-        the chosen ones, oldest first.
+        positions of the chosen ones, ascending.
     """
     count = len(observations)
     if count <= n:
-        return list(observations)
+        return list(range(count))
     if n < 2:
-        return [observations[-1]]
+        return [count - 1]
     kept = {0, count - 1}
-    for places in _sharing(observations, _WORDS_OF[question_text]):
+    for places in _sharing(observations, _words_of(question_text)):
         kept.update(_spread([place for place in places if place not in kept], n - len(kept)))
     ranks = _spread(range(count - len(kept)), n - len(kept))
     kept.update([_free_place(rank, sorted(kept)) for rank in ranks])
-    return [observations[place] for place in sorted(kept)]
+    return sorted(kept)
+
+
+def sharing(observations: Sequence[Observation], question_text: str, n: int) -> list[int]:
+    """The places of at most n observations that share a telling word with the question; the rarest words go first.
+
+    Args:
+        observations: a window, oldest first.
+        question_text: the question and its choices.
+
+    Returns:
+        positions, ascending; none where no word is shared.
+    """
+    kept: list[int] = []
+    for places in _sharing(observations, _words_of(question_text)):
+        kept += _spread(places, n - len(kept))
+    return sorted(kept)
 
 
 def _sharing(observations: Sequence[Observation], asked: frozenset[str]) -> list[list[int]]:
     """Positions of the observations that share a telling word, in groups, those with the rarest word first."""
-    sample = _spread(range(len(observations)), SAMPLE_SIZE)
-    seen = Counter(word for place in sample for word in asked & _WORDS_OF[observations[place].text])
-    telling = frozenset(word for word in asked if seen[word] <= COMMON_SHARE * len(sample))
+    if len(_TEXTS) > max(MOST_TEXTS, 2 * len(observations)):
+        _TEXTS.clear()
     texts = map(operator.attrgetter('text'), observations)
-    apart = map(telling.isdisjoint, map(_WORDS_OF.__getitem__, texts))
-    places = list(itertools.compress(range(len(observations)), map(operator.not_, apart)))
-    shared = [telling & _WORDS_OF[observations[place].text] for place in places]
+    rows = np.fromiter(map(_TEXTS.__getitem__, texts), np.intp, len(observations))
+    sample = _spread(range(len(observations)), SAMPLE_SIZE)
+    seen = Counter(word for place in sample for word in asked & _TEXTS.words[rows[place]])
+    telling = frozenset(word for word in asked if seen[word] <= max(1.0, COMMON_SHARE * len(sample)))
+    shares = np.zeros(len(_TEXTS), bool)
+    for word in telling:
+        shares[_TEXTS.rows.get(word, [])] = True
+    places = np.flatnonzero(shares[rows]).tolist()
+    shared = [telling & _TEXTS.words[rows[place]] for place in places]
     counts = Counter(word for words in shared for word in words)
     groups: dict[int, list[int]] = {}
     for place, words in zip(places, shared):
@@ -187,18 +211,37 @@ def _spread(places: Sequence[int], n: int) -> list[int]:
     return [places[(2 * step + 1) * len(places) // (2 * n)] for step in range(n)]
 
 
-class _WordTable(dict[str, frozenset[str]]):
-    """The telling words of each text, found once.
+class _Texts(dict[str, int]):
+    """The row of each text in a table of telling words, read once.
 
-    A plain dictionary: over 36,000 texts lru_cache takes twice as long.
+    Attributes:
+        words: of each row.
+        rows: of each word.
     """
 
-    def __missing__(self, text: str) -> frozenset[str]:
-        if len(self) >= MOST_TEXTS:
-            self.clear()
+    def __init__(self) -> None:
+        super().__init__()
+        self.clear()
+
+    def clear(self) -> None:
+        super().clear()
+        self.words: list[frozenset[str]] = []
+        self.rows: dict[str, list[int]] = {}
+
+    def __missing__(self, text: str) -> int:
+        self[text] = row = len(self.words)
         words = (word.rstrip('s') for word in _WORD.findall(text.casefold()) if word not in _FUNCTION_WORDS)
-        self[text] = found = frozenset(word for word in words if len(word) > 2)
-        return found
+        self.words.append(frozenset(word for word in words if len(word) > 2))
+        for word in self.words[row]:
+            self.rows.setdefault(word, []).append(row)
+        return row
 
 
-_WORDS_OF = _WordTable()
+def _words_of(text: str) -> frozenset[str]:
+    """The telling words of a text."""
+    if len(_TEXTS) >= MOST_TEXTS:
+        _TEXTS.clear()
+    return _TEXTS.words[_TEXTS[text]]
+
+
+_TEXTS = _Texts()

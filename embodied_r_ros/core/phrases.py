@@ -9,7 +9,6 @@ A person, a language model and the compact prompt format read the same words.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import re
 from collections.abc import Iterable
@@ -62,6 +61,11 @@ def write_motion(motion: Motion) -> str:
     rest += _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', LEAST_TURN_DEG)
     moves = motion.moves or planar_moves(motion.forward_m, motion.left_m, turn_deg)
     return ', '.join([part for move in moves for part in _write_move(move)] + rest) or STILL
+
+
+def write_moves(moves: Iterable[Move]) -> str:
+    """Write elementary moves in words; 'stayed still' where they come to nothing."""
+    return ', '.join(part for move in moves for part in _write_move(move)) or STILL
 
 
 def _write_move(move: Move) -> list[str]:
@@ -120,40 +124,6 @@ def add_move(moves: list[Move], move: Move) -> None:
     """Go on with a move, summed up with the last one where that is of its kind."""
     before = moves.pop().amount if moves and moves[-1].kind == move.kind else 0.0
     moves.append(Move(kind=move.kind, amount=before + move.amount))
-
-
-def join_motions(actions: Iterable[str]) -> str:
-    """One phrase for several motions one after another, so that key frames can be left out without losing the way.
-
-    Moves of one kind that follow each other are summed up; more than `MOST_MOVES` are told as the turn and the walk
-    that they come to. Of actions without amounts, those that differ from the one before are listed, as many at most.
-    """
-    told = [action for action in actions if action and action != STILL]
-    moves = [read_motion(action) for action in told]
-    if not all(moves):
-        names = [name for name, _ in itertools.groupby(told)]
-        return ', '.join(names[-MOST_MOVES:]) or STILL
-    summed: list[Move] = []
-    for move in itertools.chain.from_iterable(moves):
-        add_move(summed, move)
-    if len(summed) <= MOST_MOVES:
-        return ', '.join(part for move in summed for part in _write_move(move)) or STILL
-    forward_m = left_m = heading_deg = 0.0
-    for move in summed:
-        way = math.radians(heading_deg + (90.0 if move.kind == 'left' else 0.0))
-        if move.kind == 'turn':
-            heading_deg += move.amount
-        else:
-            forward_m, left_m = forward_m + move.amount * math.cos(way), left_m + move.amount * math.sin(way)
-    way_deg = math.degrees(math.atan2(left_m, forward_m))
-    return (
-        ', '.join(_turn(way_deg) + _walk(math.hypot(forward_m, left_m), 0.0) + _turn(_wrapped(heading_deg - way_deg)))
-        or STILL
-    )
-
-
-def _wrapped(angle_deg: float) -> float:
-    return (angle_deg + 180.0) % 360.0 - 180.0
 
 
 def write_sightings(sightings: Iterable[Sighting]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import time
 from collections.abc import Generator, Sequence
 
-from embodied_r_ros.core import answers, citations, memory, phrases
+from embodied_r_ros.core import answers, citations, memory
 from embodied_r_ros.core.errors import (
     BackendError,
     BackendRefused,
@@ -25,6 +26,7 @@ from embodied_r_ros.core.errors import (
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Observation, Question
 from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.way import Way
 
 Steps = Generator[list[Generation], list[Completion], Answer]
 
@@ -132,24 +134,22 @@ def choose(question: Question, observations: Sequence[Observation], n: int) -> l
 
     The motion of those left out is told with the next one kept, so that the way stays whole.
     """
-    chosen = memory.select(observations, ' '.join((question.text, *question.choices)), n)
-    return keep_way(observations, chosen)
+    return keep_way(observations, memory.select(observations, ' '.join((question.text, *question.choices)), n))
 
 
-def keep_way(observations: Sequence[Observation], kept: Sequence[Observation]) -> list[Observation]:
-    """The observations kept, each told with the motion of those left out before it; nothing precedes the first."""
-    keys = {(seen.session, seen.index) for seen in kept}
-    whole: list[Observation] = []
-    skipped: list[str] = []
-    for seen in observations:
-        if (seen.session, seen.index) not in keys:
-            skipped.append(seen.action)
-            continue
-        if whole and skipped:
-            seen = dataclasses.replace(seen, action=phrases.join_motions([*skipped, seen.action]))
-        whole.append(seen)
-        skipped = []
-    return whole
+def keep_way(observations: Sequence[Observation], places: Sequence[int]) -> list[Observation]:
+    """The observations at these places, each told with the motion of those left out before it; none before the first.
+
+    Args:
+        places: positions, ascending.
+    """
+    kept = [observations[place] for place in places]
+    gaps = [at for at in range(1, len(places)) if places[at] - places[at - 1] > 1]
+    if gaps:
+        way = Way(list(map(operator.attrgetter('action'), observations)))
+        for at in gaps:
+            kept[at] = dataclasses.replace(kept[at], action=way.stretch(places[at - 1] + 1, places[at] + 1))
+    return kept
 
 
 def failure(error: EmbodiedRError) -> Answer:

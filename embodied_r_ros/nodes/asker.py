@@ -15,11 +15,12 @@ from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.core import answers, reasoning
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.memory import ObservationMemory, sharing
 from embodied_r_ros.core.present import PRESENT, with_present, without_present
 from embodied_r_ros.core.records import Answer, ErrorCode, Observation, Pose
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.nodes import windows
+from embodied_r_ros.nodes.ahead import Ahead
 from embodied_r_ros.nodes.readiness import Backend, probe
 from embodied_r_ros.nodes.requests import Request
 from embodied_r_ros.nodes.stages import OnProgress, Stages
@@ -98,6 +99,7 @@ class Asker:
         self._open: set[asyncio.Task[Answer]] = set()
         self._probing: asyncio.Future[bool] | None = None
         self._pose: tuple[int, Pose] | None = None
+        self._ahead = Ahead(lm, prompt_format, memory, reasoning_settings.max_observations)
 
     @property
     def model(self) -> str:
@@ -119,6 +121,7 @@ class Asker:
         """Take in what perception wrote."""
         self.memory.add(observation)
         self.timeline.observed(observation, self._around.now_ns())
+        self._ahead.note()
 
     def note_pose(self, stamp_ns: int, pose: Pose) -> None:
         """Where the robot is now."""
@@ -126,7 +129,7 @@ class Asker:
         self.timeline.heard(stamp_ns, self._around.now_ns())
 
     async def run(self) -> None:
-        """Get the model ready, however long that takes; ends when it is."""
+        """Get the model ready, however long that takes; then have it read ahead, where it can, until cancelled."""
         wait_s = _RETRY_FIRST_S
         while not await self._probe(_LOAD_S):
             if self.backend is not Backend.DOWN:
@@ -136,6 +139,7 @@ class Asker:
             self.backend = Backend.DOWN
             await asyncio.sleep(wait_s)
             wait_s = min(2.0 * wait_s, _RETRY_LONGEST_S)
+        await self._ahead.run()
 
     async def interrupt(self) -> None:
         """End all questions under way; they are answered NOT_ACTIVE."""
@@ -155,6 +159,7 @@ class Asker:
             answer = Answer(error_code=ErrorCode.BUSY, error_msg=busy)
         else:
             answer = await self._within(deadline_s, request, stages)
+        self._ahead.note()
         self.counters[answer.error_code.name.lower()] += 1
         timings_s = {**stages.finish(), **answer.timings_s, 'total': stages.total_s}
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
@@ -190,12 +195,15 @@ class Asker:
         if request.fresh:
             await self._fresh(stages, end_s)
         observations = await self._window(request, stages, end_s)
-        if request.focus == 'always':
-            observations = await self._focused(request, observations, stages, end_s)
+        promising = self._promising(request, observations)
+        if promising:
+            observations = await self._focused(request, observations, promising, stages, end_s)
         answer = await self._think(request, observations, stages)
-        if request.focus == 'auto' and answer.error_code is ErrorCode.CANNOT_TELL:
-            observations = await self._focused(request, observations, stages, end_s)
-            answer = await self._think(request, observations, stages)
+        if request.focus == 'auto' and not promising and answer.error_code is ErrorCode.CANNOT_TELL:
+            spread = self._spread(request, observations)
+            again = await self._focused(request, observations, spread, stages, end_s)
+            if again is not observations:
+                answer = await self._think(request, again, stages)
         return answer
 
     async def _model_ready(self) -> None:
@@ -245,15 +253,37 @@ class Asker:
             return with_present(observations, *self._pose)
         return observations
 
+    def _promising(self, request: Request, observations: list[Observation]) -> list[int]:
+        """The key frames to look at again before thinking: 'auto' takes those that share words with the question."""
+        if request.focus == 'always':
+            return self._spread(request, observations)
+        if request.focus == 'auto':
+            words = ' '.join((request.question.text, *request.question.choices))
+            seen = _described(observations)
+            return [seen[place].index for place in sharing(seen, words, self._settings.focus_frames)]
+        return []
+
+    def _spread(self, request: Request, observations: list[Observation]) -> list[int]:
+        """The key frames that the reasoner would be given if it were given no more than these."""
+        chosen = reasoning.choose(request.question, _described(observations), self._settings.focus_frames)
+        return [seen.index for seen in chosen]
+
     async def _focused(
-        self, request: Request, observations: list[Observation], stages: Stages, end_s: float
+        self, request: Request, observations: list[Observation], indices: list[int], stages: Stages, end_s: float
     ) -> list[Observation]:
+        """What was written, with what a second look adds; the same list where that is nothing."""
         stages.begin('focus')
-        seen = [observation for observation in observations if observation.source != PRESENT]
-        chosen = reasoning.choose(request.question, seen, self._settings.focus_frames)
-        indices = [observation.index for observation in chosen]
         budget_s = self._settings.focus_share * (end_s - time.monotonic())
-        found = await self._around.focus(observations[0].session, indices, request.question.text, budget_s)
+        try:
+            found = await self._around.focus(observations[0].session, indices, request.question.text, budget_s)
+        except EmbodiedRError as error:
+            if request.focus == 'always':
+                raise
+            self.counters['focus_failed'] += 1
+            self._say('warning', f'answered without a second look: {error}')
+            found = {}
+        if not any(found.values()):
+            return observations
         return [
             dataclasses.replace(seen, text=f'{seen.text}; {found[seen.index]}')
             if found.get(seen.index) and seen.source != PRESENT
@@ -270,3 +300,8 @@ class Asker:
         except CannotTell as error:
             return reasoning.failure(error)
         return without_present(answer, observations)
+
+
+def _described(observations: list[Observation]) -> list[Observation]:
+    """Those that stand for a key frame."""
+    return [observation for observation in observations if observation.source != PRESENT]

@@ -35,7 +35,7 @@ class ImageTopicSettings:
     image_reliability: str = setting(
         'best_effort', 'reliable only where the sender offers it', choices=qos.RELIABILITIES
     )
-    image_depth: int = setting(2, 'images that may wait for the node', minimum=1, maximum=5)
+    image_depth: int = setting(5, 'images that may wait for the node', minimum=1, maximum=5)
     silence_s: float = setting(
         3.0, 'without an image for so long a warning is logged', unit='s', minimum=0.2, maximum=3600.0
     )
@@ -51,6 +51,10 @@ class ImageTopic:
         node: that listens.
         settings: how.
         receive: called with each message.
+
+    Attributes:
+        incompatible: the sentence about a sender whose quality of service does not fit; '' for none.
+        lost: images that were sent and never taken, where the middleware numbers them.
     """
 
     def __init__(self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[Any], None]) -> None:
@@ -61,14 +65,17 @@ class ImageTopic:
         self._relative = relative
         self.name = node.resolve_topic_name(relative)
         self.incompatible = ''
+        self.lost = 0
+        self._numbers: dict[bytes, int] = {}
 
     def listen(self) -> None:
         """Subscribe, until the transition that mirrors the one under way."""
         self.incompatible = ''
+        self._numbers.clear()
         profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
         self._node.held(
-            self._node.create_subscription(self._type, self._relative, self._receive, profile, event_callbacks=events)
+            self._node.create_subscription(self._type, self._relative, self._take, profile, event_callbacks=events)
         )
 
     def frame(self, message: Any) -> Frame:
@@ -121,6 +128,15 @@ class ImageTopic:
             if kinds and topic not in (self.name, own) and self._node.count_publishers(topic):
                 found.append(f'{topic} ({kinds[0]})')
         return found
+
+    def _take(self, message: Any, info: Any) -> None:
+        """Each sender numbers its images; a gap is what was lost on the way, or here because the node was too slow."""
+        number, sender = info.get('publication_sequence_number'), info.get('publisher_gid')
+        if number is not None and sender is not None:
+            last = self._numbers.get(sender['data'], number - 1)
+            self.lost += max(0, number - last - 1)
+            self._numbers[sender['data']] = number
+        self._receive(message)
 
     def _on_incompatible(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()

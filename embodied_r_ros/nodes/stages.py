@@ -9,12 +9,12 @@ from collections.abc import Callable
 OnProgress = Callable[[str, str], None]
 
 _LEAST_PERIOD_S = 0.1
-_TAGS = re.compile(r'</?think>')
+_TAGS = re.compile(r'</?think>|<[^<>]*$')
 _ANSWER = re.compile(r'<answer.*', re.DOTALL)
 
 
 class Stages:
-    """Wall-clock seconds per stage, and progress told at most ten times a second within one.
+    """Wall-clock seconds per stage, and progress: the first words of a stage at once, then at most ten times a second.
 
     Args:
         on_progress: gets the stage and all of the thinking so far.
@@ -27,6 +27,7 @@ class Stages:
         self._begun_s = self._entered_s = time.monotonic()
         self._told_s = 0.0
         self._heard = ''
+        self._has_words = False
 
     @property
     def total_s(self) -> float:
@@ -38,12 +39,15 @@ class Stages:
         self._leave()
         self.name = name
         self._heard = ''
+        self._has_words = False
         self._tell()
 
     def heard(self, piece: str) -> None:
         """Take in a piece of what the model says."""
         self._heard += piece
-        if time.monotonic() - self._told_s >= _LEAST_PERIOD_S:
+        first_words = not self._has_words and bool(self._words())
+        self._has_words |= first_words
+        if first_words or time.monotonic() - self._told_s >= _LEAST_PERIOD_S:
             self._tell()
 
     def finish(self) -> dict[str, float]:
@@ -59,4 +63,8 @@ class Stages:
     def _tell(self) -> None:
         if self._on_progress is not None:
             self._told_s = time.monotonic()
-            self._on_progress(self.name, _TAGS.sub('', _ANSWER.sub('', self._heard)).strip())
+            self._on_progress(self.name, self._words())
+
+    def _words(self) -> str:
+        """What was heard, without tags and answer."""
+        return _TAGS.sub('', _ANSWER.sub('', self._heard)).strip()

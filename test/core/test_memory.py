@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import time
-
 import pytest
 
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.memory import ObservationMemory, select
+from embodied_r_ros.core.memory import ObservationMemory, select, sharing
 from embodied_r_ros.core.records import Observation
 
 SECOND = 1_000_000_000
@@ -110,20 +107,20 @@ def test_a_memory_for_nothing_is_a_settings_error():
 
 def test_all_are_selected_when_they_fit():
     observations = [seen(index) for index in range(32)]
-    assert select(observations, 'Where is the sofa?', 32) == observations
+    assert select(observations, 'Where is the sofa?', 32) == list(range(len(observations)))
 
 
 def test_the_first_the_last_and_those_that_share_a_word_are_selected():
     observations = [seen(index) for index in range(100)]
     for index in (17, 61, 62):
         observations[index] = seen(index, 'two red SOFAS 20 deg left')
-    chosen = indices(select(observations, 'Where is the sofa from the desk?', 8))
+    chosen = select(observations, 'Where is the sofa from the desk?', 8)
     assert len(chosen) == 8 and chosen == sorted(chosen)
     assert {0, 17, 61, 62, 99} <= set(chosen)
 
 
 def test_the_rest_is_spread_evenly():
-    chosen = indices(select([seen(index) for index in range(100)], 'Where is the sofa?', 12))
+    chosen = select([seen(index) for index in range(100)], 'Where is the sofa?', 12)
     gaps = [after - before for before, after in zip(chosen, chosen[1:])]
     assert len(chosen) == 12 and max(gaps) <= 12
 
@@ -131,13 +128,13 @@ def test_the_rest_is_spread_evenly():
 def test_the_rarer_word_goes_first_when_many_share_one():
     observations = [seen(i, 'a door' if i % 8 == 0 else 'a wall') for i in range(400)]
     observations[203] = seen(203, 'an extinguisher')
-    assert 203 in indices(select(observations, 'Did I pass the door or the extinguisher first?', 6))
+    assert 203 in select(observations, 'Did I pass the door or the extinguisher first?', 6)
 
 
 def test_a_word_that_stands_everywhere_does_not_count():
     observations = [seen(i, 'a street') for i in range(400)]
     observations[203] = seen(203, 'a street with a fountain')
-    chosen = indices(select(observations, 'Where on the street is the fountain?', 6))
+    chosen = select(observations, 'Where on the street is the fountain?', 6)
     assert 203 in chosen
     assert max(after - before for before, after in zip(chosen, chosen[1:])) < 200
 
@@ -145,38 +142,30 @@ def test_a_word_that_stands_everywhere_does_not_count():
 def test_direction_words_do_not_count():
     observations = [seen(i, 'wall') for i in range(100)]
     observations[40] = seen(40, 'nothing on the left')
-    chosen = indices(select(observations, 'Is the sofa on my left?', 3))
-    assert chosen == indices(select([seen(i, 'wall') for i in range(100)], 'Is the sofa on my left?', 3))
+    chosen = select(observations, 'Is the sofa on my left?', 3)
+    assert chosen == select([seen(i, 'wall') for i in range(100)], 'Is the sofa on my left?', 3)
 
 
 @pytest.mark.parametrize(('n', 'expected'), [(1, [9]), (2, [0, 9])])
 def test_with_little_room_the_ends_are_kept(n, expected):
-    assert indices(select([seen(i) for i in range(10)], 'sofa', n)) == expected
+    assert select([seen(i) for i in range(10)], 'sofa', n) == expected
 
 
-def words(count, seed):
-    """As many observations as key frames come in at one a second, in the words of the embedded perception."""
-    pick = random.Random(seed)
-    nouns = [''.join(pick.choices('abcdefghijklmnopqrstuvwxyz', k=6)) for _ in range(300)]
-    sightings = [f'{noun} {angle} deg left at 3.2 m' for noun in nouns for angle in range(0, 90, 15)]
-    for index in range(count):
-        yield seen(index, '; '.join(pick.choices(sightings, k=index % 4)) or 'nothing new')
-    yield seen(count, nouns[0])
+@pytest.mark.parametrize(
+    ('question', 'n', 'expected'),
+    [
+        ('Where is the lamp?', 4, [2]),
+        ('Is the lamp beside the red sofa?', 4, [1, 2, 5]),
+        ('Is the lamp beside the red sofa?', 2, [2, 5]),
+        ('Which way is the exit?', 4, []),
+        ('Is it grey?', 4, []),
+    ],
+    ids=['one word', 'all that share one', 'the rarer word first', 'none', 'a word of most'],
+)
+def test_what_shares_a_word_with_the_question_is_found(question, n, expected):
+    texts = {1: 'a red sofa', 2: 'a lamp', 5: 'a red sofa'}
+    assert sharing([seen(index, texts.get(index, 'a grey wall')) for index in range(10)], question, n) == expected
 
 
-@pytest.mark.parametrize(('hours', 'limit_s'), [(1, 0.005), (10, 0.010)])
-def test_a_window_is_cut_and_chosen_within_its_time(hours, limit_s):
-    count = hours * 3600
-    memory = filled(words(count, seed=hours), bound=count + 1)
-    noun = memory.window()[-1].text
-    spans_s, plain_s = [], []
-    for _ in range(7):
-        start_s = time.perf_counter()
-        assert [observation.text for observation in memory.window()]
-        plain_s.append(time.perf_counter() - start_s)
-        start_s = time.perf_counter()
-        chosen = select(memory.window(), f'Where is the {noun} as seen from the door?', 32)
-        spans_s.append(time.perf_counter() - start_s)
-    assert len(chosen) == 32
-    # On a busy machine even a look at each text takes its time; choosing takes four to eight times as long.
-    assert min(spans_s) < max(limit_s, 12 * min(plain_s))
+def test_in_a_short_window_a_word_that_stands_once_counts():
+    assert sharing([seen(0), seen(1, 'a lamp'), seen(2)], 'Where is the lamp?', 4) == [1]

@@ -9,11 +9,9 @@ import pytest
 
 from embodied_r_ros.core.phrases import (
     LEAST_SPLIT_DEG,
-    MOST_MOVES,
     NOTHING_NEW,
     STILL,
     Sighting,
-    join_motions,
     read_motion,
     read_sightings,
     write_motion,
@@ -171,35 +169,3 @@ def test_nothing_in_view_has_words_of_its_own():
 def test_prose_between_sightings_is_passed_over():
     text = 'a large bright room; sofa 20 deg left at 3.2 m; some stairs.'
     assert [sighting.name for sighting in read_sightings(text)] == ['sofa']
-
-
-@pytest.mark.parametrize(
-    ('actions', 'words'),
-    [
-        ([], STILL),
-        (['', STILL], STILL),
-        (['moved forward 1.00 m', STILL, 'moved forward 0.50 m'], 'moved forward 1.50 m'),
-        (
-            ['rotated left 30 deg', 'rotated left 40 deg, moved forward 1.00 m'],
-            'rotated left 70 deg, moved forward 1.00 m',
-        ),
-        (['moved forward 1.00 m', 'moved backward 1.00 m'], STILL),
-        (['rotated left', 'rotated left', 'moved forward'], 'rotated left, moved forward'),
-    ],
-    ids=['none', 'still', 'walks', 'turns', 'there and back', 'without amounts'],
-)
-def test_motions_one_after_another_are_joined(actions, words):
-    assert join_motions(actions) == words
-
-
-def test_many_motions_are_joined_into_the_way_they_come_to():
-    rng = random.Random(1)
-    actions = []
-    for _ in range(MOST_MOVES):
-        actions += [f'moved forward {rng.uniform(0.5, 2):.2f} m', f'rotated left {rng.randint(20, 80)} deg']
-    moves = [move for action in actions for move in read_motion(action)]
-    joined = read_motion(join_motions(actions))
-    assert len(joined) <= 3
-    told, true = arrived(joined), arrived(moves)
-    assert math.dist(told[:2], true[:2]) < 0.2
-    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=1.1)

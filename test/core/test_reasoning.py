@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
@@ -202,23 +201,15 @@ def walk(*actions):
 )
 def test_the_motion_of_what_is_left_out_is_told_with_the_next_one_kept(kept, actions):
     observations = walk('', 'moved forward 1.00 m', 'rotated left 30 deg', 'moved forward 0.50 m')
-    whole = keep_way(observations, [observations[index] for index in kept])
+    whole = keep_way(observations, kept)
     assert [(one.index, one.action) for one in whole] == list(zip(kept, actions))
     assert [one.text for one in whole] == ['a wall'] * len(kept)
 
 
 def test_what_stayed_still_or_went_on_in_the_same_way_is_summed_up():
     observations = walk('', 'moved forward 1.00 m', 'stayed still', 'moved forward 1.25 m', 'rotated left 10 deg')
-    whole = keep_way(observations, [observations[0], observations[4]])
+    whole = keep_way(observations, [0, 4])
     assert whole[1].action == 'moved forward 2.25 m, rotated left 10 deg'
-
-
-def test_sessions_of_equal_indices_are_told_apart_when_observations_are_left_out():
-    first, second = (
-        walk('', 'moved left 1.00 m'),
-        [dataclasses.replace(one, session=8) for one in walk('', 'stayed still')],
-    )
-    assert keep_way([*first, *second], [second[1]]) == [second[1]]
 
 
 def test_whatever_is_chosen_the_way_from_the_first_to_the_last_stays_whole():

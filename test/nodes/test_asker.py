@@ -5,102 +5,17 @@ import math
 import time
 
 import pytest
-from fake_models import NS, SESSION, FakeReasoner, observation, pose_at
+from fake_models import NS, SESSION, observation, pose_at
 
 pytestmark = pytest.mark.ros  # requests are records beside their messages
 pytest.importorskip('embodied_r_interfaces')
 
-from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, CannotTell, ReplyError  # noqa: E402
-from embodied_r_ros.core.memory import ObservationMemory  # noqa: E402
-from embodied_r_ros.core.prompts import PaperFormat  # noqa: E402
-from embodied_r_ros.core.reasoning import ReasoningSettings  # noqa: E402
-from embodied_r_ros.core.records import ErrorCode, Question  # noqa: E402
-from embodied_r_ros.nodes.asker import Asker, AskerSettings  # noqa: E402
+from asker_bench import Bench, ask_once, scene  # noqa: E402
+
+from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError  # noqa: E402
+from embodied_r_ros.core.records import ErrorCode  # noqa: E402
 from embodied_r_ros.nodes.readiness import Backend  # noqa: E402
-from embodied_r_ros.nodes.requests import Request  # noqa: E402
 from embodied_r_ros.nodes.surroundings import Declined  # noqa: E402
-
-CHOICES = ('left', 'right')
-
-
-class FakeSurroundings:
-    """A camera and a perception that do as told."""
-
-    def __init__(self):
-        self.now = SESSION + 10 * NS
-        self.captured = None
-        self.readings = {}
-        self.focused = []
-
-    def now_ns(self):
-        return self.now
-
-    async def capture(self, timeout_s):
-        if isinstance(self.captured, Exception):
-            raise self.captured
-        return self.captured
-
-    async def focus(self, session, indices, question, timeout_s):
-        self.focused.append((session, list(indices), question, timeout_s))
-        if isinstance(self.readings, Exception):
-            raise self.readings
-        return {index: self.readings[index] for index in indices if index in self.readings}
-
-
-class Bench:
-    """An asker with ten observations, one a second, unless told otherwise."""
-
-    def __init__(self, seen=10, reply='<think>Frame 1 shows it.</think><answer>A</answer>', **values):
-        self.lm = FakeReasoner(reply)
-        self.around = FakeSurroundings()
-        self.said = []
-        reasoning = {name: values.pop(name) for name in ('least_confidence',) if name in values}
-        settings = AskerSettings(**{'deadline_s': 2.0, **values})
-        memory = ObservationMemory(100)
-        self.asker = Asker(
-            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.around, self._say
-        )
-        for index in range(seen):
-            self.see(index)
-
-    def _say(self, *words):
-        self.said.append(words)
-
-    def see(self, index, session=SESSION, described=True, **changes):
-        self.asker.note_key_frame(session, index, session + index * NS)
-        if described:
-            self.asker.note_observation(observation(index, session, **changes))
-
-    async def ask(self, text='Which way?', choices=CHOICES, on_progress=None, votes=1, **window):
-        question = Question(text=text, choices=tuple(choices), votes=votes)
-        return await self.asker.ask(Request(question=question, **window), on_progress)
-
-    @property
-    def prompt(self):
-        return self.lm.requests[-1].messages[-1].content
-
-
-def scene(coroutine):
-    """Run a test's coroutine function with a bench whose model is ready."""
-
-    def test():
-        async def whole():
-            bench = Bench()
-            await bench.asker.run()
-            await coroutine(bench)
-
-        asyncio.run(whole())
-
-    test.__name__ = coroutine.__name__
-    return test
-
-
-def ask_once(bench, **request):
-    async def whole():
-        await bench.asker.run()
-        return await bench.ask(**request)
-
-    return asyncio.run(whole())
 
 
 def test_an_answer_carries_choice_thinking_evidence_counts_timings_and_ids():
@@ -285,53 +200,6 @@ async def test_fresh_that_is_never_described_is_a_timeout(bench):
     answer = await bench.ask(fresh=True, deadline_s=0.2)
     assert answer.error_code is ErrorCode.TIMEOUT
     assert "'describe'" in answer.error_msg
-
-
-@scene
-async def test_focus_always_adds_the_second_look_to_what_was_written(bench):
-    bench.around.readings = {9: 'a red door on the left'}
-    answer = await bench.ask(focus='always')
-    assert answer.error_code is ErrorCode.OK
-    assert 'thing 9 straight ahead at 2.0 m; a red door on the left' in bench.prompt
-    session, indices, question, timeout_s = bench.around.focused[0]
-    assert (session, len(indices), question) == (SESSION, 4, 'Which way?')
-    assert 0.0 < timeout_s <= 1.0
-    assert bench.asker.memory.window()[-1].text == 'thing 9 straight ahead at 2.0 m'
-
-
-def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():
-    bench = Bench()
-    assert ask_once(bench, focus='auto').error_code is ErrorCode.OK
-    assert bench.around.focused == []
-    letters = iter('AB' * 4)
-    unsure = Bench(reply=lambda: f'<think>Frame 1</think><answer>{next(letters)}</answer>', least_confidence=1.0)
-    answer = ask_once(unsure, focus='auto', votes=2)
-    assert answer.error_code is ErrorCode.CANNOT_TELL
-    assert len(unsure.around.focused) == 1
-
-
-class Forgetful(PaperFormat):
-    """Cannot tell until a second look was taken."""
-
-    def ask(self, question, observations):
-        if not any('red door' in seen.text for seen in observations):
-            raise CannotTell('no red door was seen; look again')
-        return super().ask(question, observations)
-
-
-@pytest.mark.parametrize(
-    ('focus', 'readings', 'code'),
-    [
-        pytest.param('off', {9: 'a red door'}, ErrorCode.CANNOT_TELL, id='no second look'),
-        pytest.param('auto', {9: 'a red door'}, ErrorCode.OK, id='a second look that helps'),
-        pytest.param('auto', {}, ErrorCode.CANNOT_TELL, id='a second look that does not'),
-    ],
-)
-def test_what_was_not_written_down_is_looked_for_again(focus, readings, code):
-    bench = Bench()
-    bench.asker._format = Forgetful()
-    bench.around.readings = readings
-    assert ask_once(bench, focus=focus).error_code is code
 
 
 @scene

@@ -88,6 +88,19 @@ def test_a_pan_yields_key_frames_with_the_bytes_as_they_came(graph):
     assert frames[1].motion.source == frames[1].motion.IMAGES
 
 
+def test_images_that_come_faster_than_they_are_taken_are_counted_as_lost(graph):
+    camera = Camera(graph)
+    first, *others = panning(12)
+    camera.send(first)
+    for message in others:
+        camera.images.publish(message)
+    camera.send(pictures.compressed(pictures.START_NS + 100 * STEP_NS))
+    graph.spin(0.2)
+    lost = int(next(pair.value for pair in camera.node._diagnostics.status().values if pair.key == 'images_lost'))
+    assert lost > 0
+    assert camera.counters['images_received'] + lost == 13
+
+
 def test_raw_images_become_jpegs_with_red_still_red(graph):
     camera = Camera(graph, 'raw')
     red_rgb = array.array('B', [255, 0, 0] * (pictures.WIDTH * pictures.HEIGHT))

@@ -1,0 +1,77 @@
+"""What every benchmark prints: a line about the machine, and its figures as one JSON line."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def tell(**figures: dict[str, Any]) -> int:
+    """Print the machine and the figures; returns the exit status."""
+    print(machine())
+    print(json.dumps(figures))
+    return 0
+
+
+def times(ours: Sequence[float], baseline: Sequence[float], unit: str, **more: Any) -> dict[str, Any]:
+    """The figure of two lists of durations: medians, and how many times shorter ours are."""
+    return _figure(ours, baseline, _over(_median(baseline), _median(ours)), unit, more)
+
+
+def rates(ours: Sequence[float], baseline: Sequence[float], unit: str, **more: Any) -> dict[str, Any]:
+    """The figure of two lists of rates: medians, and how many times higher ours are."""
+    return _figure(ours, baseline, _over(_median(ours), _median(baseline)), unit, more)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` percent of all do not exceed, rounded."""
+    return round(float(np.percentile(values, share)), 4)
+
+
+def machine() -> str:
+    """What the figures were measured on, and how busy it was."""
+    model = next((line.split(':')[1].strip() for line in _lines('/proc/cpuinfo') if line.startswith('model name')), '')
+    load = ' '.join(f'{load:.1f}' for load in os.getloadavg())
+    now = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M')
+    cores = len(os.sched_getaffinity(0))
+    return f'{model or platform.machine()}, {cores} cores, load {load}, Python {platform.python_version()}, {now} UTC'
+
+
+def _figure(
+    ours: Sequence[float], baseline: Sequence[float], ratio: float, unit: str, more: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        'ours': _rounded(_median(ours)),
+        'baseline': _rounded(_median(baseline)),
+        'ratio': round(ratio, 2),
+        'unit': unit,
+        'spread': [_rounded(float(edge)) for edge in np.percentile(ours, [25, 75])],
+        'baseline_spread': [_rounded(float(edge)) for edge in np.percentile(baseline, [25, 75])],
+        'repeats': len(ours),
+        'load': round(os.getloadavg()[0], 1),
+        **more,
+    }
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))
+
+
+def _over(high: float, low: float) -> float:
+    return high / low if low else float('inf')
+
+
+def _rounded(value: float) -> float:
+    return float(f'{value:.4g}')
+
+
+def _lines(path: str) -> list[str]:
+    file = pathlib.Path(path)
+    return file.read_text(encoding='utf-8').splitlines() if file.exists() else []

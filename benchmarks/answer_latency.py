@@ -1,0 +1,54 @@
+"""Seconds from a question to its answer through the graph, 16 key frames behind it, and what the reference flow takes.
+
+Every call of the vision-language model and of the language model takes 0.5 s. The baseline begins after the question:
+key frames, one call per pair, then the language model.
+
+    python -m benchmarks.answer_latency [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from benchmarks._asking import QUESTION, Robot
+from benchmarks._figure import percentile, tell, times
+from benchmarks._reference import ReferenceFlow
+from benchmarks._server import MODEL, Server
+
+LATENCY_S = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figure as one JSON line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.answer_latency', description='Question to answer.')
+    parser.add_argument('--repeats', type=int, default=10, help='questions (default 10)')
+    repeats = parser.parse_args(arguments).repeats
+    with Server(LATENCY_S) as server, Robot(server.url, server.url) as robot:
+        ours = list(robot.spans_s(repeats))
+        fresh = list(robot.spans_s(repeats, fresh=True))
+        baseline = reference_s(robot, ReferenceFlow(server.url, MODEL, server.url, MODEL))
+    figure = times(
+        ours,
+        baseline,
+        's',
+        p95_s=percentile(ours, 95),
+        fresh_s=percentile(fresh, 50),
+        fresh_p95_s=percentile(fresh, 95),
+    )
+    return tell(answer_latency=figure)
+
+
+def reference_s(robot: Robot, flow: ReferenceFlow, repeats: int = 3) -> list[float]:
+    """Seconds that the reference flow takes for the same question about the same pictures."""
+    spans_s = []
+    for _ in range(repeats):
+        begun_s = time.monotonic()
+        flow.answer(robot.jpegs, QUESTION)
+        spans_s.append(time.monotonic() - begun_s)
+    return spans_s
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

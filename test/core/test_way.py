@@ -1,0 +1,106 @@
+"""Motions one after another, and any stretch of them, summed up in one phrase."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from embodied_r_ros.core.phrases import MOST_MOVES, STILL, add_move, read_motion, write_moves
+from embodied_r_ros.core.way import Way
+
+
+def join_motions(actions):
+    return Way(actions).stretch(0, len(actions))
+
+
+def arrived(moves):
+    """Metres forward and left, and degrees turned left, that moves come to."""
+    forward_m = left_m = turned_deg = 0.0
+    for move in moves:
+        if move.kind == 'turn':
+            turned_deg += move.amount
+            continue
+        way = math.radians(turned_deg + (90.0 if move.kind == 'left' else 0.0))
+        forward_m += move.amount * math.cos(way)
+        left_m += move.amount * math.sin(way)
+    return forward_m, left_m, turned_deg
+
+
+@pytest.mark.parametrize(
+    ('actions', 'words'),
+    [
+        ([], STILL),
+        (['', STILL], STILL),
+        (['moved forward 1.00 m', STILL, 'moved forward 0.50 m'], 'moved forward 1.50 m'),
+        (
+            ['rotated left 30 deg', 'rotated left 40 deg, moved forward 1.00 m'],
+            'rotated left 70 deg, moved forward 1.00 m',
+        ),
+        (['moved forward 1.00 m', 'moved backward 1.00 m'], STILL),
+        (['rotated left', 'rotated left', 'moved forward'], 'rotated left, moved forward'),
+    ],
+    ids=['none', 'still', 'walks', 'turns', 'there and back', 'without amounts'],
+)
+def test_motions_one_after_another_are_joined(actions, words):
+    assert join_motions(actions) == words
+
+
+def test_many_motions_are_joined_into_the_way_they_come_to():
+    rng = random.Random(1)
+    actions = []
+    for _ in range(MOST_MOVES):
+        actions += [f'moved forward {rng.uniform(0.5, 2):.2f} m', f'rotated left {rng.randint(20, 80)} deg']
+    moves = [move for action in actions for move in read_motion(action)]
+    joined = read_motion(join_motions(actions))
+    assert len(joined) <= 3
+    told, true = arrived(joined), arrived(moves)
+    assert math.dist(told[:2], true[:2]) < 0.2
+    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=1.1)
+
+
+def some_actions(rng, count):
+    """Walks, turns, sidesteps and pauses, as many as one phrase can hold or many more."""
+    verbs = ('moved forward {} m', 'moved left {} m', 'rotated right {}0 deg', 'rotated left {}0 deg', STILL, '')
+    picked = rng.choices(verbs, k=count)
+    return [', '.join(verb.format(rng.randint(1, 8)) for verb in {verb, verbs[0]} if verb) for verb in picked]
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_a_stretch_is_told_as_if_there_were_nothing_around_it(seed):
+    rng = random.Random(seed)
+    actions = some_actions(rng, 60)
+    start, end = sorted(rng.sample(range(61), 2))
+    assert Way(actions).stretch(start, end) == join_motions(actions[start:end])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_few_moves_are_told_one_by_one(seed):
+    actions = some_actions(random.Random(seed), MOST_MOVES // 2)
+    summed = []
+    for action in actions:
+        for move in read_motion(action):
+            add_move(summed, move)
+    assert 0 < len(summed) <= MOST_MOVES
+    assert join_motions(actions) == write_moves(summed)
+
+
+@pytest.mark.parametrize(
+    ('start', 'end', 'words'),
+    [
+        (0, 3, 'rotated left, moved forward'),
+        (1, 4, 'rotated left, moved forward, moved left 1.00 m'),
+        (3, 5, 'moved left 3.00 m'),
+        (2, 2, STILL),
+    ],
+    ids=['without amounts', 'with and without', 'with amounts', 'nothing'],
+)
+def test_amounts_are_summed_only_where_all_of_a_stretch_have_them(start, end, words):
+    actions = ['rotated left', 'rotated left', 'moved forward', 'moved left 1.00 m', 'moved left 2.00 m']
+    assert Way(actions).stretch(start, end) == words
+
+
+def test_of_many_actions_without_amounts_the_last_are_listed():
+    actions = [f'tilted {way}' for way in ('upward', 'downward') * MOST_MOVES]
+    assert join_motions(actions).split(', ') == actions[-MOST_MOVES:]

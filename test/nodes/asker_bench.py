@@ -1,0 +1,94 @@
+"""An asker with ten observations, a hand-written reasoner and hand-written neighbours, for tests."""
+
+import asyncio
+
+from fake_models import NS, SESSION, FakeReasoner, observation
+
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.prompts import PaperFormat
+from embodied_r_ros.core.reasoning import ReasoningSettings
+from embodied_r_ros.core.records import Question
+from embodied_r_ros.nodes.asker import Asker, AskerSettings
+from embodied_r_ros.nodes.requests import Request
+
+CHOICES = ('left', 'right')
+
+
+class FakeSurroundings:
+    """A camera and a perception that do as told."""
+
+    def __init__(self):
+        self.now = SESSION + 10 * NS
+        self.captured = None
+        self.readings = {}
+        self.focused = []
+
+    def now_ns(self):
+        return self.now
+
+    async def capture(self, timeout_s):
+        if isinstance(self.captured, Exception):
+            raise self.captured
+        return self.captured
+
+    async def focus(self, session, indices, question, timeout_s):
+        self.focused.append((session, list(indices), question, timeout_s))
+        if isinstance(self.readings, Exception):
+            raise self.readings
+        return {index: self.readings[index] for index in indices if index in self.readings}
+
+
+class Bench:
+    """An asker with ten observations, one a second, unless told otherwise."""
+
+    def __init__(self, seen=10, reply='<think>Frame 1 shows it.</think><answer>A</answer>', **values):
+        self.lm = FakeReasoner(reply)
+        self.around = FakeSurroundings()
+        self.said = []
+        reasoning = {name: values.pop(name) for name in ('least_confidence',) if name in values}
+        settings = AskerSettings(**{'deadline_s': 2.0, **values})
+        memory = ObservationMemory(100)
+        self.asker = Asker(
+            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.around, self._say
+        )
+        for index in range(seen):
+            self.see(index)
+
+    def _say(self, *words):
+        self.said.append(words)
+
+    def see(self, index, session=SESSION, described=True, **changes):
+        self.asker.note_key_frame(session, index, session + index * NS)
+        if described:
+            self.asker.note_observation(observation(index, session, **changes))
+
+    async def ask(self, text='Which way?', choices=CHOICES, on_progress=None, votes=1, **window):
+        question = Question(text=text, choices=tuple(choices), votes=votes)
+        return await self.asker.ask(Request(question=question, **window), on_progress)
+
+    @property
+    def prompt(self):
+        return self.lm.requests[-1].messages[-1].content
+
+
+def scene(coroutine):
+    """Run a test's coroutine function with a bench whose model is ready."""
+
+    def test():
+        async def whole():
+            bench = Bench()
+            await bench.asker.run()
+            await coroutine(bench)
+
+        asyncio.run(whole())
+
+    test.__name__ = coroutine.__name__
+    return test
+
+
+def ask_once(bench, **request):
+    async def whole():
+        await bench.asker.run()
+        return await bench.ask(**request)
+
+    return asyncio.run(whole())
