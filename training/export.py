@@ -59,7 +59,9 @@ def export(model: pathlib.Path, out: pathlib.Path, scores: pathlib.Path | None =
     made_from = read_json(model / 'training.json') if (model / 'training.json').exists() else {}
     unfinished = out.with_name(out.name + '.part')
     shutil.rmtree(unfinished, ignore_errors=True)
-    merged(model).save_pretrained(unfinished)
+    whole = merged(model)
+    whole.config.use_cache = True  # trainers turn it off
+    whole.save_pretrained(unfinished)
     save_tokenizer(load_tokenizer(model), unfinished)
     if made_from:
         shutil.copy(model / 'training.json', unfinished)

@@ -130,6 +130,7 @@ def save(model: Qwen2ForCausalLM, folder: pathlib.Path) -> None:
     The tokenizer stands in the sub-folder `tokenizer` once more: beside a Qwen2 config.json, transformers reads any
     tokenizer as Qwen2's own, so servers are pointed there (`vllm serve FOLDER --tokenizer FOLDER/tokenizer`).
     """
+    model.config.use_cache = True  # trainers turn it off
     model.save_pretrained(folder)
     for place in (folder, folder / 'tokenizer'):
         make_tokenizer().save_pretrained(place)
