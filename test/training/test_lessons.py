@@ -18,7 +18,7 @@ from training import prepare
 from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons, lessons_of
 from training.samples import read_samples, to_observations
 
-COUNT = 500
+COUNT = 800
 WORDS = vocabulary()
 
 
