@@ -1,4 +1,4 @@
-"""Reads worked thoughts and drills as a stranger would, and does their arithmetic anew."""
+"""Reads worked thoughts, drills and moves as a stranger would, and does their arithmetic anew."""
 
 from __future__ import annotations
 
@@ -102,3 +102,16 @@ def check_steps(text):
             assert (int(step), int(at), [int(value) for value in pose]) == (number, number, [heading, x, y]), part
             done['step'] += 1
     return done
+
+
+def arrived(moves):
+    """Metres forward and left, and degrees turned left, that moves come to."""
+    forward_m = left_m = turned_deg = 0.0
+    for move in moves:
+        if move.kind == 'turn':
+            turned_deg += move.amount
+            continue
+        way = math.radians(turned_deg + (90.0 if move.kind == 'left' else 0.0))
+        forward_m += move.amount * math.cos(way)
+        left_m += move.amount * math.sin(way)
+    return forward_m, left_m, turned_deg

@@ -128,13 +128,13 @@ class InProcessJudge:
             SettingsError: there is no such folder, or no model in it.
         """
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        own = pathlib.Path(folder) / 'tokenizer'
+        from training.model_folder import load_model, load_tokenizer
+
+        path = pathlib.Path(folder)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(own if own.is_dir() else folder)
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-        except (OSError, ValueError) as error:
+            tokenizer, model = load_tokenizer(path), load_model(path, getattr(torch, dtype))
+        except SettingsError as error:
             raise SettingsError(f'a judge was wanted in {str(folder)!r}, it cannot be loaded: {error}') from error
         return cls(model.to(device), tokenizer, seed=seed)
 

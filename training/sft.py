@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from datasets import IterableDataset
 from transformers import Qwen2ForCausalLM
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
@@ -27,6 +26,7 @@ from embodied_r_ros.core.errors import EmbodiedRError
 from training.lessons import CHECK_SHARE, TOKEN_IDS, Lesson, lessons, lessons_of
 from training.reasoner import make_model, make_tokenizer, save
 from training.samples import Sample, read_samples
+from training.trainer import newest_checkpoint
 
 IGNORED = -100
 POOL = 1200
@@ -76,7 +76,7 @@ def train(options: argparse.Namespace) -> None:
     """Warm up and train, going on from the last checkpoint in the folder."""
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     options.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = get_last_checkpoint(str(options.out))
+    checkpoint = newest_checkpoint(options.out)
     model = Qwen2ForCausalLM.from_pretrained(options.init) if options.init else make_model(seed=options.seed)
     if checkpoint is None and not options.init:
         warm_up(model, options.warm_up_steps, options.seed)
@@ -97,7 +97,7 @@ def train(options: argparse.Namespace) -> None:
         data_collator=collate,
         processing_class=make_tokenizer(),
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save(model, options.out)
 
 

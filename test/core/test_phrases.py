@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+from worked import arrived
 
 from embodied_r_ros.core.phrases import (
     LEAST_SPLIT_DEG,
@@ -31,19 +32,6 @@ def measured(forward_m=0.0, left_m=0.0, turn_deg=0.0, up_m=0.0, tilt_deg=0.0, mo
         source=MotionSource.ODOMETRY,
         moves=tuple(Move(kind=kind, amount=amount) for kind, amount in moves),
     )
-
-
-def arrived(moves):
-    """Metres forward and left, and degrees turned left, that moves come to."""
-    forward_m = left_m = turned_deg = 0.0
-    for move in moves:
-        if move.kind == 'turn':
-            turned_deg += move.amount
-            continue
-        way = math.radians(turned_deg + (90.0 if move.kind == 'left' else 0.0))
-        forward_m += move.amount * math.cos(way)
-        left_m += move.amount * math.sin(way)
-    return forward_m, left_m, turned_deg
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+from worked import arrived
 
 from embodied_r_ros.core.phrases import MOST_MOVES, STILL, add_move, read_motion, write_moves
 from embodied_r_ros.core.way import Way
@@ -13,19 +14,6 @@ from embodied_r_ros.core.way import Way
 
 def join_motions(actions):
     return Way(actions).stretch(0, len(actions))
-
-
-def arrived(moves):
-    """Metres forward and left, and degrees turned left, that moves come to."""
-    forward_m = left_m = turned_deg = 0.0
-    for move in moves:
-        if move.kind == 'turn':
-            turned_deg += move.amount
-            continue
-        way = math.radians(turned_deg + (90.0 if move.kind == 'left' else 0.0))
-        forward_m += move.amount * math.cos(way)
-        left_m += move.amount * math.sin(way)
-    return forward_m, left_m, turned_deg
 
 
 @pytest.mark.parametrize(
