@@ -24,7 +24,7 @@ AROUND = {
 _N = r'(-?\d+)'
 _POSE = rf'p(\d+) (\d+)deg {_N} {_N}'
 _LOOK_UP = re.compile(
-    rf'q(\d) n\d+ o(\d+) (ahead|left|right) (\d+)deg ([\d.]+)m {_POSE} = (\d+)deg {_N} {_N} r(\d) {_N} {_N}'
+    rf'q(\d) n\d+ o(\d+) (ahead|left|right)(?:(\d+)deg)? ([\d.]+)m {_POSE} = (\d+)deg {_N} {_N} r(\d) {_N} {_N}'
 )
 _SUBTRACTION = re.compile(rf'r\d+ {_N} {_N} - (?:r\d+|p\d+ \d+deg) {_N} {_N} = {_N} {_N}(?: (dir|dist) (\d+))?')
 _ANGLES = re.compile(r'dir (\d+)deg - (\d+)deg = (\d+)deg ([a-z-]+)')
@@ -49,7 +49,7 @@ def check_arithmetic(text, families=AROUND):
     done = collections.Counter()
     for match in _LOOK_UP.finditer(text):
         tag, step, side, off, metres, at, heading, x, y, way, dx, dy, place, to_x, to_y = match.groups()
-        turned = {'ahead': 0, 'left': -int(off), 'right': int(off)}[side]
+        turned = {'ahead': 0, 'left': -int(off or 0), 'right': int(off or 0)}[side]
         assert (tag, step) == (place, at), match[0]
         assert int(way) == (int(heading) + turned) % 360, match[0]
         assert (int(dx), int(dy)) == shares(int(way), float(metres) / HALF_METRE), match[0]

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.coarse import CoarseLog, coarse_log
+from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, CoarseLog, coarse_log
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
@@ -28,6 +28,7 @@ from embodied_r_ros.core.question_words import (
     APPEARANCE_ORDER,
     COUNTERFACTUAL,
     LANDMARK_POSITION,
+    PROGRESS_EVALUATION,
     RELATIVE_DIRECTION,
     RELATIVE_DISTANCE,
 )
@@ -45,7 +46,8 @@ from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
-DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.10, 0.5, 0.6, 0.2
+DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.20, 0.5, 0.6, 0.3
+LEGS = ((2, 5), (5, 8), (8, 11), (8, 11), (11, 15), (15, 22))
 REACH_M = (7.0, 8.0)
 
 FAMILIES_TAUGHT = {
@@ -73,17 +75,12 @@ def encode(text: str) -> list[int]:
     return [TOKEN_IDS[word] for word in text.split()]
 
 
-def lessons(seed: str, check_share: float = CHECK_SHARE) -> Iterator[Lesson]:
-    """An endless stream of lessons; their walks have seeds below 0, which no evaluation has.
-
-    Args:
-        seed: of the stream.
-        check_share: how many of the questions are about consistency.
-    """
+def lessons(seed: str) -> Iterator[Lesson]:
+    """An endless stream of lessons; their walks have seeds below 0, which no evaluation has."""
     rng = random.Random(seed)
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     while True:
-        for lesson in _about_one_walk(rng, asked, check_share):
+        for lesson in _about_one_walk(rng, asked):
             yield lesson
             if rng.random() < DRILL_SHARE:
                 yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
@@ -104,7 +101,7 @@ def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
     while True:
         rng.shuffle(known)
         for log, parsed in known:
-            yield _lesson(rng, log, parsed, _name_slots(rng, log), CHECK_SHARE)
+            yield _lesson(rng, log, parsed, _name_slots(rng, log))
 
 
 def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
@@ -123,10 +120,8 @@ def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
     return (log, parsed) if right else None
 
 
-def _about_one_walk(
-    rng: random.Random, asked: collections.Counter[tuple[str, ...]], check_share: float
-) -> Iterator[Lesson]:
-    legs = rng.choice([(2, 5), (5, 8), (8, 11), (8, 11), (11, 15)])
+def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
+    legs = rng.choice(LEGS)
     walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
     rule, reach_m = KeyFrameRule.draw(rng), rng.uniform(*REACH_M)
     truth = observe(walk, rule, dataclasses.replace(EXACT, reach_m=reach_m), random.Random(0))
@@ -146,7 +141,7 @@ def _about_one_walk(
         try:
             part = log if math.isinf(question.end_s) else coarse_log(until(observations, question.end_s))
             parsed = _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed
-            yield _lesson(rng, part, parsed, names, check_share)
+            yield _lesson(rng, part, parsed, names)
         except (CannotTell, KeyError):  # nothing to ask about, or a place beyond the numbers that the language has
             continue
 
@@ -156,12 +151,10 @@ def _name_slots(rng: random.Random, log: CoarseLog) -> dict[str, str]:
     return {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
 
 
-def _lesson(
-    rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str], check_share: float
-) -> Lesson:
+def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str]) -> Lesson:
     ask = tie(parsed, log)
     worked = think(log, ask, names)
-    if rng.random() < check_share:
+    if rng.random() < CHECK_SHARE:
         other = swapped(rng, ask, worked) if rng.random() < SWAPPED_SHARE else None
         judged = other or worked
         prompt, reply = write_check(ask, names, judged.thought), f'<answer> {judged.answer} </answer>'
@@ -172,10 +165,18 @@ def _lesson(
 
 
 def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
-    """The same kind of question with fewer things, or about which came first."""
+    """The same kind of question with fewer things, about which came first, or on a plan that was not kept to exactly."""
     if parsed.task == APPEARANCE_ORDER:
         kept = parsed.objects[: rng.randint(2, len(parsed.objects))]
         return dataclasses.replace(parsed, objects=kept, family=rng.choice(['order', 'first']), options={})
+    if parsed.task == PROGRESS_EVALUATION:
+        return dataclasses.replace(parsed, plan=tuple(_misjudged(rng, kind, size) for kind, size in parsed.plan))
     if parsed.task == RELATIVE_DISTANCE:
         return dataclasses.replace(parsed, objects=parsed.objects[: rng.randint(3, len(parsed.objects))], options={})
     return parsed
+
+
+def _misjudged(rng: random.Random, kind: str, size: int) -> tuple[str, int]:
+    """An instruction with its size off by up to two of the smallest parts that are told apart."""
+    unit, most = (1, FARTHEST_CELLS) if kind == 'forward' else (ANGLE_DEG, 360 - ANGLE_DEG)
+    return kind, min(max(size + unit * rng.choice((-2, -1, 0, 0, 1, 2)), unit), most)

@@ -23,7 +23,7 @@ from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError
-from training.lessons import CHECK_SHARE, TOKEN_IDS, Lesson, lessons, lessons_of
+from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.reasoner import make_model, make_tokenizer, save
 from training.samples import Sample, read_samples
 from training.trainer import newest_checkpoint
@@ -53,12 +53,6 @@ def main(arguments: list[str] | None = None) -> int:
         '--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)'
     )
     parser.add_argument('--batch-tokens', type=int, default=3072, help='padded tokens per step (default %(default)s)')
-    parser.add_argument(
-        '--check-share',
-        type=float,
-        default=CHECK_SHARE,
-        help='of the questions about simulated walks, those that ask where a thought leads (default %(default)s)',
-    )
     parser.add_argument('--seed', type=int, default=0, help='of weights and lessons (default %(default)s)')
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (default %(default)s)')
     options = parser.parse_args(arguments)
@@ -87,12 +81,7 @@ def train(options: argparse.Namespace) -> None:
         args=configuration(options),
         train_dataset=IterableDataset.from_generator(
             taught,
-            gen_kwargs={
-                'seed': options.seed,
-                'batch_tokens': options.batch_tokens,
-                'samples': samples,
-                'check_share': options.check_share,
-            },
+            gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens, 'samples': samples},
         ),
         data_collator=collate,
         processing_class=make_tokenizer(),
@@ -127,11 +116,9 @@ def configuration(options: argparse.Namespace) -> SFTConfig:
     )
 
 
-def taught(
-    seed: int, batch_tokens: int, samples: Sequence[Sample], check_share: float = CHECK_SHARE
-) -> Iterator[dict[str, Any]]:
+def taught(seed: int, batch_tokens: int, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
     """Batches of lessons without end: about simulated walks, and half of them about samples where there are any."""
-    stream = lessons(f'sft {seed}', check_share)
+    stream = lessons(f'sft {seed}')
     if samples:
         stream = itertools.chain.from_iterable(zip(stream, lessons_of(samples, f'samples {seed}')))
     for batch in batches(stream, batch_tokens, random.Random(seed)):

@@ -1,6 +1,6 @@
 """The embedded reasoner's prompt format: a log of coarse steps, a question in tags, a thought that looks up and adds.
 
-    s0 start see n12 o0 right 15deg 3m . s1 left 90deg . s2 forward 2m see n40 o2 ahead 0deg 4m . where q1 n12 : w4 ?
+    s0 start see n12 o0 right15deg 3m . s1 left 90deg . s2 forward 2m see n40 o2 ahead 4m . where q1 n12 : w4 ?
 
 Step i is tagged s{i}, what is first seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
 tokens n{j} and back by program, so any noun will do. Questions are read by core.questions; nothing else is answered.
@@ -53,6 +53,7 @@ def vocabulary() -> list[str]:
     tokens += [f'q{index}' for index in range(1, 6)] + [f'r{index}' for index in range(1, 6)]
     tokens += [f'i{index}' for index in range(1, MOST_INSTRUCTIONS + 1)]
     tokens += [f'{angle}deg' for angle in range(0, 360, ANGLE_DEG)]
+    tokens += [bearing(angle) for angle in range(ANGLE_DEG - 180, 181, ANGLE_DEG)]
     tokens += [metres(cells) for cells in range(FARTHEST_CELLS + 1)]
     tokens += [str(number) for number in range(-FARTHEST_COORDINATE, 2 * FARTHEST_COORDINATE + 1)]
     tokens += [f'n{index}' for index in range(MOST_NAMES)]
@@ -65,8 +66,8 @@ def metres(cells: int) -> str:
 
 
 def bearing(angle: int) -> str:
-    """A signed bearing as its two tokens, 'right 15deg'."""
-    return 'ahead 0deg' if angle == 0 else f'{RIGHT if angle > 0 else LEFT} {abs(angle)}deg'
+    """A signed bearing as its one token, 'right15deg', so that a name stays near the distance that goes with it."""
+    return 'ahead' if angle == 0 else f'{RIGHT if angle > 0 else LEFT}{abs(angle)}deg'
 
 
 def amount(step: CoarseStep) -> str:
@@ -246,7 +247,7 @@ class CompactPrompt:
         )
 
     def _english(self, thinking: str) -> str:
-        """The thought with its nouns, and with the frames it looks up named."""
+        """The thought with its nouns and bearings, and with the frames it looks up named."""
         names = {token: name for name, token in self._names.items()}
         seen = self._log.first_seen()
 
@@ -257,13 +258,14 @@ class CompactPrompt:
             return f'{name} (Frame {seen[name][1].frame})'
 
         text = re.sub(r'(n\d+) o(\d+)', frame, thinking)
+        text = re.sub(rf'\b({LEFT}|{RIGHT})(\d+deg)', r'\1 \2', text)
         return re.sub(r'\bn\d+\b', lambda match: names.get(match[0], match[0]), text)
 
 
 class CompactFormat:
     """The prompt format 'compact'; implements `core.formats.PromptFormat`."""
 
-    id = 'compact-1'
+    id = 'compact-2'
 
     def ask(self, question: Question, observations: Sequence[Observation]) -> CompactPrompt:
         """Put what was measured and a question of the eight forms into the compact language.

@@ -49,8 +49,8 @@ FLAT = seen(
 NAMES = name_tokens(['sofa', 'floor lamp', 'desk', 'door'])
 SOFA, LAMP, DESK, DOOR = NAMES.values()
 LOG = (
-    f's0 start see {SOFA} o0 right 30deg 3m , {LAMP} o0 ahead 0deg 2m . s1 forward 1m . '
-    f's2 left 90deg see {DESK} o2 ahead 0deg 2.5m . s3 forward 2m see {DOOR} o3 left 15deg 4m . s4 right 45deg .'
+    f's0 start see {SOFA} o0 right30deg 3m , {LAMP} o0 ahead 2m . s1 forward 1m . '
+    f's2 left 90deg see {DESK} o2 ahead 2.5m . s3 forward 2m see {DOOR} o3 left15deg 4m . s4 right 45deg .'
 )
 
 
@@ -157,9 +157,9 @@ def test_an_answer_is_told_in_the_words_of_the_choices_or_of_the_question(questi
 
 
 def test_the_thinking_is_told_with_its_nouns_and_frames():
-    thinking = f'p0 0deg 0 0 . q1 {SOFA} o0 right 30deg 3m ; {LAMP} o0 ; {DESK} left'
+    thinking = f'p0 0deg 0 0 . q1 {SOFA} o0 right30deg 3m ; {LAMP} o0 ; {DESK} left'
     thought = reply(asked('Where is the sofa now?', SIDES), thinking, 'left')
-    assert thought.thinking == 'p0 0deg 0 0 . q1 sofa (Frame 0) right 30deg 3m ; floor lamp (Frame 0) ; desk left'
+    assert thought.thinking == 'p0 0deg 0 0 . q1 sofa (Frame 0) right30deg 3m ; floor lamp (Frame 0) ; desk left'
     assert thought.raw_thinking == thinking
 
 
@@ -317,9 +317,9 @@ def checked(question, thinking, answer):
 
 
 def test_a_check_asks_with_the_thinking_but_without_the_log_or_the_conclusion():
-    thinking = f'q1 {SOFA} o0 right 30deg 3m = 285deg left'
+    thinking = f'q1 {SOFA} o0 right30deg 3m = 285deg left'
     prompt = checked('landmark position', thinking, 'to my left')
-    assert told(prompt) == f'check where q1 {SOFA} : w4 ? given q1 {SOFA} o0 right 30deg 3m = 285deg ?'
+    assert told(prompt) == f'check where q1 {SOFA} : w4 ? given q1 {SOFA} o0 right30deg 3m = 285deg ?'
     assert reply(prompt, '', 'left').answer == 'to my left'
 
 

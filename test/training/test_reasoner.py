@@ -18,7 +18,7 @@ from training.sft import warm_up  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
-PROMPT = 's0 start see n12 o0 right 15deg 3m . s1 left 90deg . where q1 n12 : w4 ?'
+PROMPT = 's0 start see n12 o0 right15deg 3m . s1 left 90deg . where q1 n12 : w4 ?'
 
 
 @pytest.fixture(scope='module')

@@ -58,7 +58,6 @@ def options(out, **changes):
     values = {
         'out': out, 'init': None, 'steps': 4, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 600,
         'seed': 0, 'threads': 1, 'samples': None, 'split': None, 'without': None,
-        'check_share': 0.1,
     }  # fmt: skip
     return argparse.Namespace(**{**values, **changes})
 

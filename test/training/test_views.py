@@ -66,8 +66,9 @@ def test_a_thing_is_in_view_when_its_plate_is_wholly_so(x_m, y_m, seen):
     assert (in_view(thing('sofa', x_m, y_m)) == ['sofa']) is seen
 
 
-def test_a_thing_behind_another_is_hidden_and_one_beside_it_is_not():
+def test_a_thing_partly_behind_another_is_hidden_and_one_beside_it_is_not():
     assert in_view(thing('sofa', 4.0, 0.0), thing('lamp', 2.0, 0.1)) == ['lamp']
+    assert in_view(thing('sofa', 4.0, 0.0), thing('lamp', 2.0, 0.4)) == ['lamp']
     assert in_view(thing('sofa', 4.0, 0.0), thing('lamp', 2.0, 0.5)) == ['lamp', 'sofa']
 
 

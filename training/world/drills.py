@@ -36,7 +36,8 @@ def _angle(rng: random.Random) -> int:
     return rng.randrange(0, 360, ANGLE_DEG)
 
 
-def _place(rng: random.Random, reach: int = 22) -> tuple[int, int]:
+def _place(rng: random.Random) -> tuple[int, int]:
+    reach = rng.choice([12, 22, 40])
     return rng.randint(-reach, reach), rng.randint(-reach, reach)
 
 
@@ -64,7 +65,7 @@ def _look_up(rng: random.Random) -> str:
 
 
 def _off(rng: random.Random) -> tuple[str, tuple[int, int]]:
-    (x, y), (dx, dy) = _place(rng), _place(rng, 20)
+    (x, y), (dx, dy) = _place(rng), _place(rng)
     to, start = rng.randint(2, 5), rng.randint(1, 4)
     return f'r{to} {x + dx} {y + dy} - r{start} {x} {y} = {dx} {dy}', (dx, dy)
 

@@ -74,7 +74,7 @@ def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
 
 
 def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict[str, Sighting]:
-    """The things whose plate is wholly in view, near enough to be read and not behind another."""
+    """The things whose plate is wholly in view, near enough to be read and no part of it behind another thing."""
     half_view_rad = math.atan2(CAMERA.width / 2.0, CAMERA.fx_px)
     seen = {}
     for thing in scene.objects:
@@ -83,13 +83,14 @@ def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict
         if not NEAREST_M <= distance_m <= reach_m:
             continue
         margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
-        if abs(math.radians(sighting.bearing_left_deg)) <= margin_rad and not _hidden(thing, scene.objects, station):
+        inside = abs(math.radians(sighting.bearing_left_deg)) <= margin_rad
+        if inside and not _hidden(thing, scene.objects, station, PLATE_HALF_M):
             seen[thing.name] = sighting
     return seen
 
 
 def in_view(scene: Scene, station: Station) -> list[str]:
-    """The things whose middle is in the picture, near enough for their tag to be read, and not behind another."""
+    """The things whose middle is in the picture, near enough for their tag to be read, and not behind another thing."""
     half_view_deg = math.degrees(math.atan2(CAMERA.width / 2.0, CAMERA.fx_px))
     seen = ((thing, sight(thing, station)) for thing in scene.objects)
     return [
@@ -97,7 +98,7 @@ def in_view(scene: Scene, station: Station) -> list[str]:
         for thing, sighting in seen
         if abs(sighting.bearing_left_deg) <= half_view_deg
         and (sighting.distance_m or 0.0) <= GLIMPSED_TO_M
-        and not _hidden(thing, scene.objects, station)
+        and not _hidden(thing, scene.objects, station, 0.0)
     ]
 
 
@@ -121,13 +122,15 @@ def sight(thing: SceneObject, station: Station) -> Sighting:
     return Sighting(name=thing.name, bearing_left_deg=(bearing + 180.0) % 360.0 - 180.0, distance_m=math.hypot(dx, dy))
 
 
-def _hidden(thing: SceneObject, others: Sequence[SceneObject], station: Station) -> bool:
+def _hidden(thing: SceneObject, others: Sequence[SceneObject], station: Station, half_m: float) -> bool:
+    """Whether another thing stands before the part of a thing that is within `half_m` of its middle."""
     dx, dy = thing.center_m[0] - station.x_m, thing.center_m[1] - station.y_m
     length = math.hypot(dx, dy)
     for other in others:
         ox, oy = other.center_m[0] - station.x_m, other.center_m[1] - station.y_m
         along = (ox * dx + oy * dy) / length
-        if other is not thing and 0.0 < along < length and abs(ox * dy - oy * dx) / length < BLOCKING_M:
+        aside = abs(ox * dy - oy * dx) / length
+        if other is not thing and 0.0 < along < length and aside < BLOCKING_M + half_m * along / length:
             return True
     return False
 
