@@ -159,7 +159,7 @@ def test_an_answer_is_told_in_the_words_of_the_choices_or_of_the_question(questi
 def test_the_thinking_is_told_with_its_nouns_and_frames():
     thinking = f'p0 0deg 0 0 . q1 {SOFA} o0 right30deg 3m ; {LAMP} o0 ; {DESK} left'
     thought = reply(asked('Where is the sofa now?', SIDES), thinking, 'left')
-    assert thought.thinking == 'p0 0deg 0 0 . q1 sofa (Frame 0) right30deg 3m ; floor lamp (Frame 0) ; desk left'
+    assert thought.thinking == 'p0 0deg 0 0 . q1 sofa (Frame 0) right 30deg 3m ; floor lamp (Frame 0) ; desk left'
     assert thought.raw_thinking == thinking
 
 

@@ -106,7 +106,7 @@ def test_a_run_goes_on_from_a_model(run, tmp_path):
 
 def test_half_of_the_lessons_are_about_samples_where_there_are_any(tmp_path, monkeypatch):
     monkeypatch.setattr(sft, 'POOL', 40)
-    monkeypatch.setattr(sft, 'lessons', lambda seed, share: itertools.repeat(Lesson((1,) * 9, 2)))
+    monkeypatch.setattr(sft, 'lessons', lambda seed: itertools.repeat(Lesson((1,) * 9, 2)))
     monkeypatch.setattr(sft, 'lessons_of', lambda samples, seed: itertools.repeat(Lesson((2,) * 9, 3)))
     batches = itertools.islice(sft.taught(0, 600, [{'id': 'a'}]), 20)
     given = [number for batch in batches for number in batch['given']]

@@ -89,8 +89,9 @@ def _swap_order(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
 
 def _swap_instruction(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
     """Count the instructions from a later one on."""
-    last = max(int(number) for number in _INSTRUCTION.findall(worked.thought))
-    if last >= len(ask.question.plan):
+    rows, *_ = worked.thought.rpartition('. now')
+    last = max(map(int, _INSTRUCTION.findall(worked.thought)))
+    if not rows or last >= len(ask.question.plan):
         return None
     shift = rng.randint(1, len(ask.question.plan) - last)
     thought = _INSTRUCTION.sub(lambda match: f'i{int(match[1]) + shift}', worked.thought)
