@@ -65,7 +65,7 @@ class CameraNode(ManagedNode):
         self._diagnostics.seen('activation')
         self._diagnostics.forget('image')
         self._diagnostics.start()
-        self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
+        self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
         self._images.listen()
         self.held(self.create_timer(WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)))
@@ -78,6 +78,7 @@ class CameraNode(ManagedNode):
         if self._reasons_told:
             self._reasons_told.clear()
             self.get_logger().info(f'images come again on {self._images.name}')
+        self._take_odometry()
         session, sampled, ignored = self._framer.session, self._framer.sampled, self._framer.ignored
         try:
             frame = self._images.frame(message)
@@ -106,6 +107,13 @@ class CameraNode(ManagedNode):
             was, now = (' '.join(map(str, one)) for one in (self._look, look))
             self._warn('look', f'images changed in mid-run from {was} to {now}; the next one is a key frame')
         self._look = look
+
+    def _take_odometry(self) -> None:
+        """Take all odometry that has come: on a busy machine the executor would hand it out later than the images."""
+        waiting = self._odometry
+        with waiting.handle:
+            while (taken := waiting.handle.take_message(waiting.msg_type, waiting.raw)) is not None:
+                self._on_odometry(taken[0])
 
     def _on_odometry(self, message: Odometry) -> None:
         try:

@@ -35,7 +35,7 @@ class ImageTopicSettings:
     image_reliability: str = setting(
         'best_effort', 'reliable only where the sender offers it', choices=qos.RELIABILITIES
     )
-    image_depth: int = setting(5, 'images that may wait for the node', minimum=1, maximum=5)
+    image_depth: int = setting(5, 'images that may wait for the node', minimum=1, maximum=100)
     silence_s: float = setting(
         3.0, 'without an image for so long a warning is logged', unit='s', minimum=0.2, maximum=3600.0
     )

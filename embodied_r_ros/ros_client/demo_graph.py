@@ -126,7 +126,7 @@ class DemoGraph:
         begun_s = time.monotonic()
         own: dict[str, dict[str, Any]] = {
             # No image is to be lost to a busy machine, or other key frames are picked than offline.
-            'camera_node': {'image_reliability': 'reliable', 'image_depth': 5},
+            'camera_node': {'image_reliability': 'reliable', 'image_depth': 100},
             'perception_node': {'models': self._models, **({'labels': self._labels} if self._labels else {})},
             'reasoning_node': {'models': self._models},
         }
