@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import signal
+import time
 
 import pytest
 
@@ -128,6 +129,21 @@ def test_odometry_and_calibration_go_with_the_key_frames(graph):
     assert second.pose.position.x == pytest.approx(walked_m)
     assert second.motion.source == second.motion.ODOMETRY
     assert second.motion.forward_m == pytest.approx(walked_m)
+
+
+def test_odometry_that_waits_is_taken_before_the_images_that_wait(graph):
+    camera = Camera(graph)
+    odom = camera.tester.create_publisher(Odometry, 'odom', 100)
+    graph.spin_until(odom.get_subscription_count, 'discovery')
+    for number in range(50):
+        odom.publish(pictures.odometry(pictures.START_NS + number * STEP_NS // 10, 0.001 * number**2))
+    for message in panning(5):
+        camera.images.publish(message)
+    time.sleep(0.3)
+    *_, last = camera.wait_for_key_frames(2)
+    steps = (ns_from_stamp(last.header.stamp) - pictures.START_NS) / STEP_NS
+    assert steps >= 2
+    assert last.pose.position.x == pytest.approx(0.001 * (10 * steps) ** 2)
 
 
 def test_a_late_listener_gets_the_key_frames_so_far(graph):
@@ -361,7 +377,7 @@ def test_diagnostics_are_stale_without_images_and_ok_with(graph):
 def test_an_out_of_range_value_is_refused_by_name(graph):
     from embodied_r_ros.core.errors import SettingsError
 
-    with pytest.raises(SettingsError, match=r'image_depth must lie in \[1, 5\], got 9'):
-        graph.make(CameraNode, image_depth=9)
+    with pytest.raises(SettingsError, match=r'image_depth must lie in \[1, 100\], got 101'):
+        graph.make(CameraNode, image_depth=101)
     with pytest.raises(SettingsError, match="image_transport must be one of compressed, raw, got 'theora'"):
         CameraNode(namespace=graph.namespace, parameter_overrides=[Parameter('image_transport', value='theora')])
