@@ -42,7 +42,7 @@ from training.world.questions import Examiner, until
 from training.world.scene import make_walk
 from training.world.swaps import swapped
 from training.world.thoughts import think
-from training.world.views import EXACT, ROBOT, KeyFrameRule, observe
+from training.world.views import EXACT, ROBOT, WITHOUT_ODOMETRY, KeyFrameRule, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
@@ -125,7 +125,7 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
     walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
     rule, reach_m = KeyFrameRule.draw(rng), rng.uniform(*REACH_M)
     truth = observe(walk, rule, dataclasses.replace(EXACT, reach_m=reach_m), random.Random(0))
-    noise = dataclasses.replace(ROBOT, reach_m=reach_m)
+    noise = dataclasses.replace(rng.choice([ROBOT, ROBOT, WITHOUT_ODOMETRY]), reach_m=reach_m)
     observations = observe(walk, rule, noise, rng) if rng.random() < NOISY_SHARE else truth
     log = coarse_log(observations)
     if len(log.steps) > MOST_STEPS:

@@ -224,14 +224,18 @@ def sort(things: dict[str, tuple[str, int]], count: int) -> tuple[str, list[str]
 
 
 def _progress(log: CoarseLog, ask: Ask) -> Worked:
-    """Count each step against the instruction under way; a step of another kind begins the next instruction."""
+    """Count each step against the instruction under way.
+
+    A step begins the next instruction where it is of that one's kind and at least half of the present one is done;
+    other steps of another kind are the sway of a robot that measures its way badly.
+    """
     plan = ask.question.plan
     parts: list[str] = []
     index, rest = -1, 0
     for number, step in enumerate(log.steps[1:], start=1):
         if step.kind == 'stay':
             continue
-        if index < 0 or (plan[index][0] != step.kind and index + 1 < len(plan)):
+        if index < 0 or _begins_next(plan, index, rest, step.kind):
             index += 1
             rest = plan[index][1]
             head = f'i{index + 1} {_quantity(*plan[index])}'
@@ -244,6 +248,12 @@ def _progress(log: CoarseLog, ask: Ask) -> Worked:
         parts.append(part)
     now = index + 2 if rest == 0 and 0 <= index < len(plan) - 1 else max(index, 0) + 1
     return Worked(f'{" ; ".join(parts)} . now i{now}'.strip(), f'i{now}')
+
+
+def _begins_next(plan: Sequence[tuple[str, int]], index: int, rest: int, kind: str) -> bool:
+    if index + 1 == len(plan) or kind == plan[index][0]:
+        return False
+    return kind == plan[index + 1][0] and 2 * rest <= plan[index][1]
 
 
 def _size(kind: str, size: int) -> str:

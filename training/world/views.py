@@ -26,6 +26,7 @@ class Noise:
 
     Attributes:
         turn_deg, move_share: standard deviations of a measured turn and of the length of a measured move.
+        sway_deg: standard deviation of a turn that is measured between two key frames and was none.
         bearing_deg, distance_share: standard deviations of a sighting.
         missed: share of sightings left out.
         reach_m: things farther off are not seen.
@@ -33,6 +34,7 @@ class Noise:
 
     turn_deg: float = 0.0
     move_share: float = 0.0
+    sway_deg: float = 0.0
     bearing_deg: float = 0.0
     distance_share: float = 0.0
     missed: float = 0.0
@@ -41,6 +43,9 @@ class Noise:
 
 EXACT = Noise()
 ROBOT = Noise(turn_deg=0.6, move_share=0.015, bearing_deg=0.8, distance_share=0.025, missed=0.06)
+WITHOUT_ODOMETRY = Noise(
+    turn_deg=4.0, move_share=0.06, sway_deg=5.0, bearing_deg=0.8, distance_share=0.025, missed=0.06
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -203,6 +208,8 @@ def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:
         )
         for move in motion.moves
     )
+    if noise.sway_deg:
+        moves += (Move(kind='turn', amount=rng.gauss(0.0, noise.sway_deg)),)
     return dataclasses.replace(motion, moves=moves)
 
 
