@@ -31,14 +31,18 @@ Rate = Callable[[NDArray[np.float64], int], float]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print, per task, what the reader gets right beside chance; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m training.blind', description='Read questions alone.')
-    parser.add_argument('--fit', type=pathlib.Path, required=True, help='samples that the reader is fitted on')
+    parser.add_argument(
+        '--fit',
+        type=pathlib.Path,
+        help='samples that the reader is fitted on; without it each scene of --samples is read by one fitted on the others',
+    )
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples that it is measured on')
     for name, which in (('--fit-split', '--fit'), ('--split', '--samples')):
         parser.add_argument(name, choices=SPLITS, help=f'only the samples of this split of {which}')
     options = parser.parse_args(arguments)
     try:
         samples = read_samples(options.samples, options.split)
-        right = blind_right(samples, read_samples(options.fit, options.fit_split))
+        right = blind_right(samples, read_samples(options.fit, options.fit_split) if options.fit else None)
     except EmbodiedRError as error:
         print(f'training.blind: {error}', file=sys.stderr)
         return 2

@@ -110,3 +110,5 @@ def test_the_splits_of_one_file_are_read_apart(tmp_path, capsys):
     splits = ['--fit-split', 'train', '--split', 'test']
     assert main(['--fit', str(file), '--samples', str(file), *splits]) == 0
     assert 'all                      100 blind 100.0% chance  25.0%' in capsys.readouterr().out
+    assert main(['--samples', str(file)]) == 0
+    assert 'all                      400 blind 100.0% chance  25.0%' in capsys.readouterr().out

@@ -23,7 +23,7 @@ fi
 "$python" -m training.world.truth --samples "$out/asked.jsonl" --least 0.99
 # Without odometry the way is measured by what two key frames both show: they must not lie too far apart.
 "$python" -m training.perceive --samples "$out/asked.jsonl" --max-gap 0.5 --out "$out/seen.jsonl"
-"$python" -m training.blind --fit "$out/seen.jsonl" --fit-split train --samples "$out/seen.jsonl" --split test
+"$python" -m training.blind --samples "$out/seen.jsonl"
 
 "$python" -m training.sft --init "$start" --samples "$out/seen.jsonl" --split train --steps 1500 --learning-rate 5e-4 \
   --seed "$seed" --out "$out/sft-$seed"
