@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--fit',
         type=pathlib.Path,
-        help='samples that the reader is fitted on; without it each scene of --samples is read by one fitted on the others',
+        help='samples that the reader is fitted on (default: for each scene, the other scenes of --samples)',
     )
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples that it is measured on')
     for name, which in (('--fit-split', '--fit'), ('--split', '--samples')):

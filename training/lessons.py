@@ -165,7 +165,7 @@ def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: d
 
 
 def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
-    """The same kind of question with fewer things, about which came first, or on a plan that was not kept to exactly."""
+    """The same kind of question with fewer things, about which came first, or on a plan that was not kept to."""
     if parsed.task == APPEARANCE_ORDER:
         kept = parsed.objects[: rng.randint(2, len(parsed.objects))]
         return dataclasses.replace(parsed, objects=kept, family=rng.choice(['order', 'first']), options={})

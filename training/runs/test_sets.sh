@@ -12,5 +12,5 @@ world() { # NAME ARGUMENT...
 world id --questions 2000 --seed 7
 world rendered --questions 1000 --per-walk 10 --seed 8 --perception opencv
 world objects --questions 480 --seed 51 --things 18 26
-world path --questions 480 --seed 52 --legs 16 22 --seconds 25 45
+world path --questions 1600 --seed 52 --legs 16 22 --seconds 25 45
 world nouns --questions 480 --seed 53 --nouns unseen
