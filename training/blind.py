@@ -118,7 +118,7 @@ class _Reader:
 
     def _rating(self, sample: Sample, rate: Rate) -> float:
         if sample['choices']:
-            return rate(np.array([self._weights[slots].sum() for slots in _all_features(sample)]), _truth(sample))
+            return rate(self._weights[_features(sample)].sum(axis=1), _truth(sample))
         usual = self._numbers.get(_asked(sample)) or self._numbers.get(sample['category'])
         return relative_accuracy(repr(statistics.median(usual)), sample['answer']) if usual else 0.0
 
@@ -136,28 +136,26 @@ def _truth(sample: Sample) -> int:
     return ord(sample['answer']) - ord('A')
 
 
-def _all_features(sample: Sample) -> list[NDArray[np.int64]]:
-    return [_features(sample, choice) for choice in range(len(sample['choices']))]
-
-
-def _features(sample: Sample, choice: int) -> NDArray[np.int64]:
+def _features(sample: Sample) -> NDArray[np.int64]:
+    """The slots of each choice's features, (choices, features of one)."""
     asked = set(re.findall(r'[a-z]+|\d+', sample['question'].lower()))
-    words = ' '.join(re.findall(r'[a-z]+|\d+', sample['choices'][choice].lower()))
-    task = sample['category']
-    names = [f'{task}|{words}', f'{task}|place {choice}', *(f'{task}|{words}|{word}' for word in asked)]
-    return np.array([zlib.crc32(name.encode()) % SLOTS for name in names])
+    task, rows = sample['category'], []
+    for place, choice in enumerate(sample['choices']):
+        words = ' '.join(re.findall(r'[a-z]+|\d+', choice.lower()))
+        names = [f'{task}|{words}', f'{task}|place {place}', *(f'{task}|{words}|{word}' for word in asked)]
+        rows.append([zlib.crc32(name.encode()) % SLOTS for name in names])
+    return np.array(rows)
 
 
 def _fit(samples: Sequence[Sample], rng: np.random.Generator) -> NDArray[np.float64]:
-    features, truth = [_all_features(sample) for sample in samples], [_truth(sample) for sample in samples]
+    features, truth = [_features(sample) for sample in samples], [_truth(sample) for sample in samples]
     weights = np.zeros(SLOTS)
     for epoch in range(EPOCHS):
         for i in rng.permutation(len(features)):
-            scores = np.array([weights[slots].sum() for slots in features[i]])
-            shares = _softmax(scores)
-            for choice, slots in enumerate(features[i]):
-                step = RATE / (1 + epoch) / len(slots) * ((choice == truth[i]) - shares[choice])
-                weights[slots] += step - DECAY * weights[slots]
+            slots = features[i]
+            wanted = np.arange(len(slots)) == truth[i]
+            steps = RATE / (1 + epoch) / slots.shape[1] * (wanted - _softmax(weights[slots].sum(axis=1)))
+            weights[slots] += steps[:, None] - DECAY * weights[slots]
     return weights
 
 

@@ -22,6 +22,7 @@ FARTHEST_CELLS = 20
 LEAST_TURN_DEG = 10.0
 LEAST_WALK_M = 0.35
 STRAIGHT_DEG = 22.5
+SWAY_DEG = 15
 
 Cells = tuple[int, int]
 
@@ -86,7 +87,10 @@ class CoarseLog:
         return {s.name: (index, s) for index, step in reversed(list(enumerate(self.steps))) for s in step.sightings}
 
     def turns(self) -> list[tuple[str, tuple[int, ...]]]:
-        """The turns on the spot: side ('left', 'right', or 'both' where it swings), and the steps each consists of."""
+        """The turns on the spot: side ('left', 'right', or 'both' where it swings), and the steps each consists of.
+
+        A turn of no more than SWAY_DEG in all is the sway of a walk and left out; within a turn it tells no side.
+        """
         groups: list[list[int]] = []
         turning = False
         for index, step in enumerate(self.steps):
@@ -97,8 +101,14 @@ class CoarseLog:
                 turning = True
             elif step.kind == 'forward':
                 turning = False
-        sides = [{self.steps[index].kind for index in group} for group in groups]
-        return [(side.pop() if len(side) == 1 else 'both', tuple(group)) for side, group in zip(sides, groups)]
+        turns = []
+        for group in groups:
+            amounts = {index: self.steps[index].amount for index in group}
+            if sum(amounts.values()) > SWAY_DEG:
+                clear = [index for index in group if amounts[index] > SWAY_DEG] or group
+                sides = {self.steps[index].kind for index in clear}
+                turns.append((sides.pop() if len(sides) == 1 else 'both', tuple(group)))
+        return turns
 
 
 @functools.lru_cache(4096)

@@ -206,6 +206,12 @@ def test_turns_are_grouped_by_the_walks_between_them():
     assert log.turns() == [('left', (1, 2)), ('both', (4, 6)), ('right', (8,))]
 
 
+def test_the_sway_of_a_walk_is_no_turn_and_tells_no_side():
+    swaying = (('forward', 2), ('right', 15), ('forward', 2), ('left', 90), ('right', 15), ('forward', 2), ('left', 30))
+    log = CoarseLog(tuple(CoarseStep(kind, amount) for kind, amount in (('start', 0), *swaying)))
+    assert log.turns() == [('left', (4, 5)), ('left', (7,))]
+
+
 def test_mirrored_turns_go_to_the_other_side_and_carry_what_follows():
     log = CoarseLog((CoarseStep('start', 0), CoarseStep('left', 90), CoarseStep('forward', 4), CoarseStep('right', 45)))
     assert log.poses()[-1] == CoarsePose(315, -4, 0)

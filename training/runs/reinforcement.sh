@@ -25,7 +25,8 @@ grpo() { # NAME MODEL STEPS SEED ARGUMENT...
     --micro-batch 64 --max-completion-length 800 --max-steps "$steps" --learning-rate 1e-4 --beta 0.001 --seed "$seed" "$@" --out "$out/$name"
 }
 
-for seed in "${@:-0 1 2}"; do
+[[ $# -gt 0 ]] || set -- 0 1 2
+for seed; do
   "$python" -m training.sft --init "$start" --steps 1800 --learning-rate 5e-4 --seed "$seed" --out "$out/sft-$seed"
   grpo "accuracy-$seed" "$start" 60 "$seed" --weights 3:7:0
   grpo "staged-$seed" "$start" 60 "$seed"
