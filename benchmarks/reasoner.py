@@ -23,7 +23,7 @@ from benchmarks._figure import percentile, rates, tell
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm_numpy import BEGIN, NumpyLanguageModel
 from embodied_r_ros.adapters.tokenizer import WordTokenizer
-from embodied_r_ros.nodes.ahead import opening
+from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.share import share_path
 
 KEY_FRAMES = 14
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execve(sys.executable, command, {**os.environ, 'OMP_NUM_THREADS': '1'})
     folder = share_path('data/reasoner')
     tokenizer = WordTokenizer.from_file(folder / 'tokenizer.json')
-    log = opening(observations(KEY_FRAMES))
+    log = CompactFormat().opening(observations(KEY_FRAMES))
     seen = tokenizer.encode(f'{BEGIN} {log}')
     prompt = [*seen, *tokenizer.encode(f'where q1 {re.findall("n[0-9]+", log)[0]} : w4 ?')]
     model = NumpyLanguageModel(folder)

@@ -280,18 +280,30 @@ class CompactFormat:
         log = coarse_log(observations)
         seen = log.first_seen()
         parsed = read_question(question.text, question.choices, seen)
-        if len(log.steps) > MOST_STEPS:
-            raise CannotTell(
-                f'the window holds {len(log.steps) - 1} moves, and the embedded reasoner follows '
-                f'at most {MOST_STEPS - 1}; ask about a shorter one'
-            )
-        if len(seen) > MOST_NAMES:
-            raise CannotTell(
-                f'the window names {len(seen)} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
-            )
+        trouble = _too_much(len(log.steps), len(seen))
+        if trouble:
+            raise CannotTell(trouble)
         ask = tie(parsed, log)
         names = name_tokens(seen)
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names)
+
+    def opening(self, observations: Sequence[Observation]) -> str:
+        """The log, which precedes every question; '' where the window is beyond what the reasoner was trained on."""
+        log = coarse_log(observations)
+        seen = log.first_seen()
+        return '' if _too_much(len(log.steps), len(seen)) else write_log(log, name_tokens(seen))
+
+
+def _too_much(steps: int, names: int) -> str:
+    """In which way a log is beyond what the reasoner was trained on; '' where it is not."""
+    if steps > MOST_STEPS:
+        return (
+            f'the window holds {steps - 1} moves, and the embedded reasoner follows '
+            f'at most {MOST_STEPS - 1}; ask about a shorter one'
+        )
+    if names > MOST_NAMES:
+        return f'the window names {names} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
+    return ''
 
 
 def write_check(ask: Ask, names: dict[str, str], thinking: str) -> str:

@@ -64,3 +64,6 @@ class PromptFormat(Protocol):
             InputError: there is nothing to ask about, or the question is malformed.
             UnsupportedQuestion: the reasoner knows no such question.
         """
+
+    def opening(self, observations: Sequence[Observation]) -> str:
+        """What the message of every prompt about these observations begins with; '' where that cannot be told."""

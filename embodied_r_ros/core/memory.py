@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import operator
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -178,7 +177,7 @@ def _sharing(observations: Sequence[Observation], asked: frozenset[str]) -> list
     """Positions of the observations that share a telling word, in groups, those with the rarest word first."""
     if len(_TEXTS) > max(MOST_TEXTS, 2 * len(observations)):
         _TEXTS.clear()
-    texts = map(operator.attrgetter('text'), observations)
+    texts = [seen.text for seen in observations]
     rows = np.fromiter(map(_TEXTS.__getitem__, texts), np.intp, len(observations))
     sample = _spread(range(len(observations)), SAMPLE_SIZE)
     seen = Counter(word for place in sample for word in asked & _TEXTS.words[rows[place]])

@@ -165,6 +165,10 @@ class PaperFormat:
         messages = (Message(role='system', content=_SYSTEM), Message(role='user', content=user))
         return PaperPrompt(messages, len(observations), question)
 
+    def opening(self, observations: Sequence[Observation]) -> str:
+        """Nothing: these reasoners are behind a server, which keeps its own prefixes, or read a prompt as a whole."""
+        return ''
+
 
 def _frame(place: int, seen: Observation) -> str:
     text = ' '.join(seen.text.split()) or NOTHING_NEW

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 import time
 from collections.abc import Generator, Sequence
 
@@ -146,7 +145,7 @@ def keep_way(observations: Sequence[Observation], places: Sequence[int]) -> list
     kept = [observations[place] for place in places]
     gaps = [at for at in range(1, len(places)) if places[at] - places[at - 1] > 1]
     if gaps:
-        way = Way(list(map(operator.attrgetter('action'), observations)))
+        way = Way([seen.action for seen in observations])
         for at in gaps:
             kept[at] = dataclasses.replace(kept[at], action=way.stretch(places[at - 1] + 1, places[at] + 1))
     return kept

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from embodied_r_ros.adapters.lm import LanguageModel
-from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, CompactFormat, name_tokens, write_log
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.records import Observation
 
 
 @runtime_checkable
@@ -41,7 +37,7 @@ class Ahead:
 
     def __init__(self, lm: LanguageModel, prompt_format: PromptFormat, memory: ObservationMemory, most: int) -> None:
         self._lm = lm
-        self._fits = isinstance(prompt_format, CompactFormat)
+        self._format = prompt_format
         self._memory = memory
         self._most = most
         self._news = asyncio.Event()
@@ -52,24 +48,15 @@ class Ahead:
 
     async def run(self) -> None:
         """Read ahead until cancelled; returns at once where the model cannot."""
-        if not self._fits or not isinstance(self._lm, ReadsAhead):
+        if not isinstance(self._lm, ReadsAhead):
             return
         while True:
             await self._news.wait()
             self._news.clear()
             observations = self._memory.window()
-            text = opening(observations) if 0 < len(observations) <= self._most else ''
+            text = self._format.opening(observations) if 0 < len(observations) <= self._most else ''
             if text:
                 try:
                     await self._lm.read_ahead(text)
                 except EmbodiedRError:
                     return
-
-
-def opening(observations: Sequence[Observation]) -> str:
-    """What every compact prompt about these observations begins with; '' where the reasoner cannot follow them."""
-    log = coarse_log(observations)
-    seen = log.first_seen()
-    if len(log.steps) > MOST_STEPS or len(seen) > MOST_NAMES:
-        return ''
-    return write_log(log, name_tokens(seen))

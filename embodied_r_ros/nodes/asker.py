@@ -118,7 +118,10 @@ class Asker:
         self.timeline.key_frame(session, index, stamp_ns, self._around.now_ns())
 
     def note_observation(self, observation: Observation) -> None:
-        """Take in what perception wrote."""
+        """Take in what perception wrote; no words at all say that it gave the key frame up."""
+        if not observation.action and not observation.text:
+            self.timeline.given_up(observation.session, observation.index)
+            return
         self.memory.add(observation)
         self.timeline.observed(observation, self._around.now_ns())
         self._ahead.note()
@@ -231,7 +234,12 @@ class Asker:
         session, index, stamp_ns = await self._around.capture(end_s - time.monotonic())
         self.note_key_frame(session, index, stamp_ns)
         stages.begin('describe')
-        await self.timeline.wait_until(lambda: self.timeline.has(session, index, stamp_ns), end_s)
+        await self.timeline.wait_until(lambda: self.timeline.settled(session, index, stamp_ns), end_s)
+        if self.timeline.settled(session, index, stamp_ns) and not self.timeline.has(session, index, stamp_ns):
+            message = (
+                f'key frame {index}, taken for this question, is given up; see what perception_node says, ask again'
+            )
+            raise Declined(ErrorCode.NO_FRAMES, message)
 
     async def _window(self, request: Request, stages: Stages, end_s: float) -> list[Observation]:
         session = self.timeline.session

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
 from embodied_r_ros.core.phrases import write_motion
-from embodied_r_ros.core.records import KeyFrame, Observation
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Observation
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.nodes.key_frame_store import KeyFrameStore
 from embodied_r_ros.nodes.readiness import Backend, probe, wait_or_cancel
@@ -75,7 +75,8 @@ class Describer:
     Args:
         settings: bounds and times.
         perceiver: who describes.
-        publish: gets each observation, with the frame that it is about, as soon as it is there.
+        publish: gets each observation, with the frame that it is about, as soon as it is there; one without words where
+            the frame is given up, so that nobody waits for more.
         say: gets a level ('info', 'warning', 'error') and a sentence for people.
     """
 
@@ -95,10 +96,12 @@ class Describer:
         self._say = say
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
         self._session: int | None = None
+        # Key frames neither described nor given up; without their images, which are bounded in bytes.
+        self._open: dict[int, KeyFrame] = {}
         self._pending: list[int] = []
         self._attempts: collections.Counter[int] = collections.Counter()
         self._described: collections.OrderedDict[int, None] = collections.OrderedDict()
-        self._in_flight: dict[asyncio.Task[Description], int] = {}
+        self._in_flight: set[asyncio.Task[Description]] = set()
         self._arrival = asyncio.Event()
         self._recovery: asyncio.Task[None] | None = None
 
@@ -110,7 +113,7 @@ class Describer:
     @property
     def waiting(self) -> int:
         """Key frames not described yet, those under way included."""
-        return len(self._pending) + len(self._in_flight)
+        return len(self._open)
 
     @property
     def held_bytes(self) -> int:
@@ -121,15 +124,13 @@ class Describer:
         """Take in a key frame. The first of another session ends all that is under way for the one before."""
         if frame.session != self._session:
             self._begin_session(frame.session)
-        if frame.index in self._described or frame.index in self._pending or frame.index in self._in_flight.values():
+        if frame.index in self._described or frame.index in self._open:
             return
         self.counters['key_frames'] += 1
         self._held.add(frame)
+        self._open[frame.index] = dataclasses.replace(frame, image=EncodedImage(data=b''))
         self._pending.append(frame.index)
-        if len(self._pending) > self._settings.backlog:
-            index = self._pending.pop(0)
-            self._drop(index, f'more than {self._settings.backlog} key frames wait')
-        self._arrival.set()
+        self._pending_changed()
 
     async def run(self) -> None:
         """Describe what is pending and what comes, until cancelled. A perceiver that is down is waited for."""
@@ -175,7 +176,9 @@ class Describer:
         return Reading(index=index, status=ReadingStatus.FOUND, text=text)
 
     def _begin_session(self, session: int) -> None:
-        self._drop_all('a new session began')
+        for index in list(self._open):
+            self._drop(index, 'a new session began')
+        self._pending.clear()
         self._session = session
         self._held.clear()
         self._attempts.clear()
@@ -183,15 +186,20 @@ class Describer:
         for task in self._in_flight:
             task.cancel()
 
-    def _drop_all(self, why: str) -> None:
-        for index in self._pending:
-            self._drop(index, why)
-        self._pending.clear()
-
     def _drop(self, index: int, why: str) -> None:
         self.counters['dropped'] += 1
         if self.counters['dropped'] in (1, 10, 100) or self.counters['dropped'] % 1000 == 0:
             self._say('warning', f'key frame {index} is dropped undescribed: {why} ({self.counters["dropped"]} so far)')
+        self._give_up(index)
+
+    def _give_up(self, index: int) -> None:
+        frame = self._open.pop(index, None)
+        if frame is not None:
+            source = self._perceiver.source
+            wordless = Observation(
+                session=frame.session, index=index, stamp_ns=frame.stamp_ns, action='', text='', source=source
+            )
+            self._publish(wordless, frame)
 
     async def _work(self) -> None:
         while True:
@@ -209,15 +217,15 @@ class Describer:
         begin = time.monotonic()
         previous = self._held.get(frame.session, frame.index - 1)
         task = asyncio.ensure_future(self._perceiver.describe(previous, frame))
-        self._in_flight[task] = frame.index
+        self._in_flight.add(task)
         try:
             await wait_or_cancel([task], self._settings.describe_s)
         finally:
             task.cancel()
-            del self._in_flight[task]
+            self._in_flight.remove(task)
         if frame.session != self._session:
-            self.counters['dropped'] += 1
-        elif not task.done() or task.cancelled():
+            return
+        if not task.done() or task.cancelled():
             self._failed(frame, BackendError(f'no description within {self._settings.describe_s:.1f} s'))
         elif task.exception() is None:
             self._succeeded(frame, task.result(), time.monotonic() - begin)
@@ -228,6 +236,7 @@ class Describer:
 
     def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
         self.counters['described'] += 1
+        self._open.pop(frame.index, None)
         self._described[frame.index] = None
         if len(self._described) > _DESCRIBED_KEPT:
             self._described.popitem(last=False)
@@ -263,13 +272,17 @@ class Describer:
             return
         self.counters['failed'] += 1
         self._say('error', f'key frame {frame.index} is given up after {self._attempts[frame.index]} attempts: {error}')
+        self._give_up(frame.index)
 
     def _requeue(self, frame: KeyFrame) -> None:
         if frame.session == self._session:
             self._pending.insert(0, frame.index)
-            if len(self._pending) > self._settings.backlog:
-                self._drop(self._pending.pop(0), f'more than {self._settings.backlog} key frames wait')
-            self._arrival.set()
+            self._pending_changed()
+
+    def _pending_changed(self) -> None:
+        if len(self._pending) > self._settings.backlog:
+            self._drop(self._pending.pop(0), f'more than {self._settings.backlog} key frames wait')
+        self._arrival.set()
 
     async def _ready(self) -> bool:
         """Wait, all workers together, until the perceiver can be used; True when it was found down on the way."""

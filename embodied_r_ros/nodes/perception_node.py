@@ -67,11 +67,14 @@ class PerceptionNode(ManagedNode):
         except InputError as error:
             self._diagnostics.count('unusable')
             self.get_logger().error(f'key frame {message.index} is left out: {error}', throttle_duration_sec=5.0)
+            wordless = messages.Observation(header=message.header, session=message.session, index=message.index)
+            self._observations.publish(wordless)
             return
         self._bridge.post(self._describer.add, frame)
 
     def _publish(self, observation: Observation, frame: KeyFrame) -> None:
-        self._diagnostics.took('describe', observation.latency_s)
+        if observation.text:
+            self._diagnostics.took('describe', observation.latency_s)
         self._observations.publish(observation_to_message(observation, frame.frame_id))
 
     async def _focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:

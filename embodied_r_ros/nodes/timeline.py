@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from embodied_r_ros.core.records import Observation
 # A stamp that comes further than this from ROS time is not of that clock: a bag is played without /clock.
 SAME_CLOCK_NS = 60_000_000_000
 _LOOK_S = 0.25
+# Of more, some are waited for after all: as long as an undescribed key frame is.
+_GIVEN_UP_KEPT = 1024
 
 
 class Timeline:
@@ -31,6 +34,7 @@ class Timeline:
         self._in_flight_s = in_flight_s
         self._session: int | None = None
         self._awaited: dict[int, tuple[int, float]] = {}
+        self._given_up: collections.deque[tuple[int, int]] = collections.deque(maxlen=_GIVEN_UP_KEPT)
         self._newest_ns = 0
         self._same_clock = True
         self._news = asyncio.Event()
@@ -46,7 +50,7 @@ class Timeline:
             self._session, self._newest_ns, self.key_frames = session, 0, 0
             self._awaited.clear()
         self.heard(stamp_ns, now_ns)
-        if not self.has(session, index, stamp_ns) and index not in self._awaited:
+        if not self.settled(session, index, stamp_ns) and index not in self._awaited:
             self.key_frames += 1
             self._awaited[index] = (stamp_ns, time.monotonic())
 
@@ -55,8 +59,14 @@ class Timeline:
         if observation.session == self.session:
             self._awaited.pop(observation.index, None)
             self.heard(observation.stamp_ns, now_ns)
-        self._news.set()
-        self._news = asyncio.Event()
+        self._tell()
+
+    def given_up(self, session: int, index: int) -> None:
+        """Nothing will be written about a key frame, which may not have come yet: it has a topic of its own."""
+        self._given_up.append((session, index))
+        if session == self._session:
+            self._awaited.pop(index, None)
+        self._tell()
 
     def heard(self, stamp_ns: int, now_ns: int) -> None:
         """Something with this stamp has come, at this ROS time."""
@@ -78,15 +88,23 @@ class Timeline:
         """True when this key frame is described."""
         return any(seen.index == index for seen in self._memory.window(session, stamp_ns, stamp_ns))
 
+    def settled(self, session: int, index: int, stamp_ns: int) -> bool:
+        """True when this key frame is described, or given up."""
+        return (session, index) in self._given_up or self.has(session, index, stamp_ns)
+
     def in_flight(self, start_ns: int | None, end_ns: int) -> bool:
-        """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not described yet."""
+        """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not settled yet."""
         oldest_s = time.monotonic() - self._in_flight_s
         for index in [index for index, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
             del self._awaited[index]
         return any((start_ns or 0) <= stamp_ns <= end_ns for stamp_ns, _ in self._awaited.values())
 
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
     async def wait_until(self, condition: Callable[[], bool], end_s: float) -> None:
-        """Return when the condition holds, which is seen at each observation, or the steady clock reaches `end_s`."""
+        """Return when the condition holds, which is seen at each piece of news, or the steady clock reaches `end_s`."""
         while not condition() and (left_s := end_s - time.monotonic()) > 0.0:
             try:
                 await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_S))

@@ -273,6 +273,7 @@ def test_a_window_of_too_many_moves_is_declined():
         match=f'the window holds {MOST_STEPS} moves, and the embedded reasoner follows at most {MOST_STEPS - 1}',
     ):
         asked('Where is the sofa now?', SIDES, zigzag(MOST_STEPS))
+    assert CompactFormat().opening(zigzag(MOST_STEPS)) == ''
 
 
 def test_a_window_of_too_many_things_is_declined():
@@ -282,6 +283,16 @@ def test_a_window_of_too_many_things_is_declined():
         CannotTell, match=f'names {MOST_NAMES + 1} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
     ):
         asked('Where is the thing 3 now?', SIDES, seen(('', f'{crowd}; sofa straight ahead at 2.0 m')))
+    assert CompactFormat().opening(seen(('', f'{crowd}; sofa straight ahead at 2.0 m'))) == ''
+
+
+@pytest.mark.parametrize('moves', [0, 1, MOST_STEPS - 1])
+def test_every_prompt_about_the_same_observations_begins_with_their_opening(moves):
+    opening = CompactFormat().opening(zigzag(moves))
+    assert opening.startswith('s0 start see ')
+    assert told(asked('Where is the sofa now?', SIDES, zigzag(moves))).startswith(f'{opening} where q1 ')
+    action = 'What should I do next to get to the sofa?'
+    assert told(asked(action, (), zigzag(moves))).startswith(f'{opening} go to q1 ')
 
 
 def test_a_question_needs_an_observation():

@@ -8,7 +8,7 @@ import random
 import pytest
 from worked import arrived
 
-from embodied_r_ros.core.phrases import MOST_MOVES, STILL, add_move, read_motion, write_moves
+from embodied_r_ros.core.phrases import LEAST_TURN_DEG, MOST_MOVES, STILL, add_move, read_motion, write_moves
 from embodied_r_ros.core.way import Way
 
 
@@ -61,6 +61,16 @@ def test_a_stretch_is_told_as_if_there_were_nothing_around_it(seed):
     actions = some_actions(rng, 60)
     start, end = sorted(rng.sample(range(61), 2))
     assert Way(actions).stretch(start, end) == join_motions(actions[start:end])
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_however_long_a_stretch_is_its_phrase_leads_where_its_moves_lead(seed):
+    actions = some_actions(random.Random(seed), 400)
+    told = arrived(read_motion(join_motions(actions)))
+    true = arrived([move for action in actions for move in read_motion(action)])
+    # The phrase is in whole centimetres, and leaves out what is hardly a turn, before the walk and after it.
+    assert math.dist(told[:2], true[:2]) < 0.01 + math.radians(LEAST_TURN_DEG) * math.hypot(*true[:2])
+    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=2 * LEAST_TURN_DEG)
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -11,7 +11,7 @@ from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Question
-from embodied_r_ros.nodes.ahead import Ahead, opening
+from embodied_r_ros.nodes.ahead import Ahead
 from embodied_r_ros.share import share_path
 
 
@@ -32,6 +32,10 @@ class FakeReader(FakeReasoner):
 
 def seen(count):
     return [observation(index, text=f'thing{index} 30 deg left at 2.0 m') for index in range(count)]
+
+
+def opening(count):
+    return CompactFormat().opening(seen(count))
 
 
 def shown(reader, count, prompt_format=None, most=32):
@@ -55,7 +59,7 @@ def shown(reader, count, prompt_format=None, most=32):
 def test_a_burst_of_observations_is_shown_once_and_as_the_next_prompt_begins():
     reader = FakeReader()
     shown(reader, 4)
-    assert reader.read == [opening(seen(4))]
+    assert reader.read == [opening(4)]
     question = Question(text='Where is the thing3?', choices=('to my left', 'to my right', 'ahead of me', 'behind me'))
     prompt = CompactFormat().ask(question, seen(4)).messages[-1].content
     assert prompt.startswith(f'{reader.read[0]} where q1 ')
@@ -89,9 +93,9 @@ def test_a_question_finds_the_observations_read():
     computed = []
     block = model._model._block
     model._model._block = lambda ids, start: computed.append(len(ids)) or block(ids, start)
-    asyncio.run(model.read_ahead(opening(seen(20))))
+    asyncio.run(model.read_ahead(opening(20)))
     read_ahead, computed[:] = sum(computed), []
-    prompt = model._tokenizer.encode(f'<s> {opening(seen(20))} where q1 n12 : w4 ?')
+    prompt = model._tokenizer.encode(f'<s> {opening(20)} where q1 n12 : w4 ?')
     next(model.generate_ids(prompt))
     assert read_ahead > 150
     assert sum(computed) < 64 + 8

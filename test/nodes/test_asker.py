@@ -142,6 +142,49 @@ async def test_key_frames_in_flight_are_waited_for(bench):
     assert 0.05 < answer.timings_s['describe'] < 0.5
 
 
+GIVEN_UP = {'action': '', 'text': ''}
+
+
+@pytest.mark.parametrize('first', ['the key frame', 'word that it is given up'])
+def test_a_key_frame_that_perception_gave_up_is_not_waited_for(first):
+    bench = Bench()
+    if first == 'the key frame':
+        bench.see(10, described=False)
+    bench.asker.note_observation(observation(10, **GIVEN_UP))
+    bench.see(10, described=False)
+    answer = ask_once(bench)
+    assert (answer.error_code, answer.available) == (ErrorCode.OK, 10)
+    assert 'describe' not in answer.timings_s
+
+
+@scene
+async def test_a_key_frame_that_is_only_late_is_waited_for_though_another_was_given_up(bench):
+    bench.see(10, described=False)
+    bench.see(11, described=False)
+    bench.asker.note_observation(observation(10, **GIVEN_UP))
+    asyncio.get_running_loop().call_later(0.1, bench.asker.note_observation, observation(11))
+    answer = await bench.ask(as_of_ns=SESSION + 11 * NS)
+    assert (answer.available, answer.seen_until_ns) == (11, SESSION + 11 * NS)
+    assert 0.05 < answer.timings_s['describe'] < 0.5
+
+
+@scene
+async def test_a_question_that_waits_goes_on_when_its_key_frame_is_given_up(bench):
+    bench.see(10, described=False)
+    asyncio.get_running_loop().call_later(0.1, bench.asker.note_observation, observation(10, **GIVEN_UP))
+    answer = await bench.ask()
+    assert (answer.error_code, answer.available) == (ErrorCode.OK, 10)
+    assert 0.05 < answer.timings_s['describe'] < 0.5
+
+
+@scene
+async def test_a_key_frame_given_up_once_and_described_later_counts(bench):
+    bench.see(10, described=False)
+    bench.asker.note_observation(observation(10, **GIVEN_UP))
+    bench.asker.note_observation(observation(10))
+    assert (await bench.ask()).available == 11
+
+
 @scene
 async def test_key_frames_in_flight_outside_the_window_are_not_waited_for(bench):
     bench.see(10, described=False)
@@ -200,6 +243,19 @@ async def test_fresh_that_is_never_described_is_a_timeout(bench):
     answer = await bench.ask(fresh=True, deadline_s=0.2)
     assert answer.error_code is ErrorCode.TIMEOUT
     assert "'describe'" in answer.error_msg
+
+
+@scene
+async def test_fresh_whose_key_frame_is_given_up_is_no_frames_at_once(bench):
+    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+    asking = asyncio.ensure_future(bench.ask(fresh=True))
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    bench.asker.note_observation(observation(10, **GIVEN_UP))
+    answer = await asking
+    assert answer.error_code is ErrorCode.NO_FRAMES
+    assert 'key frame 10, taken for this question, is given up' in answer.error_msg
+    assert answer.timings_s['total'] < 0.5
 
 
 @scene

@@ -21,12 +21,21 @@ class Bench:
     def __init__(self, **values):
         self.perceiver = FakePerceiver()
         self.published = []
+        self.given_up = []
         self.said = []
         settings = DescriberSettings(**{**QUICK, **values})
         self.describer = Describer(settings, self.perceiver, self._publish, lambda *words: self.said.append(words))
 
     def _publish(self, observation, frame):
-        self.published.append(observation)
+        assert (observation.session, observation.index, observation.stamp_ns) == (
+            frame.session,
+            frame.index,
+            frame.stamp_ns,
+        )
+        if observation.action or observation.text:
+            self.published.append(observation)
+        else:
+            self.given_up.append(observation.index)
 
     @property
     def indices(self):
@@ -149,6 +158,7 @@ def test_with_a_backlog_the_newest_is_described_first_and_the_oldest_dropped_and
             await bench.until(lambda: len(bench.published) == 4)
             assert bench.indices == [0, 6, 5, 4]
             assert bench.describer.counters['dropped'] == 3
+            assert bench.given_up == [1, 2, 3]
             assert any('dropped undescribed: more than 3 key frames wait' in words for _, words in bench.said)
 
     run(scene())
@@ -182,6 +192,7 @@ def test_a_new_session_clears_what_is_pending_and_ends_what_is_under_way():
             await asyncio.sleep(0.05)
             assert [(seen.session, seen.index) for seen in bench.published] == [(later, 0)]
             assert bench.perceiver.cancelled == [2]
+            assert sorted(bench.given_up) == [0, 1, 2]
             assert bench.describer.counters['dropped'] == 3
             assert bench.describer.waiting == 0
 
@@ -198,6 +209,22 @@ def test_images_are_kept_within_the_bound_in_bytes():
     assert len(store) == 1 and store.get(SESSION, 9) is not None
 
 
+def test_a_key_frame_whose_image_had_to_go_before_its_turn_is_given_up():
+    async def scene():
+        async with Bench(concurrency=1, held_mb=0.1) as bench:
+            bench.perceiver.gate.clear()
+            bench.describer.add(key_frame(0, nbytes=30_000))
+            await bench.until(lambda: bench.perceiver.at_once == 1)
+            for index in range(1, 6):
+                bench.describer.add(key_frame(index, nbytes=30_000))
+            bench.perceiver.gate.set()
+            await bench.until(lambda: bench.describer.waiting == 0)
+            assert (bench.indices, bench.given_up) == ([0, 5, 4, 3], [2, 1])
+            assert any('its image had to go before its turn came' in words for _, words in bench.said)
+
+    run(scene())
+
+
 def test_a_failed_key_frame_is_tried_again_so_often_and_never_published_as_text():
     async def scene():
         async with Bench(attempts=3) as bench:
@@ -206,7 +233,7 @@ def test_a_failed_key_frame_is_tried_again_so_often_and_never_published_as_text(
             bench.describer.add(key_frame(0))
             bench.describer.add(key_frame(1))
             await bench.until(lambda: bench.describer.counters['failed'] == 1 and bench.published)
-            assert bench.indices == [1]
+            assert (bench.indices, bench.given_up) == ([1], [0])
             assert bench.published[0].text == 'saw 1'
             assert bench.describer.counters['retried'] == 4
             assert ('error', 'key frame 0 is given up after 3 attempts: unreadable') in bench.said
@@ -220,8 +247,9 @@ def test_what_would_fail_again_is_not_tried_again(error):
         async with Bench(attempts=3) as bench:
             bench.perceiver.failures[0] = [error]
             bench.describer.add(key_frame(0))
-            await bench.until(lambda: bench.describer.counters['failed'] == 1)
+            await bench.until(lambda: bench.given_up == [0])
             assert len(bench.perceiver.calls) == 1
+            assert (bench.describer.counters['failed'], bench.describer.waiting) == (1, 0)
 
     run(scene())
 
@@ -269,10 +297,12 @@ def test_a_server_that_goes_away_and_comes_back_loses_no_key_frame():
                 bench.describer.add(key_frame(index))
             await bench.until(lambda: bench.describer.backend is Backend.DOWN)
             await asyncio.sleep(0.05)
-            assert bench.indices == [0]
+            assert (bench.indices, bench.describer.waiting) == ([0], 4)
+            bench.describer.add(key_frame(4))
             bench.perceiver.down = ''
             await bench.until(lambda: sorted(bench.indices) == [0, 1, 2, 3, 4])
-            assert bench.describer.counters['failed'] == 0
+            assert (bench.describer.counters['failed'], bench.given_up) == (0, [])
+            assert bench.describer.counters['key_frames'] == 5
 
     run(scene())
 

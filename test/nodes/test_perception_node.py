@@ -129,7 +129,8 @@ def test_a_server_that_answers_nonsense_publishes_no_text(graph, camera, server)
     server.raw = b'<html>not a model server</html>'
     camera.publish(frame(0))
     graph.spin_until(lambda: node._describer.counters['failed'] == 1, 'the key frame given up')
-    assert camera.seen == []
+    graph.spin_until(lambda: camera.seen, 'word that nothing will come')
+    assert [(seen.index, seen.action, seen.text) for seen in camera.seen] == [(0, '', '')]
 
 
 def focus(graph, indices, question='where is the lamp?', session=None):
@@ -181,7 +182,10 @@ def test_an_image_that_cannot_be_read_is_left_out_and_the_next_is_described(grap
     broken.image.data = b'GIF89a'
     camera.publisher.publish(broken)
     camera.publish(frame(1))
-    graph.spin_until(lambda: camera.indices == [1], 'the readable one')
+    graph.spin_until(lambda: camera.indices == [0, 1], 'the readable one, and word that nothing comes of the other')
+    told = {seen.index: (seen.session, seen.header.stamp, seen.action, seen.text) for seen in camera.seen}
+    assert told[0] == (broken.session, broken.header.stamp, '', '')
+    assert told[1][3] == 'nothing new'
     assert 'key frame 0 is left out: a compressed image must be JPEG or PNG' in capfd.readouterr().err
 
 

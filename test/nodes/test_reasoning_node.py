@@ -326,6 +326,16 @@ def test_key_frames_in_flight_are_waited_for(graph, robot, thinking):
     assert future.result().answer.available == 4
 
 
+def test_a_key_frame_that_perception_gave_up_is_not_waited_for(graph, robot, thinking):
+    robot.see(3, described=False)
+    future = robot.ask_async()
+    graph.spin(0.2)
+    assert not future.done()
+    robot.observations.publish(observation_to_message(observation(3, action='', text='')))
+    graph.spin_until(future.done, 'the answer', 2.0)
+    assert future.result().answer.available == 3
+
+
 def test_fresh_calls_capture_and_waits_for_the_observation(graph, robot, thinking):
     def capture(_, response):
         robot.see(3)
