@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import math
 import random
@@ -83,7 +84,8 @@ def lessons(seed: str) -> Iterator[Lesson]:
         for lesson in _about_one_walk(rng, asked):
             yield lesson
             if rng.random() < DRILL_SHARE:
-                yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
+                with contextlib.suppress(KeyError):  # a place beyond the numbers that the language has
+                    yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
 
 
 def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
