@@ -32,8 +32,6 @@ def texture(
 
 @functools.lru_cache(64)
 def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, scale: float) -> np.ndarray:
-    x = left_px + np.arange(width, dtype=np.float32) / scale
-    y = top_px + np.arange(height, dtype=np.float32) / scale
     picture = np.zeros((height, width, 3), np.float32)
     total = 0.0
     for octave in range(-6, 14):
@@ -41,9 +39,10 @@ def _cut_out(width: int, height: int, seed: int, left_px: float, top_px: float, 
         weight = np.exp(-(((np.log2(seen_px) - 4.0) / 2.0) ** 2))
         if seen_px < 3.0 or weight < 0.01:
             continue
-        along = np.tile(np.mod(x / 2.0**octave, 128).astype(np.float32), (height, 1))
-        down = np.repeat(np.mod(y / 2.0**octave, 128).astype(np.float32)[:, None], width, axis=1)
-        drawn = cv2.remap(_lattice(seed, octave), along, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        left, top = left_px / 2.0**octave % 128, top_px / 2.0**octave % 128
+        whence = np.array([[1 / seen_px, 0.0, left], [0.0, 1 / seen_px, top]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        drawn = cv2.warpAffine(_lattice(seed, octave), whence, (width, height), flags=flags, borderMode=cv2.BORDER_WRAP)
         cv2.scaleAdd(drawn, weight, picture, dst=picture)
         total += weight**2
     return np.clip(128 + 110 * picture / np.sqrt(total), 0, 255).astype(np.uint8)

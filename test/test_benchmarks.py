@@ -32,11 +32,13 @@ def saying(figures):
     return f'print("on the way")\nprint({json.dumps(figures)!r})'
 
 
+@pytest.mark.system
 def test_figures_of_all_benchmarks_are_gathered_and_the_last_line_is_the_file(bench, tmp_path):
     status, lines, written = bench({'one': saying({'a': FIGURE}), 'two': saying({'b': FIGURE, 'c': FIGURE})})
     assert (status, lines[-1], set(written)) == (0, str(tmp_path / 'out/bench.json'), {'a', 'b', 'c'})
 
 
+@pytest.mark.system
 def test_a_single_benchmark_leaves_the_other_figures_as_they_were(bench):
     bench({'one': saying({'a': FIGURE}), 'two': saying({'b': FIGURE})})
     # A file of another length: of one as long, changed within the second, Python would run the bytecode it has kept.
@@ -44,6 +46,7 @@ def test_a_single_benchmark_leaves_the_other_figures_as_they_were(bench):
     assert (set(written), written['b']['ours']) == ({'a', 'b'}, 5.125)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ('source', 'status', 'sentence'),
     [
@@ -66,7 +69,6 @@ def test_an_unknown_name_is_refused_with_those_there_are(bench):
 
 
 def test_judging_over_http_is_left_out_by_name_without_a_server(monkeypatch, capsys):
-    pytest.importorskip('torch')
     monkeypatch.setattr(consistency, 'URL', '')
     assert consistency.main([]) == SKIPPED
     assert capsys.readouterr().out == 'EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner\n'

@@ -18,6 +18,8 @@ from tiny_models import chain_folder
 from embodied_r_ros.__main__ import main
 from embodied_r_ros.adapters import openai_http
 
+pytestmark = pytest.mark.system
+
 BAGS = pathlib.Path(__file__).resolve().parents[1] / 'data/bags'
 REPLY = '<think> Frame 0 shows it. </think> <answer> B </answer>'
 QUESTION = ('--question', 'Where is the lamp?', '--choice', 'to the left', '--choice', 'to the right')

@@ -81,6 +81,7 @@ sys.path = [{str(site_packages)!r}, *(path for path in sys.path if path != {str(
     return done.stdout.strip()
 
 
+@pytest.mark.system
 def test_launch_config_and_data_files_go_to_the_share_folder(prefix):
     share = prefix / 'share/embodied_r_ros'
     assert shared_files(share) == shared_files(ROOT)
@@ -89,12 +90,14 @@ def test_launch_config_and_data_files_go_to_the_share_folder(prefix):
     assert (prefix / 'share/ament_index/resource_index/packages/embodied_r_ros').is_file()
 
 
+@pytest.mark.system
 def test_only_the_package_itself_is_installed_beside_the_others(site_packages):
     assert [path.name for path in site_packages.iterdir() if path.suffix not in ('.egg-info', '.dist-info')] == [
         'embodied_r_ros'
     ]
 
 
+@pytest.mark.system
 def test_the_installed_code_finds_its_own_share_folder(site_packages, prefix):
     code = 'import embodied_r_ros.share as share; print(share.__file__); print(share.share_dir())'
     module, folder = run_installed(site_packages, code).splitlines()
@@ -108,6 +111,7 @@ def test_the_checkout_finds_its_own_share_folder():
     assert share_dir() == ROOT
 
 
+@pytest.mark.system
 def test_every_executable_is_where_ros2_run_looks_for_it(prefix):
     found = {path.name for path in (prefix / 'lib/embodied_r_ros').iterdir()}
     assert found == {'camera_node', 'perception_node', 'reasoning_node', 'bag_player_node', 'ask', 'watch'}

@@ -16,6 +16,8 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Completion, ErrorCode, Question
 
+pytestmark = pytest.mark.system
+
 ROOM = Question(text='Where is the lamp?', choices=('left', 'right'))
 
 
@@ -84,6 +86,11 @@ def recording(bags):
     return offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0))
 
 
+@pytest.fixture(scope='module')
+def unlocated(bags):
+    return offline.scan(bags[1], KeyFrameSettings(sample_hz=5.0))
+
+
 def ask(recording, eye=None, mind=None, question=ROOM, **options):
     eye, mind = eye or Eye(), mind or Mind()
     return asyncio.run(offline.answer(question, recording, eye, mind, PaperFormat(), **options))
@@ -106,10 +113,9 @@ def test_key_frames_are_looked_for_once_a_second_unless_told(bags):
     assert all(frame.stamp_ns % 1_000_000_000 == 0 for frame in frames)
 
 
-def test_without_odometry_the_last_image_tells_where_the_camera_is(bags):
-    settings = KeyFrameSettings(sample_hz=5.0)
-    kept, left = (offline.scan(bags[1], settings, keep_last=keep) for keep in (True, False))
-    assert kept.numbers == (*left.numbers, 20)
+def test_without_odometry_the_last_image_tells_where_the_camera_is(bags, unlocated):
+    kept = offline.scan(bags[1], KeyFrameSettings(sample_hz=5.0), keep_last=True)
+    assert kept.numbers == (*unlocated.numbers, 20)
     assert kept.key_frames[-1].reason == 'requested'
 
 
@@ -232,16 +238,14 @@ def test_a_recording_of_nothing_but_broken_images_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('part', 'stamps_s'),
     [
-        ({}, (100.0, 104.0)),
-        ({'end_s': 2.1}, (100.0, 102.0)),
         ({'end_s': 2.0}, (100.0, 102.0)),
         ({'start_s': 0.9}, (101.0, 104.0)),
         ({'start_s': 1.0, 'end_s': 3.0}, (101.0, 103.0)),
     ],
-    ids=['all', 'the beginning', 'an end included', 'the rest', 'the middle'],
+    ids=['an end included', 'the rest', 'the middle'],
 )
 def test_a_part_of_a_recording_is_looked_at(bags, part, stamps_s):
-    recording = offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0), keep_last=True, **part)
+    recording = offline.scan(bags[0], KeyFrameSettings(), keep_last=True, **part)
     frames = recording.key_frames
     assert (frames[0].stamp_ns / 1e9, frames[-1].stamp_ns / 1e9) == pytest.approx(stamps_s)
     assert all(frame.pose is not None for frame in frames)
@@ -253,10 +257,9 @@ def test_a_part_without_images_is_said(bags):
         offline.scan(bags[0], KeyFrameSettings(), start_s=60.0)
 
 
-def test_odometry_can_be_left_out(bags):
-    settings = KeyFrameSettings(sample_hz=5.0)
-    without, none = offline.scan(bags[0], settings, odometry=False), offline.scan(bags[1], settings)
+def test_odometry_can_be_left_out(bags, unlocated):
+    without = offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0), odometry=False)
     assert without.last_pose is None
     assert [(f.stamp_ns, f.pose, f.motion) for f in without.key_frames] == [
-        (f.stamp_ns, f.pose, f.motion) for f in none.key_frames
+        (f.stamp_ns, f.pose, f.motion) for f in unlocated.key_frames
     ]

@@ -45,28 +45,37 @@ def python_files(*folders):
 
 
 @functools.cache
-def statements_of(file):
-    """Every statement of a file, inner ones too; imports and functions are nothing else, and expressions are many."""
-    found, waiting = [], [ast.parse(file.read_text(encoding='utf-8'), filename=str(file))]
+def outline(file):
+    """The imports of a file, and (name, line, lines of body) of its functions; its whole tree is too large to keep."""
+    imports, functions = [], []
+    waiting = [ast.parse(file.read_text(encoding='utf-8'), filename=str(file))]
     while waiting:
         node = waiting.pop()
-        found.append(node)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.append(node)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions.append((node.name, node.lineno, body_lines(node)))
         for part in ('body', 'orelse', 'finalbody', 'handlers', 'cases'):
             waiting.extend(getattr(node, part, ()))
-    return found
+    return imports, functions
 
 
-def statements(path):
-    return statements_of(ROOT / path)
+def body_lines(function):
+    first = function.body[0]
+    if ast.get_docstring(function, clean=False) is not None:
+        if len(function.body) == 1:
+            return 0
+        first = function.body[1]
+    return function.end_lineno - first.lineno + 1
 
 
 def imported(path):
     """Full name of each module that a file imports, with the line on which it does."""
     package = '.'.join(path.with_suffix('').parts[:-1])
-    for node in statements(path):
+    for node in outline(ROOT / path)[0]:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             module = importlib.util.resolve_name('.' * node.level + (node.module or ''), package)
             if module == PACKAGE:
                 yield from ((f'{module}.{alias.name}', node.lineno) for alias in node.names)
@@ -142,26 +151,12 @@ def test_no_file_is_longer_than_its_limit():
     assert [f'{path}: {count} lines' for path, count in lines.items() if count >= longest(path)] == []
 
 
-def body_lines(function):
-    first = function.body[0]
-    if ast.get_docstring(function, clean=False) is not None:
-        if len(function.body) == 1:
-            return 0
-        first = function.body[1]
-    return function.end_lineno - first.lineno + 1
-
-
 def test_no_function_body_is_longer_than_its_limit():
-    functions = (
-        (path, node)
-        for path in python_files()
-        for node in statements(path)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    )
     long = [
-        f'{path}:{node.lineno} {node.name}: {body_lines(node)} lines'
-        for path, node in functions
-        if body_lines(node) >= BODY_LINES
+        f'{path}:{line} {name}: {lines} lines'
+        for path in python_files()
+        for name, line, lines in outline(ROOT / path)[1]
+        if lines >= BODY_LINES
     ]
     assert long == []
 

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOOLS = 'bash basename dirname find flock make mkdir rm tail touch uname'.split()
 

@@ -141,9 +141,8 @@ def rotation_matrix(pose: Pose) -> Floats:
 
 def sound_pose(pose: Pose) -> Pose | None:
     """The pose with its quaternion brought to length 1; None where a number is not finite or the quaternion is zero."""
-    numbers = dataclasses.astuple(pose)
-    length = math.sqrt(sum(number * number for number in numbers[3:]))
-    if not all(map(math.isfinite, numbers)) or not math.isfinite(length) or length < 1e-6:
+    length = math.hypot(pose.qx, pose.qy, pose.qz, pose.qw)
+    if not all(map(math.isfinite, (pose.x_m, pose.y_m, pose.z_m, length))) or length < 1e-6:
         return None
     if abs(length - 1.0) < 1e-9:
         return pose

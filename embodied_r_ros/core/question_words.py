@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -86,7 +87,7 @@ def plain(text: str, known: Iterable[str] = ()) -> str:
     """
     text = text.lower().replace('\u2019', "'").replace('\u00b0', ' degrees ')
     text = re.sub(r'\s+', ' ', text).strip().rstrip('?.! ').strip()
-    for name in sorted(known, key=len, reverse=True):
+    for name in sorted((name for name in known if name in text), key=len, reverse=True):
         text = re.sub(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", name.replace(' ', '_') + '_', text)
     text = re.sub(r"\byou are\b|\byou're\b|\bare you\b|\bi'm\b|\bam i\b", 'i am', text)
     text = re.sub(r"\byou'd\b|\bi'd\b", 'i had', text)
@@ -112,6 +113,7 @@ def named_things(text: str) -> list[str]:
     return list(dict.fromkeys(name for _, _, name in mentions(text)))
 
 
+@functools.lru_cache(4096)  # each form of question asks anew
 def bare_name(text: str) -> str:
     """A name without its article: 'The floor lamp.' is 'floor lamp'."""
     return re.sub(rf'^(?:{_ARTICLE} )+', '', plain(text).strip(' .,;:\'"')).strip()
@@ -123,6 +125,7 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(name for name in map(bare_name, parts) if name)
 
 
+@functools.lru_cache(4096)
 def direction_word(choice: str) -> str:
     """The canonical word ('ahead', 'front-left', ...) for a direction in English, '' where there is none."""
     words = re.findall(r'[a-z]+', choice.lower())

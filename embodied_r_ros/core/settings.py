@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -38,8 +39,13 @@ def setting(
 def fields(settings: Any) -> list[tuple[str, type, dataclasses.Field[Any]]]:
     """Name, type (bool, int, float or str) and field of each setting of a settings class or instance."""
     cls = settings if isinstance(settings, type) else type(settings)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return [(field.name, hints[field.name], field) for field in dataclasses.fields(cls)]
+
+
+@functools.cache  # working them out takes longer than all the checks
+def _hints(cls: type) -> dict[str, type]:
+    return typing.get_type_hints(cls)
 
 
 def check(settings: Any) -> None:

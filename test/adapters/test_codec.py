@@ -225,11 +225,12 @@ def test_what_only_looks_whole_is_named_when_it_is_decoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ('size_wh', 'small_wh'),
-    [((1280, 720), (320, 180)), ((640, 480), (320, 240)), ((720, 1280), (180, 320)), ((200, 100), (200, 100)),
-     ((1000, 600), (320, 192)), ((5000, 4), (320, 1))],
+    ('kind', 'size_wh', 'small_wh'),
+    [('jpeg', (1280, 720), (320, 180)), ('jpeg', (640, 480), (320, 240)), ('jpeg', (720, 1280), (180, 320)),
+     ('jpeg', (200, 100), (200, 100)), ('jpeg', (1000, 600), (320, 192)), ('jpeg', (5000, 4), (320, 1)),
+     ('png', (640, 480), (320, 240)), ('png', (200, 100), (200, 100)), ('pixels', (1000, 600), (320, 192)),
+     ('pixels', (200, 100), (200, 100)), ('mono', (720, 1280), (180, 320)), ('mono', (5000, 4), (320, 1))],
 )  # fmt: skip
-@pytest.mark.parametrize('kind', ['jpeg', 'png', 'pixels', 'mono'])
 def test_small_grey_has_320_pixels_on_its_longer_side(kind: str, size_wh: tuple, small_wh: tuple) -> None:
     picture = cv2.resize(texture(160, 90), size_wh)
     if kind == 'png':

@@ -15,6 +15,8 @@ from embodied_r_ros.core.reasoning import ReasoningSettings, answer
 from embodied_r_ros.core.records import Generation, Message, Observation, Question
 
 ANSWER = '<think>Frame 0 shows a sofa.</think><answer>A</answer>'
+pytestmark = pytest.mark.system
+
 REQUEST = Generation(messages=(Message(role='user', content='hi'),), max_tokens=99)
 
 
@@ -71,7 +73,7 @@ def test_a_reply_that_ended_by_itself_gets_no_stop_string(server, tells_stop):
 
 
 def test_a_question_is_answered_with_votes_in_parallel(server):
-    server.latency_s = 0.1
+    server.latency_s = 0.05
     window = [Observation(session=1, index=5, stamp_ns=1, action='', text='a sofa')]
     question = Question(text='What is it?', choices=('sofa', 'lamp'), votes=4)
     pieces = []

@@ -14,6 +14,8 @@ from embodied_r_ros.core.errors import BackendRefused, ReplyError
 from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 
+pytestmark = pytest.mark.system
+
 # Not images: what matters is that they arrive byte for byte.
 FIRST, SECOND = EncodedImage(data=b'\xff\xd8first\xff\xd9'), EncodedImage(data=b'\x89PNGsecond', mime='image/png')
 ODOMETRY = Motion(name='move forward', forward_m=1.42, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, tilt_up_deg=0.0,

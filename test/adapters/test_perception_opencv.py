@@ -18,19 +18,15 @@ from numpy.typing import NDArray
 from embodied_r_ros.adapters import perception_opencv
 from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
 from embodied_r_ros.adapters.codec import decode, encode_jpeg
-from embodied_r_ros.adapters.perception_opencv import (
-    OpenCVPerceiver,
-    OpenCVSettings,
-    TagLabel,
-    find_labels,
-    read_labels,
-)
+from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.phrases import Sighting, read_motion, read_sightings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose
 from training.world.path import CAMERA
 from training.world.renderer import Renderer
 from training.world.scene import Scene, SceneObject
+
+pytestmark = pytest.mark.system
 
 SOFA = SceneObject(name='sofa', center_m=(4.0, 1.0, 0.8), size_m=(0.5, 0.5, 1.6), tag_id=17)
 LAMP = SceneObject(name='floor lamp', center_m=(3.0, -1.2, 0.8), size_m=(0.5, 0.5, 1.6), tag_id=300)
@@ -75,8 +71,9 @@ def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, label
     return read_sightings(OpenCVPerceiver(settings, labels).describe_now(None, key_frame).text)
 
 
-@pytest.mark.parametrize('distance_m', [1.5, 3.0, 5.0, 7.0])
-@pytest.mark.parametrize('bearing_deg', [-25.0, 0.0, 20.0])
+@pytest.mark.parametrize(
+    ('distance_m', 'bearing_deg'), [(1.5, -25.0), (1.5, 20.0), (3.0, 0.0), (5.0, 20.0), (7.0, -25.0), (7.0, 0.0)]
+)
 def test_the_middle_of_a_thing_is_placed_by_its_tag(distance_m: float, bearing_deg: float) -> None:
     (seen,) = sightings(from_afar(distance_m, bearing_deg))
     assert seen.name == 'sofa'
@@ -299,61 +296,10 @@ def test_an_opencv_without_tags_is_a_settings_error(monkeypatch: pytest.MonkeyPa
         OpenCVPerceiver()
 
 
-def test_labels_are_read(tmp_path: Path) -> None:
+def test_things_are_called_as_the_labels_of_a_file_say(tmp_path: Path) -> None:
     file = tmp_path / 'labels.yaml'
-    file.write_text('17: sofa\n18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}\n')
-    assert read_labels(file) == {17: TagLabel(name='sofa'), 18: TagLabel(name='floor lamp', size_m=0.2, depth_m=0.25)}
+    file.write_text('17: sofa\n')
     assert sightings(view(SOFA), OpenCVSettings(labels=str(file)), None)[0].name == 'sofa'
-
-
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        pytest.param('- sofa', r"must map tag ids to nouns, as in '17: sofa'; got \['sofa'\]", id='a list'),
-        pytest.param('', r'must map tag ids to nouns.*got None', id='empty'),
-        pytest.param('{', r'must be a readable YAML file', id='no YAML'),
-        pytest.param('sofa: 17', r"a tag id must be a whole number from 0 on, got 'sofa'", id='the wrong way round'),
-        pytest.param('-1: sofa', r'a tag id must be a whole number from 0 on, got -1', id='a negative id'),
-        pytest.param('17: 3', r'tag 17 needs a noun, or name with size_m and depth_m; got 3', id='no noun'),
-        pytest.param('17: {name: sofa, side: 1}', r'tag 17 needs a noun, or name with .*side', id='an unknown key'),
-        pytest.param('17: {size_m: 1}', r'tag 17 needs a noun without semicolon as its name, got None', id='no name'),
-        pytest.param("17: 'a; b'", r"without semicolon as its name, got 'a; b'", id='a semicolon'),
-        pytest.param('17: {name: a, size_m: 0}', r'size_m of tag 17 must be metres from 0.001 on, got 0', id='no size'),
-        pytest.param(
-            '17: {name: a, depth_m: .nan}', r'depth_m of tag 17 must be metres from 0 on, got nan', id='not a number'
-        ),
-    ],
-)
-def test_labels_that_cannot_be_used_are_settings_errors(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / 'labels.yaml'
-    file.write_text(text)
-    with pytest.raises(SettingsError, match=message):
-        read_labels(file)
-
-
-@pytest.mark.parametrize('recording', ['walk', 'walk/walk.mcap', 'drive.mp4', 'single.mcap'])
-def test_labels_beside_a_recording_are_found(tmp_path: Path, recording: str) -> None:
-    (tmp_path / 'walk').mkdir()
-    for name in ('walk/metadata.yaml', 'walk/walk.mcap', 'drive.mp4', 'single.mcap'):
-        (tmp_path / name).touch()
-    assert find_labels(tmp_path / recording) is None
-    outer, inner = tmp_path / 'labels.yaml', tmp_path / 'walk/labels.yaml'
-    outer.touch()
-    assert find_labels(tmp_path / recording) == outer
-    inner.touch()
-    assert find_labels(tmp_path / recording) == (inner if 'walk' in recording else outer)
-
-
-def test_labels_farther_away_belong_to_something_else(tmp_path: Path) -> None:
-    (tmp_path / 'day').mkdir()
-    (tmp_path / 'labels.yaml').touch()
-    (tmp_path / 'day/drive.mp4').touch()
-    assert find_labels(tmp_path / 'day/drive.mp4') is None
-
-
-def test_a_missing_labels_file_is_a_settings_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r'labels must be a readable YAML file, got .*nowhere.yaml'):
-        OpenCVPerceiver(OpenCVSettings(labels=str(tmp_path / 'nowhere.yaml')))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from embodied_r_ros.adapters.video import read_video, told_length_s
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S
 
+pytestmark = pytest.mark.system
+
 
 def write_video(path: Path, frames: int = 25, rate_hz: float = 10.0, fourcc: str = 'MJPG') -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), rate_hz, (160, 96))

@@ -60,7 +60,7 @@ def test_buffer_finds_the_nearest() -> None:
     assert (len(buffer), buffer.nbytes) == (0, 0)
 
 
-@pytest.mark.parametrize('camera_hz', [1.0, 7.0, 15.0, 29.97, 30.0, 60.0])
+@pytest.mark.parametrize('camera_hz', [1.0, 7.0, 29.97, 60.0])
 @pytest.mark.parametrize('sample_hz', [0.2, 0.5, 1.0, 4.0, 10.0, 30.0, 60.0])
 def test_sampling_holds_its_rate(camera_hz: float, sample_hz: float) -> None:
     sampler, taken = StampSampler(sample_hz), 0

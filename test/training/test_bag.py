@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import dataclasses
+import io
 import math
 from pathlib import Path
 
@@ -13,14 +16,17 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.questions import read_question
 from training import prepare
 from training.samples import Sample, read_samples
+from training.sources import bag as source
 from training.sources.bag import read_questions
-from training.sources.bag_run import read_run, site_of, triangulate
+from training.sources.bag_run import Run, read_run, site_of, triangulate
 from training.world.path import CAMERA
 from training.world.recording import with_common_tags, write_bag, write_labels
 from training.world.scene import Walk, make_walk
 from training.world.truth import ground_of, verdict
 
-SEED = 21
+pytestmark = pytest.mark.system
+
+SEED = 59
 BY_HAND = """
 - question: Where is the sofa now?
   choices: [to the left, to the right]
@@ -32,7 +38,7 @@ BY_HAND = """
 
 @pytest.fixture(scope='module')
 def walk() -> Walk:
-    return with_common_tags(make_walk(SEED, duration_s=(8.0, 20.0)))
+    return with_common_tags(make_walk(SEED, legs=(3, 6), duration_s=(5.0, 8.0)))
 
 
 @pytest.fixture(scope='module')
@@ -43,11 +49,39 @@ def bag(tmp_path_factory: pytest.TempPathFactory, walk: Walk) -> Path:
     return folder / 'run'
 
 
+@dataclasses.dataclass
+class Made:
+    """What was made of a folder that holds no recording and of the bag: samples, runs read, words on stderr."""
+
+    samples: list[Sample]
+    runs: list[Run]
+    said: str
+
+
 @pytest.fixture(scope='module')
-def samples(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    out = tmp_path_factory.mktemp('out') / 'bag.jsonl'
-    assert prepare.main(['bag', str(bag), '--per-bag', '32', '--out', str(out)]) == 0
-    return read_samples(out)
+def made(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder, runs = tmp_path_factory.mktemp('out'), []
+
+    def read(*given: object) -> Run:
+        runs.append(read_run(*given))
+        return runs[-1]
+
+    paths = [str(broken(folder / 'bad')), str(bag)]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()) as said:
+        patch.setattr(source, 'read_run', read)
+        assert prepare.main(['bag', *paths, '--per-bag', '32', '--out', str(folder / 'bag.jsonl')]) == 0
+    return Made(read_samples(folder / 'bag.jsonl'), runs, said.getvalue())
+
+
+@pytest.fixture
+def samples(made: Made) -> list[Sample]:
+    return made.samples
+
+
+def broken(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / 'run.mcap').write_bytes(b'no recording')
+    return folder
 
 
 def small_bag(folder: Path, odometry: bool = True, camera_info: bool = True) -> Path:
@@ -74,8 +108,8 @@ def test_a_rendered_walk_makes_samples_whose_labels_are_true(samples: list[Sampl
     assert max(collections.Counter(s['category'] for s in samples).values()) == 4
 
 
-def test_things_are_where_the_bag_places_them(bag: Path, walk: Walk) -> None:
-    places, _ = triangulate(read_run(bag, '', 0.4).detections)
+def test_things_are_where_the_bag_places_them(made: Made, walk: Walk) -> None:
+    places, _ = triangulate(made.runs[0].detections)
     where = {thing.name: thing.center_m[:2] for thing in walk.scene.objects}
     assert len(places) >= 5
     assert max(math.dist(places[name], where[name]) for name in places) < 0.3
@@ -134,12 +168,6 @@ def test_of_several_bags_a_question_names_its_own(tmp_path: Path) -> None:
         read_questions(tmp_path / 'q.yaml', ['one', 'two'])
 
 
-def broken(folder: Path) -> Path:
-    folder.mkdir()
-    (folder / 'run.mcap').write_bytes(b'no recording')
-    return folder
-
-
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
@@ -164,28 +192,31 @@ def test_a_bag_that_leads_to_no_question_is_named(
     assert not (tmp_path / 'o.jsonl').exists()
 
 
-def test_one_bad_bag_does_not_end_the_others(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / 'o.jsonl'
-    assert prepare.main(['bag', str(broken(tmp_path / 'bad')), str(bag), '--per-bag', '8', '--out', str(out)]) == 0
-    assert 'left out: ' in capsys.readouterr().err
-    assert {Path(sample['media']['path']) for sample in read_samples(out)} == {bag}
+def test_one_bad_bag_does_not_end_the_others(made: Made, bag: Path) -> None:
+    assert 'left out: ' in made.said
+    assert {Path(sample['media']['path']) for sample in made.samples} == {bag}
 
 
-def test_neither_made_nor_by_hand_is_refused(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert prepare.main(['bag', str(bag), '--per-bag', '0', '--out', str(tmp_path / 'o.jsonl')]) == 2
+def test_neither_made_nor_by_hand_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare.main(['bag', str(tmp_path), '--per-bag', '0', '--out', str(tmp_path / 'o.jsonl')]) == 2
     assert 'questions are made from bags or given by --questions' in capsys.readouterr().err
 
 
-def test_a_site_is_told_by_the_metadata_or_else_by_the_folder(bag: Path, tmp_path: Path) -> None:
-    assert site_of(bag) == f'world-{SEED}'
-    assert site_of(bag / 'run.mcap') == f'world-{SEED}'
-    assert site_of(small_bag(tmp_path / 'kitchen' / 'run')) == 'kitchen'
+def test_a_site_is_told_by_the_metadata_or_else_by_the_folder(tmp_path: Path) -> None:
+    bag = small_bag(tmp_path / 'kitchen' / 'run')
+    assert site_of(bag) == 'kitchen'
+    metadata = bag / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('custom_data: null', 'custom_data: {site: attic}'))
+    assert site_of(bag) == 'attic'
+    assert site_of(bag / 'run.mcap') == 'attic'
 
 
-def test_a_site_that_is_given_counts(bag: Path, tmp_path: Path) -> None:
+def test_a_site_that_is_given_counts(tmp_path: Path) -> None:
+    bag = small_bag(tmp_path / 'kitchen' / 'run')
+    (tmp_path / 'q.yaml').write_text(BY_HAND)
     out = tmp_path / 'o.jsonl'
-    given = ['--site', 'attic', '--per-bag', '8', '--shares', '0', '0', '1', '--out', str(out)]
-    assert prepare.main(['bag', str(bag), *given]) == 0
+    given = ['--site', 'attic', '--per-bag', '0', '--shares', '0', '0', '1', '--out', str(out)]
+    assert prepare.main(['bag', str(bag), '--questions', str(tmp_path / 'q.yaml'), *given]) == 0
     assert {(sample['scene'], sample['split']) for sample in read_samples(out)} == {('attic', 'test')}
 
 

@@ -55,12 +55,17 @@ def measured(walk: Walk, seed: int = 0) -> Run:
     return dataclasses.replace(run, detections=tuple(found))
 
 
-SEEDS = range(300, 312)
+SEEDS = range(300, 305)
 
 
 @pytest.fixture(scope='module')
-def runs() -> dict[int, Run]:
-    return {seed: measured(make_walk(seed), seed) for seed in SEEDS}
+def walks() -> dict[int, Walk]:
+    return {seed: make_walk(seed) for seed in SEEDS}
+
+
+@pytest.fixture(scope='module')
+def runs(walks: dict[int, Walk]) -> dict[int, Run]:
+    return {seed: measured(walk, seed) for seed, walk in walks.items()}
 
 
 @pytest.fixture(scope='module')
@@ -73,20 +78,20 @@ def samples(runs: dict[int, Run]) -> list[tuple[int, Sample]]:
     ]
 
 
-def test_the_labels_agree_with_the_simulation(samples: list[tuple[int, Sample]]) -> None:
+def test_the_labels_agree_with_the_simulation(samples: list[tuple[int, Sample]], walks: dict[int, Walk]) -> None:
     right = 0
     for seed, sample in samples:
-        ground = ground_of(make_walk(seed), sample['media']['end_s'])
+        ground = ground_of(walks[seed], sample['media']['end_s'])
         parsed = read_question(sample['question'], sample['choices'], ground.places)
         right += parsed.options[verdict(parsed, ground).answer] == sample['choices'][ord(sample['answer']) - 65]
-    assert len(samples) > 200
+    assert len(samples) > 100
     assert right >= 0.99 * len(samples)
 
 
 def test_every_task_is_asked(samples: list[tuple[int, Sample]]) -> None:
     counts = collections.Counter(sample['category'] for _, sample in samples)
     assert set(counts) == set(TASKS)
-    assert min(counts.values()) >= 10
+    assert min(counts.values()) >= 5
 
 
 def test_letters_and_directions_are_uniform(samples: list[tuple[int, Sample]]) -> None:

@@ -27,7 +27,7 @@ def numbered(count):
 
 @pytest.fixture(scope='module')
 def tried():
-    return trials(24)
+    return trials(16)
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ def test_the_compact_candidates_are_the_answers_that_mean_a_choice(tried):
         assert spoken(trial.case).endswith(' ? <answer>')
 
 
+@pytest.mark.system
 class TestHttp:
     """A judge behind a server."""
 
@@ -105,9 +106,9 @@ class TestHttp:
         assert asked['max_tokens'] == len(written.split())
 
     def test_as_many_requests_as_allowed_are_under_way_and_each_has_its_own_time(self, serve):
-        server, judge = serve(latency_s=0.15, timeout_s=0.8, concurrency=2)
-        assert None not in judge.judge(numbered(12))
-        assert (server.most_concurrent, len(server.chats)) == (2, 12)
+        server, judge = serve(latency_s=0.06, timeout_s=0.22, concurrency=2)
+        assert None not in judge.judge(numbered(8))
+        assert (server.most_concurrent, len(server.chats)) == (2, 8)
 
     def test_equal_cases_are_asked_once(self, serve):
         server, judge = serve()
@@ -208,8 +209,8 @@ class TestTrials:
     """Thoughts whose end is known."""
 
     def test_there_are_as_many_as_asked_for_of_all_tasks_and_the_same_each_time(self, tried):
-        again = trials(24)
-        assert [len(part) for part in tried] == [24, 24]
+        again = trials(16)
+        assert [len(part) for part in tried] == [16, 16]
         for part, other in zip(tried, again):
             assert [(t.case.question, t.case.thinking, t.leads_to) for t in part] == [
                 (t.case.question, t.case.thinking, t.leads_to) for t in other
@@ -222,7 +223,7 @@ class TestTrials:
     def test_a_swapped_thought_leads_to_another_choice_than_the_true_one(self, tried):
         truth = {trial.case.question: trial.leads_to for trial in tried[0]}
         common = [trial for trial in tried[1] if trial.case.question in truth]
-        assert len(common) > 12
+        assert len(common) > 8
         for trial in common:
             assert trial.leads_to != truth[trial.case.question]
 

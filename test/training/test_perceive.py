@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import builders
@@ -19,16 +21,26 @@ from training import observing, perceive
 from training.pair_cache import PairCache, key_of
 from training.samples import read_samples
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parents[2]
 QUESTION = 'Where is the red sofa?'
 
 
-def video(path: Path, frames: int = 40, seed: int = 0) -> Path:
+@functools.cache
+def filmed(seed: int) -> bytes:
     """Four seconds of a camera that pans so far that it shows a new view each second."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (160, 96))
-    for view in builders.pan(frames, 0.06, width=160, height=96, seed=seed):
-        writer.write(view)
-    writer.release()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'video.avi'
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (160, 96))
+        for view in builders.pan(40, 0.06, width=160, height=96, seed=seed):
+            writer.write(view)
+        writer.release()
+        return path.read_bytes()
+
+
+def video(path: Path, seed: int = 0) -> Path:
+    path.write_bytes(filmed(seed))
     return path
 
 

@@ -36,7 +36,7 @@ def test_as_many_samples_as_asked_for_are_written(samples):
 def test_each_task_has_its_share(samples):
     counts = collections.Counter(sample['category'] for sample in samples)
     assert set(counts) == set(TASKS)
-    assert all(5 <= count <= 9 for count in counts.values())
+    assert all(4 <= count <= 12 for count in counts.values())
 
 
 def test_the_walks_of_a_seed_are_its_own(samples, tmp_path):

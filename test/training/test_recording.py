@@ -50,6 +50,7 @@ def observations() -> list[Observation]:
     return observe(short_walk())
 
 
+@pytest.mark.system
 def test_a_bag_holds_the_walk(tmp_path: Path) -> None:
     walk = short_walk()
     size = write_bag(walk, tmp_path / 'bag')
@@ -68,6 +69,7 @@ def test_a_bag_holds_the_walk(tmp_path: Path) -> None:
     assert poses[-1].pose.yaw_rad == pytest.approx(math.pi / 3, abs=0.05)
 
 
+@pytest.mark.system
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     walk = dataclasses.replace(short_walk(), path=Walked((Leg(kind='forward', amount=0.25),)))
     for name in ('one', 'two'):
@@ -98,6 +100,7 @@ def test_odometry_rests_while_the_agent_rests() -> None:
     assert len(set(poses)) == 1
 
 
+@pytest.mark.system
 def test_the_robot_writes_what_is_there(observations: list[Observation]) -> None:
     walk = short_walk()
     assert [written.index for written in observations] == list(range(len(observations)))
@@ -117,6 +120,7 @@ def test_the_robot_writes_what_is_there(observations: list[Observation]) -> None
     assert seen == {'sofa', 'bed'}
 
 
+@pytest.mark.system
 def test_a_live_camera_need_not_end_with_a_key_frame(observations: list[Observation]) -> None:
     live, offline = observe(short_walk(), keep_last=False), observations
     assert [(o.stamp_ns, o.action, o.text) for o in offline[: len(live)]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from embodied_r_ros.core.errors import InputError
 from training.sources.tables import read_json, read_rows
 
-pa = pytest.importorskip('pyarrow')
-import pyarrow.parquet as pq  # noqa: E402
+pytest.importorskip('pyarrow')
+import pyarrow.json
+import pyarrow.parquet
 
 ROWS = [{'id': 1, 'question': 'Where?'}, {'id': 2, 'question': 'Wo – jetzt?'}]
 COLUMNS = ('id', 'question')
@@ -18,10 +20,12 @@ COLUMNS = ('id', 'question')
 
 def written(folder, name, rows=ROWS):
     path = folder / name
+    lines = '\n'.join(map(json.dumps, rows)) + '\n\n'
     if name.endswith('.parquet'):
-        pq.write_table(pa.Table.from_pylist(rows), path)
+        # Read from lines: a table made from Python objects would bring pandas in, which takes a while.
+        pyarrow.parquet.write_table(pyarrow.json.read_json(io.BytesIO(lines.encode())), path)
     elif name.endswith('.jsonl'):
-        path.write_text('\n'.join(map(json.dumps, rows)) + '\n\n')
+        path.write_text(lines)
     else:
         path.write_text(json.dumps(rows))
     return path

@@ -25,7 +25,7 @@ from training.world.views import EXACT, KeyFrameRule, observe
 def worked():
     """(asked, parsed, log, thought) of questions of all tasks and families, whether or not the coarse log suffices."""
     found = []
-    for seed in range(300, 326):
+    for seed in range(300, 313):
         rng, walk = random.Random(seed), make_walk(seed, legs=(4, 11))
         observations = observe(walk, KeyFrameRule(), EXACT, rng)
         examiner = Examiner(walk, observations, rng, families=FAMILIES_TAUGHT)
@@ -46,7 +46,7 @@ def test_every_sum_in_a_thought_is_right(worked):
     for _, parsed, _, thought in worked:
         done += check_arithmetic(thought.thought, [parsed.family] if parsed.family in FAMILIES else AROUND)
     assert set(done) == {'look-up', 'subtraction', 'angles', 'least', 'rest', 'step'}
-    assert min(done.values()) > 50
+    assert min(done.values()) > 25
 
 
 def test_a_thought_looks_up_each_thing_that_is_asked_about(worked):

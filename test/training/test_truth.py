@@ -81,7 +81,7 @@ def test_what_is_not_so_has_no_answer(text: str, message: str) -> None:
 
 def test_questions_of_the_simulated_world_agree_with_it() -> None:
     checked = 0
-    for seed in range(50, 58):
+    for seed in range(50, 54):
         walk = make_walk(seed)
         exact = observe(walk, KeyFrameRule(), EXACT, random.Random(0))
         for sample in questions_about(walk, exact, TASKS, random.Random(seed)):
@@ -91,7 +91,7 @@ def test_questions_of_the_simulated_world_agree_with_it() -> None:
                 sample
             )
             checked += 1
-    assert checked >= 50
+    assert checked >= 25
 
 
 def test_the_program_counts_what_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import os
 import pathlib
 
@@ -100,10 +101,9 @@ def rows(*changes):
 
 def prepared(tmp_path, entries, *words):
     """Exit status of the command, and its file."""
-    pa, pq = pytest.importorskip('pyarrow'), pytest.importorskip('pyarrow.parquet')
-    pq.write_table(pa.Table.from_pylist(entries), tmp_path / 'MCQ.parquet')
+    (tmp_path / 'MCQ.json').write_text(json.dumps(entries))
     out = tmp_path / 'out.jsonl'
-    return prepare.main(['urbanvideo', '--questions', str(tmp_path / 'MCQ.parquet'), '--out', str(out), *words]), out
+    return prepare.main(['urbanvideo', '--questions', str(tmp_path / 'MCQ.json'), '--out', str(out), *words]), out
 
 
 def test_every_row_is_a_sample_or_is_counted_by_its_reason(tmp_path, capsys):

@@ -78,8 +78,7 @@ def test_a_thing_partly_behind_another_is_hidden_and_one_beside_it_is_not():
 )
 def test_a_bearing_is_positive_to_the_left_and_wraps(yaw_deg, bearing_deg):
     seen = sight(thing('sofa', 0.0, 2.0), Station(yaw_rad=math.radians(yaw_deg)))
-    assert seen.bearing_left_deg == pytest.approx(bearing_deg, abs=1e-9)
-    assert seen.distance_m == pytest.approx(2.0)
+    assert seen == (pytest.approx(bearing_deg, abs=1e-9), pytest.approx(2.0))
 
 
 def test_the_first_and_the_last_frame_are_always_kept():

@@ -18,7 +18,7 @@ from training.world.scene import Scene, Walk, make_walk
 from training.world.views import EXACT, KeyFrameRule, observe
 
 RULE = KeyFrameRule()
-WALKS = 30
+WALKS = 16
 CLEAR_DEG, CLEAR_RATIO, CLEAR_GAP_M = 12.0, 1.3, 0.75
 
 

@@ -211,11 +211,12 @@ def site_of(path: pathlib.Path) -> str:
 def glimpses_s(run: Run, places: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """The first moment at which each thing might have been made out: in the camera's way, hidden or not."""
     found: dict[str, float] = {}
+    range_m = OpenCVSettings().max_range_m
     for index in range(int(run.length_s * IMAGES_HZ) + 1):
         here = run.at(index / IMAGES_HZ)
         for name, (x_m, y_m) in places.items():
             aside_rad = math.remainder(math.atan2(y_m - here.y_m, x_m - here.x_m) - here.yaw_rad, 2 * math.pi)
-            near = math.hypot(x_m - here.x_m, y_m - here.y_m) <= OpenCVSettings().max_range_m
+            near = math.hypot(x_m - here.x_m, y_m - here.y_m) <= range_m
             if near and abs(math.degrees(aside_rad)) <= run.half_view_deg:
                 found.setdefault(name, index / IMAGES_HZ)
     return found

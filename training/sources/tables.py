@@ -86,7 +86,8 @@ def _parquet(path: pathlib.Path) -> list[Row]:
     if not path.is_file():
         raise InputError(f'questions cannot be read from {str(path)!r}: there is no such file')
     try:
-        return list(pyarrow.parquet.read_table(path).to_pylist())
+        with pyarrow.parquet.ParquetFile(path) as file:  # read_table would bring pandas in, which takes a while
+            return list(file.read().to_pylist())
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(
             f'{path} is no Parquet, or was cut off ({path.stat().st_size} bytes): {error}; fetch it again'

@@ -48,12 +48,11 @@ class Station:
         """The station when a share (0 to 1) of the leg is done."""
         amount = leg.amount * share
         if leg.kind == 'turn':
-            return dataclasses.replace(self, yaw_rad=self.yaw_rad + math.radians(amount))
+            return Station(self.x_m, self.y_m, self.z_m, self.yaw_rad + math.radians(amount))
         if leg.kind == 'climb':
-            return dataclasses.replace(self, z_m=self.z_m + amount)
-        return dataclasses.replace(
-            self, x_m=self.x_m + amount * math.cos(self.yaw_rad), y_m=self.y_m + amount * math.sin(self.yaw_rad)
-        )
+            return Station(self.x_m, self.y_m, self.z_m + amount, self.yaw_rad)
+        x_m, y_m = self.x_m + amount * math.cos(self.yaw_rad), self.y_m + amount * math.sin(self.yaw_rad)
+        return Station(x_m, y_m, self.z_m, self.yaw_rad)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,20 +66,20 @@ def bricks(
     """A wall of bricks or, with square bricks, of tiles: each a little off the base colour, joints darker."""
     brick_w, brick_h = brick_wh
     offset = brick_w // 2 if brick_w != brick_h else 0
-    rows, columns = np.arange(height) // brick_h, np.arange(width)
-    shifted = columns[None, :] + (rows % 2)[:, None] * offset
+    rows, course = np.arange(height) // brick_h, np.arange(height) % (2 * brick_h) // brick_h
+    shifted = np.arange(width) + np.array([[0], [offset]])  # of every other course of bricks
     index = shifted // brick_w
-    tints = rng.normal(0.0, 7.5, (int(rows[-1]) + 1, int(index.max()) + 1)).astype(np.float32)
-    tint = tints[rows[:, None], index]
-    is_joint = (shifted % brick_w < joint) | ((np.arange(height) % brick_h) < joint)[:, None]
-    tint[is_joint] = -26.0
+    tints = rng.normal(0.0, 7.5, (int(rows[-1]) + 1, int(index[course].max()) + 1)).astype(np.float32)
+    tint = tints[rows[:, None], index[course]]
+    tint[(shifted % brick_w < joint)[course]] = -26.0
+    tint[np.arange(height) % brick_h < joint] = -26.0
     tint += smooth_noise(rng, height, width, 24, 5.0)
     return shade(base, tint)
 
 
 def shade(base: Bgr, offset: npt.NDArray[np.float32]) -> Image:
     """The base colour, brighter and darker by `offset` (height, width)."""
-    shaded: Image = np.clip(np.array(base, np.float32) + offset[:, :, None], 0, 255).astype(np.uint8)
+    shaded: Image = cv2.merge([np.clip(offset + part, 0, 255).astype(np.uint8) for part in base])
     return shaded
 
 

@@ -83,26 +83,25 @@ def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict
     half_view_rad = math.atan2(CAMERA.width / 2.0, CAMERA.fx_px)
     seen = {}
     for thing in scene.objects:
-        sighting = sight(thing, station)
-        distance_m = sighting.distance_m or 0.0
+        bearing_deg, distance_m = sight(thing, station)
         if not NEAREST_M <= distance_m <= reach_m:
             continue
         margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
-        inside = abs(math.radians(sighting.bearing_left_deg)) <= margin_rad
+        inside = abs(math.radians(bearing_deg)) <= margin_rad
         if inside and not _hidden(thing, scene.objects, station, PLATE_HALF_M):
-            seen[thing.name] = sighting
+            seen[thing.name] = Sighting(name=thing.name, bearing_left_deg=bearing_deg, distance_m=distance_m)
     return seen
 
 
 def in_view(scene: Scene, station: Station) -> list[str]:
     """The things whose middle is in the picture, near enough for their tag to be read, and not behind another thing."""
     half_view_deg = math.degrees(math.atan2(CAMERA.width / 2.0, CAMERA.fx_px))
-    seen = ((thing, sight(thing, station)) for thing in scene.objects)
+    seen = ((thing, *sight(thing, station)) for thing in scene.objects)
     return [
         thing.name
-        for thing, sighting in seen
-        if abs(sighting.bearing_left_deg) <= half_view_deg
-        and (sighting.distance_m or 0.0) <= GLIMPSED_TO_M
+        for thing, bearing_deg, distance_m in seen
+        if abs(bearing_deg) <= half_view_deg
+        and distance_m <= GLIMPSED_TO_M
         and not _hidden(thing, scene.objects, station, 0.0)
     ]
 
@@ -113,18 +112,17 @@ def first_glimpses_s(walk: Walk) -> dict[str, float]:
     for index in range(int(walk.path.duration_s / SAMPLE_S) + 1):
         station = walk.path.station_at(index * SAMPLE_S)
         for thing in walk.scene.objects:
-            seen = sight(thing, station)
-            near = GLIMPSED_FROM_M <= (seen.distance_m or 0.0) <= GLIMPSED_TO_M
-            if near and abs(seen.bearing_left_deg) <= GLIMPSED_ASIDE_DEG:
+            bearing_deg, distance_m = sight(thing, station)
+            if GLIMPSED_FROM_M <= distance_m <= GLIMPSED_TO_M and abs(bearing_deg) <= GLIMPSED_ASIDE_DEG:
                 glimpses.setdefault(thing.name, index * SAMPLE_S)
     return glimpses
 
 
-def sight(thing: SceneObject, station: Station) -> Sighting:
-    """Bearing and horizontal distance of a thing's centre from a station."""
+def sight(thing: SceneObject, station: Station) -> tuple[float, float]:
+    """Bearing (degrees to the left) and horizontal distance of a thing's centre from a station."""
     dx, dy = thing.center_m[0] - station.x_m, thing.center_m[1] - station.y_m
-    bearing = math.degrees(math.atan2(dy, dx) - station.yaw_rad)
-    return Sighting(name=thing.name, bearing_left_deg=(bearing + 180.0) % 360.0 - 180.0, distance_m=math.hypot(dx, dy))
+    bearing_deg = math.degrees(math.atan2(dy, dx) - station.yaw_rad)
+    return (bearing_deg + 180.0) % 360.0 - 180.0, math.hypot(dx, dy)
 
 
 def _hidden(thing: SceneObject, others: Sequence[SceneObject], station: Station, half_m: float) -> bool:
