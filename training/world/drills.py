@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 
-from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, direction, polar, signed
-from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, bearing, metres
-from embodied_r_ros.core.question_words import FAMILIES
-from training.world.thoughts import sector, sort
+from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, CoarseLog, CoarseStep, direction, polar, signed
+from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, Ask, bearing, metres, write_plan
+from embodied_r_ros.core.question_words import FAMILIES, FORWARD, LEFT, PROGRESS_EVALUATION, RIGHT
+from embodied_r_ros.core.questions import ParsedQuestion
+from training.world.thoughts import sector, sort, think
 
 
 def drill(rng: random.Random, count: int = 12) -> str:
@@ -113,14 +113,21 @@ def _sort(rng: random.Random) -> str:
 
 
 def _progress(rng: random.Random) -> str:
-    """What is left of an instruction."""
-    step, index = rng.randint(1, MOST_STEPS), rng.randint(1, 14)
-    write: Callable[[int], str]
-    if rng.random() < 0.5:
-        kind, total, done = 'forward', rng.randint(1, FARTHEST_CELLS), rng.randint(1, 10)
-        write = metres
-    else:
-        kind, total, done = rng.choice(['left', 'right']), rng.randrange(15, 345, 15), rng.randrange(15, 195, 15)
-        write = '{}deg'.format
-    head = rng.choice([f'i{index} rest {write(total)}', f'i{index} {kind} {write(total)}'])
-    return f's{step} {kind} {write(done)} {head} - {write(done)} = {write(max(0, total - done))}'
+    """A short plan, carried out with sway between and within its instructions."""
+    plan, steps, kind = [], [CoarseStep('start', 0)], ''
+    for _ in range(rng.randint(2, 4)):
+        kind = rng.choice([other for other in (FORWARD, LEFT, RIGHT) if other != kind])
+        unit, most = (1, 8) if kind == FORWARD else (ANGLE_DEG, 180)
+        size = rng.randrange(unit, most + 1, unit)
+        plan.append((kind, size))
+        while size > 0:
+            done = rng.randrange(unit, size + unit, unit)
+            steps.append(CoarseStep(kind, done))
+            size -= done if rng.random() < 0.9 else done + unit
+            if rng.random() < 0.3:
+                sways = [CoarseStep(other, ANGLE_DEG * rng.randint(1, 2)) for other in (LEFT, RIGHT) if other != kind]
+                steps.append(rng.choice(sways if kind == FORWARD else [*sways, CoarseStep(FORWARD, 1)]))
+    end = rng.randint(2, min(len(steps), MOST_STEPS))
+    question = ParsedQuestion(task=PROGRESS_EVALUATION, plan=tuple(plan))
+    thought = think(CoarseLog(tuple(steps[:end])), Ask(question), {}).thought
+    return f'plan {write_plan(plan)} now ? {thought}'

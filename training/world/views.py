@@ -26,7 +26,7 @@ class Noise:
 
     Attributes:
         turn_deg, move_share: standard deviations of a measured turn and of the length of a measured move.
-        sway_deg: standard deviation of a turn that is measured between two key frames and was none.
+        sway_deg, sway_m: standard deviations of a turn and a walk that are measured between two key frames and were none.
         bearing_deg, distance_share: standard deviations of a sighting.
         missed: share of sightings left out.
         reach_m: things farther off are not seen.
@@ -35,6 +35,7 @@ class Noise:
     turn_deg: float = 0.0
     move_share: float = 0.0
     sway_deg: float = 0.0
+    sway_m: float = 0.0
     bearing_deg: float = 0.0
     distance_share: float = 0.0
     missed: float = 0.0
@@ -44,7 +45,7 @@ class Noise:
 EXACT = Noise()
 ROBOT = Noise(turn_deg=0.6, move_share=0.015, bearing_deg=0.8, distance_share=0.025, missed=0.06)
 WITHOUT_ODOMETRY = Noise(
-    turn_deg=4.0, move_share=0.06, sway_deg=5.0, bearing_deg=0.8, distance_share=0.025, missed=0.06
+    turn_deg=4.0, move_share=0.06, sway_deg=10.0, sway_m=0.25, bearing_deg=0.8, distance_share=0.025, missed=0.06
 )
 
 
@@ -206,8 +207,8 @@ def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:
         )
         for move in motion.moves
     )
-    if noise.sway_deg:
-        moves += (Move(kind='turn', amount=rng.gauss(0.0, noise.sway_deg)),)
+    for kind, sway in (('forward', noise.sway_m), ('turn', noise.sway_deg)):
+        moves += (Move(kind=kind, amount=rng.gauss(0.0, sway)),) if sway else ()
     return dataclasses.replace(motion, moves=moves)
 
 
