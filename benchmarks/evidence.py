@@ -59,11 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         np.array([before.choice != after.choice for before, after in zip(asked, _ask(part, folder))])
         for part in (cited_away, others_away)
     ]
-    ours, baseline = float(changed[0].mean()), float(changed[1].mean())
     figure = {
-        'ours': ours,
-        'baseline': baseline,
-        'ratio': ours / baseline if baseline else float('inf'),
+        'ours': float(changed[0].mean()),
+        'baseline': float(changed[1].mean()),
+        'ratio': round(_ratio(*changed), 1),
         'unit': 'share of choices changed',
         'spread': _spread(*changed),
         'questions': len(asked),
@@ -83,11 +82,16 @@ def _without(sample: Sample, seen: Sequence[Observation], away: Sequence[int]) -
     return {**sample, 'observations': from_observations(kept)}
 
 
+def _ratio(cited: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
+    """Changes without the cited against changes without others, which are counted from one half up."""
+    return float(cited.sum() / max(others.sum(), 0.5))
+
+
 def _spread(cited: NDArray[np.bool_], others: NDArray[np.bool_]) -> list[float]:
-    """The 95 % interval of the ratio, by resampling questions; changes without others are counted from one half up."""
+    """The 95 % interval of the ratio, by resampling questions."""
     rng = np.random.default_rng(SEED)
     drawn = rng.integers(0, len(cited), (RESAMPLES, len(cited)))
-    ratios = cited[drawn].sum(1) / np.maximum(others[drawn].sum(1), 0.5)
+    ratios = [_ratio(cited[questions], others[questions]) for questions in drawn]
     return [round(float(edge), 2) for edge in np.percentile(ratios, [2.5, 97.5])]
 
 
