@@ -26,7 +26,7 @@ class Noise:
 
     Attributes:
         turn_deg, move_share: standard deviations of a measured turn and of the length of a measured move.
-        sway_deg, sway_m: standard deviations of a turn and a walk that are measured between two key frames and were none.
+        sway_deg, sway_m: standard deviations of a turn and a walk that are measured per key frame and were none.
         bearing_deg, distance_share: standard deviations of a sighting.
         missed: share of sightings left out.
         reach_m: things farther off are not seen.
