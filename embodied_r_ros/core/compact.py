@@ -213,6 +213,10 @@ class CompactPrompt:
         question = self._question
         if answer in question.options:
             return question.options[answer]
+        if question.task == APPEARANCE_ORDER:
+            alike = [words for tags, words in question.options.items() if self._steps(tags) == self._steps(answer)]
+            if len(alike) == 1:
+                return alike[0]
         words = {
             word: word.replace('-', ' ') if question.family == 'a4' else word
             for word in FAMILIES.get(question.family, ())
@@ -225,6 +229,12 @@ class CompactPrompt:
         if not all(part in words for part in parts):
             raise ReplyError(f'the answer {answer!r} is none of {", ".join(words)}', text)
         return (', then ' if question.task == ROUTE_PLANNING else ', ').join(words[part] for part in parts)
+
+    def _steps(self, tags: str) -> list[int]:
+        """The steps after which things were first seen: those seen at one step are in no order of their own."""
+        seen = self._log.first_seen()
+        steps = {f'q{index}': seen[name][0] for index, name in enumerate(self._question.objects, start=1)}
+        return [steps.get(tag, -1) for tag in tags.split()]
 
     def _cited(self, thinking: str) -> tuple[int, ...]:
         """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""

@@ -377,3 +377,12 @@ def test_a_counterfactual_is_tied_to_the_steps_of_its_turn():
 
 def test_a_plan_is_told_in_tokens():
     assert write_plan((('forward', 5), ('left', 345))) == 'i1 forward 2.5m i2 left 345deg'
+
+
+def test_things_first_seen_at_one_step_are_told_in_the_order_of_the_only_choice_that_agrees():
+    text = 'In which order did I first see the sofa, the floor lamp and the desk?'
+    reply = Completion(text='<think> order q1 q2 q3 </think> <answer> q1 q2 q3 </answer>')
+    only = asked(text, ('floor lamp, sofa, desk', 'desk, sofa, floor lamp', 'sofa, desk, floor lamp'))
+    assert only.read(reply).answer == 'floor lamp, sofa, desk'
+    none = asked(text, ('desk, floor lamp, sofa', 'desk, sofa, floor lamp', 'sofa, desk, floor lamp'))
+    assert none.read(reply).answer == 'sofa, floor lamp, desk'
