@@ -1,6 +1,7 @@
 """What the benchmarks are made of: figures, the reference flow, and a server that takes a fixed time."""
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from benchmarks._figure import rates, times
 from benchmarks._pictures import jpeg, pan
 from benchmarks._reference import ReferenceFlow, key_frames
 from benchmarks._server import MODEL, Server
+from benchmarks.key_frames import bag_pictures, fresh_picker, same, same_step
 from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Generation, Message, Question
+from embodied_r_ros.share import share_path
 
 
 def test_each_figure_has_a_script_of_its_name():
@@ -36,6 +39,33 @@ def test_durations_and_rates_say_how_many_times_better_ours_are():
 
 def test_the_reference_takes_a_key_frame_where_less_than_half_of_the_last_one_is_in_view():
     assert key_frames(pan(8, 0.095 * 640, 640, 360, seed=1)) == [0, 6]
+
+
+@pytest.mark.parametrize(
+    ('ours', 'theirs', 'share'),
+    [
+        pytest.param([0, 5], [0, 5], 1.0, id='the same'),
+        pytest.param([0, 6], [0, 5], 1.0, id='one late'),
+        pytest.param([0, 7], [0, 5], 0.5, id='two late'),
+        pytest.param([0, 5, 9], [0, 5], 0.8, id='one too many'),
+    ],
+)
+def test_a_key_frame_is_the_same_with_a_partner_within_one_frame(ours, theirs, share):
+    assert same([(ours, theirs)]) == same([(theirs, ours)]) == share
+
+
+@pytest.mark.parametrize(('every', 'share'), [(3, 1.0), (4, 1.0), (5, 0.667), (9, 0.333)])
+def test_a_step_is_the_same_when_both_begin_at_the_same_key_frame(every, share):
+    def picker():
+        seen = itertools.count()
+        return lambda picture: next(seen) % every == 0
+
+    assert same_step(picker, [(range(10), [0, 3, 7])]) == share
+
+
+def test_ours_takes_the_steps_of_the_reference_on_a_walk():
+    pictures = bag_pictures(share_path('data/bags/seed3'))
+    assert same_step(fresh_picker, [(pictures, key_frames(pictures))]) >= 0.85
 
 
 @pytest.mark.system

@@ -1,34 +1,34 @@
 """Which frames show something new (paper, key-frame extractor): streaming, in constant memory.
 
-Corners are tracked from frame to frame and chained back to the last key frame; a homography through them tells how much
-of the view the two share. Where the chain tears, features are matched with the last key frame directly; where that
-fails too, a coarse look decides between the same view (a blank wall, noise) and a new one.
+The ORB features of the last key frame are tracked from frame to frame; a homography through them tells how much of the
+view the two share. Where too few agree, features are matched with the last key frame directly; where that fails too, a
+coarse look decides between the same view (a blank wall, noise) and a new one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.matching import (
-    LEAST_MATCHES,
     Features,
+    Floats,
     Grey,
     Matches,
     Thumbnail,
     View,
+    clearest_of,
     describe,
-    find_corners,
     fit_view,
+    follow,
+    match_by_way_of,
     match_features,
     no_matches,
-    whole_shift,
 )
 from embodied_r_ros.core.settings import check, setting
 
@@ -38,15 +38,10 @@ MAX_GAP = 'max_gap'
 REQUESTED = 'requested'
 REASONS = (FIRST, OVERLAP, MAX_GAP, REQUESTED)
 
-MOST_CORNERS = 200
-# Below this share of the corners that the last detection found, new ones are looked for.
-REFILL_SHARE = 0.6
-# Tracked points that went astray leave the chain at once, so most of those in it agree.
 TRACKED_ITERATIONS = 80
-
-_FLOW_WINDOW_WH = (15, 15)
-_FLOW_LEVELS = 3
-_FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
+# Where a smaller share of the tracked points agrees, or of the corners that should be in view, they went astray.
+LEAST_TRACKED_SHARE = 0.6
+LEAST_LEFT_SHARE = 0.4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,12 +72,13 @@ class KeyFrameDecision:
     Attributes:
         reason: 'first', 'overlap', 'max_gap' or 'requested'.
         overlap: with the key frame before, 0 to 1; NaN for the first, and after a change of the image's shape.
-        matches: points of the key frame before, found again in this one; None where there are none.
+        match: finds points of the key frame before again in this one, which takes 2 ms; it gives None, or is None,
+            where there are none.
     """
 
     reason: str
     overlap: float = math.nan
-    matches: Matches | None = None
+    match: Callable[[], Matches | None] | None = None
 
 
 class KeyFrameSelector:
@@ -103,10 +99,12 @@ class KeyFrameSelector:
         self.overlap = math.nan
         self._stamp_ns = 0
         self._reference: Grey | None = None
-        self._reference_features: Features | None = None
+        self._features: Features | None = None
         self._last: Grey | None = None
+        self._last_to_reference: Floats | None = None
         self._matches = no_matches((0, 0))
-        self._detected = 0
+        self._corners = 0
+        self._match: Callable[[], Matches | None] | None = None
 
     def push(self, small_grey: Grey, stamp_ns: int) -> KeyFrameDecision | None:
         """Look at the next image.
@@ -127,99 +125,55 @@ class KeyFrameSelector:
         """Make the next image a key frame whatever it shows; the first is still called 'first'."""
         decision = self._look(small_grey, stamp_ns)
         if decision is None or decision.reason != FIRST:
-            decision = KeyFrameDecision(reason=reason, overlap=self.overlap, matches=self._matches_or_none())
+            decision = KeyFrameDecision(reason=reason, overlap=self.overlap, match=self._match)
         self._refer_to(small_grey, stamp_ns)
         return decision
 
     def _look(self, grey: Grey, stamp_ns: int) -> KeyFrameDecision | None:
-        self.overlap = math.nan
-        if self._reference is None:
+        self.overlap, self._match = math.nan, None
+        if self._reference is None or self._features is None or self._last is None:
             return KeyFrameDecision(reason=FIRST)
         if grey.shape != self._reference.shape:
-            self._matches = no_matches((grey.shape[1], grey.shape[0]))
             return KeyFrameDecision(reason=OVERLAP)
-        new_view = self._follow(self._reference, grey)
-        self._last = grey
-        if new_view:
-            return KeyFrameDecision(reason=OVERLAP, overlap=self.overlap, matches=self._matches_or_none())
+        if self._last_to_reference is not None:
+            self._match = functools.partial(match_by_way_of, self._last, grey, self._last_to_reference)
+        view = self._find(self._features, self._last, grey)
+        self._last, self._last_to_reference = grey, None if view is None else view.to_before
+        if view is not None:
+            self.overlap = view.overlap
+        elif not Thumbnail.of(grey).same_view(Thumbnail.of(self._reference)):
+            self.overlap = 0.0
+        if self.overlap < self._settings.threshold:
+            return KeyFrameDecision(reason=OVERLAP, overlap=self.overlap, match=self._match)
         max_gap_s = self._settings.max_gap_s
         if max_gap_s and stamp_ns - self._stamp_ns >= max_gap_s * NS_PER_S:
-            return KeyFrameDecision(reason=MAX_GAP, overlap=self.overlap, matches=self._matches_or_none())
+            return KeyFrameDecision(reason=MAX_GAP, overlap=self.overlap, match=self._match)
         return None
 
-    def _follow(self, reference: Grey, grey: Grey) -> bool:
-        """Chain the matches on to this image; whether it shows a new view."""
-        self._matches = self._tracked(grey)
+    def _find(self, features: Features, last: Grey, grey: Grey) -> View | None:
+        """How this image lies in the last key frame: by the points tracked so far, or else by matching the two."""
+        there, found = follow(last, grey, self._matches.after)
+        self._matches = dataclasses.replace(self._matches, after=there).only(found)
         view = fit_view(self._matches, TRACKED_ITERATIONS)
-        if view is None:
-            thumbnail = Thumbnail.of(grey)
-            self._detected = 0
-            self._matches = no_matches(self._matches.size_wh) if thumbnail.blank else self._matched(reference, grey)
-            view = fit_view(self._matches)
-            if view is None:
-                return self._look_coarsely(reference, thumbnail)
-        self._matches = _only(self._matches, view.inliers)
-        self.overlap = view.overlap
-        if view.overlap < self._settings.threshold:
-            return True
-        if len(self._matches.after) < REFILL_SHARE * self._detected or not self._detected:
-            self._refill(grey, view)
-        return False
+        if view is not None and not self._astray(view):
+            return view
+        direct = no_matches(features.size_wh) if Thumbnail.of(grey).blank else match_features(features, describe(grey))
+        matched = fit_view(direct)
+        if matched is not None:
+            self._matches = direct.only(matched.inliers)
+        elif view is None:
+            self._matches = no_matches(features.size_wh)
+        return matched or view
 
-    def _look_coarsely(self, reference: Grey, thumbnail: Thumbnail) -> bool:
-        self._matches = no_matches(self._matches.size_wh)
-        if thumbnail.same_view(Thumbnail.of(reference)):
-            return False
-        self.overlap = 0.0
-        return True
-
-    def _matched(self, reference: Grey, grey: Grey) -> Matches:
-        if self._reference_features is None:
-            self._reference_features = describe(reference)
-        return match_features(self._reference_features, describe(grey))
-
-    def _tracked(self, grey: Grey) -> Matches:
-        """Follow the points of the image before into this one."""
-        if self._last is None or len(self._matches.after) < LEAST_MATCHES:
-            return no_matches(self._matches.size_wh)
-        points: Any = self._matches.after.reshape(-1, 1, 2)
-        guess: Any = points + np.array(whole_shift(self._last, grey), np.float32)
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._last, grey, points, guess, winSize=_FLOW_WINDOW_WH, maxLevel=_FLOW_LEVELS, criteria=_FLOW_STOP,
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        )  # fmt: skip
-        after: NDArray[np.float32] = np.asarray(moved, np.float32).reshape(-1, 2)
-        width, height = self._matches.size_wh
-        inside = (after[:, 0] >= 0) & (after[:, 0] < width) & (after[:, 1] >= 0) & (after[:, 1] < height)
-        found = inside & (np.asarray(status).ravel() > 0)
-        return Matches(before=self._matches.before[found], after=after[found], size_wh=self._matches.size_wh)
-
-    def _refill(self, grey: Grey, view: View) -> None:
-        """Look for corners anew, and place them in the last key frame through the homography.
-
-        Only corners that lie in the last key frame are of use.
-        """
-        corners = find_corners(grey, MOST_CORNERS)
-        self._detected = len(corners)
-        if not len(corners):
-            return
-        placed = cv2.perspectiveTransform(corners.reshape(-1, 1, 2), view.to_before).reshape(-1, 2).astype(np.float32)
-        width, height = self._matches.size_wh
-        inside = (placed[:, 0] >= 0) & (placed[:, 0] < width) & (placed[:, 1] >= 0) & (placed[:, 1] < height)
-        self._detected = int(inside.sum())
-        if self._detected > len(self._matches.after):
-            self._matches = Matches(before=placed[inside], after=corners[inside], size_wh=self._matches.size_wh)
+    def _astray(self, view: View) -> bool:
+        agreeing = int(view.inliers.sum())
+        expected = max(LEAST_TRACKED_SHARE * len(view.inliers), LEAST_LEFT_SHARE * view.overlap * self._corners)
+        return agreeing < expected
 
     def _refer_to(self, grey: Grey, stamp_ns: int) -> None:
-        corners = find_corners(grey, MOST_CORNERS)
-        self._matches = Matches(before=corners, after=corners, size_wh=(grey.shape[1], grey.shape[0]))
-        self._detected = len(corners)
         self._reference, self._last, self._stamp_ns = grey, grey, stamp_ns
-        self._reference_features = None
-
-    def _matches_or_none(self) -> Matches | None:
-        return self._matches if len(self._matches.before) >= LEAST_MATCHES else None
-
-
-def _only(matches: Matches, chosen: NDArray[np.bool_]) -> Matches:
-    return Matches(before=matches.before[chosen], after=matches.after[chosen], size_wh=matches.size_wh)
+        self._last_to_reference = np.eye(3)
+        self._features = describe(grey)
+        corners = clearest_of(self._features)
+        self._matches = Matches(before=corners, after=corners, size_wh=self._features.size_wh)
+        self._corners = len(corners)

@@ -258,9 +258,10 @@ class KeyFramer:
         if pose is not None and self._last_key.pose is not None:
             moves = moves_along(self.poses.between(self._last_key.stamp_ns, stamp_ns))
             return dataclasses.replace(motion_from_poses(self._last_key.pose, pose), moves=moves)
-        if decision.matches is None:
+        matches = decision.match() if decision.match is not None else None
+        if matches is None:
             return None
-        motion = EgoMotionEstimator(intrinsics).from_matches(decision.matches)
+        motion = EgoMotionEstimator(intrinsics).from_matches(matches)
         return None if motion.source is MotionSource.NONE else motion
 
     def _forget(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -16,13 +17,20 @@ Floats = NDArray[np.float64]
 
 LEAST_MATCHES = 12
 LEAST_INLIER_SHARE = 0.3
-RANSAC_PX = 3.0
+# The paper's 5 pixels, halved as images of twice the size are.
+RANSAC_PX = 2.5
 RANSAC_ITERATIONS = 200
 LEAST_SHARE_OF_AREA = 0.01
 
-# Smaller eigenvalues of the structure tensor are sensor noise on a blank surface.
-LEAST_EIGENVALUE = 2e-4
 ORB_FEATURES = 300
+# Grey levels by which a corner stands out; the second where the first finds too few, as in fog or in the dark.
+FAST_THRESHOLDS = (20, 5)
+ENOUGH_FEATURES = 200
+CELL_PX = 4
+MOST_CORNERS = 200
+FLOW_WINDOW_WH = (15, 15)
+FLOW_LEVELS = 3
+FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 SHIFT_DIVISOR = 4
 LEAST_SHIFT_RESPONSE = 0.2
 THUMBNAIL_WH = (32, 18)
@@ -44,13 +52,17 @@ class Matches:
     after: NDArray[np.float32]
     size_wh: tuple[int, int]
 
+    def only(self, chosen: NDArray[np.bool_]) -> Matches:
+        """Those chosen by (n,) bool."""
+        return Matches(before=self.before[chosen], after=self.after[chosen], size_wh=self.size_wh)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Features:
     """Points of an image that can be recognised in another one.
 
     Attributes:
-        points: (n, 2) float32, x and y in pixels.
+        points: (n, 2) float32, x and y in pixels, the clearest first.
         signs: (n, 32) uint8, their ORB descriptors.
         size_wh: width and height of the image in pixels.
     """
@@ -75,25 +87,58 @@ class View:
     overlap: float
 
 
-def find_corners(grey: Grey, most: int) -> NDArray[np.float32]:
-    """Corners worth tracking, (n, 2) float32; none on a surface without texture, noisy or not."""
-    smooth = cv2.GaussianBlur(grey, (5, 5), 0)
-    best = float(cv2.cornerMinEigenVal(smooth, 5).max())
-    if best < LEAST_EIGENVALUE:
-        return np.zeros((0, 2), np.float32)
-    quality = min(max(0.01, LEAST_EIGENVALUE / best), 1.0)
-    distance_px = max(grey.shape) / 45.0
-    found = cv2.goodFeaturesToTrack(smooth, most, quality, distance_px, blockSize=5)
-    return np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
-
-
 def describe(grey: Grey) -> Features:
     """Find and describe ORB features (paper, key-frame extractor, step 1)."""
-    orb = cv2.ORB_create(ORB_FEATURES, scaleFactor=1.3, nlevels=5, edgeThreshold=15, patchSize=21, fastThreshold=10)
-    found, signs = orb.detectAndCompute(grey, None)
-    points = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+    for threshold in FAST_THRESHOLDS:
+        orb = cv2.ORB_create(ORB_FEATURES, edgeThreshold=15, patchSize=21, fastThreshold=threshold)
+        found, signs = orb.detectAndCompute(grey, None)
+        if len(found) >= ENOUGH_FEATURES:
+            break
     size_wh = (grey.shape[1], grey.shape[0])
-    return Features(points=points, signs=np.zeros((0, 32), np.uint8) if signs is None else signs, size_wh=size_wh)
+    if signs is None:
+        return Features(points=np.zeros((0, 2), np.float32), signs=np.zeros((0, 32), np.uint8), size_wh=size_wh)
+    order = np.argsort([-point.response for point in found], kind='stable')
+    points = np.array([found[place].pt for place in order], np.float32)
+    return Features(points=points, signs=np.asarray(signs, np.uint8)[order], size_wh=size_wh)
+
+
+def clearest_of(features: Features) -> NDArray[np.float32]:
+    """The clearest point of each cell of the image, (n, 2) float32; ORB finds most corners several times."""
+    cells = (features.points // CELL_PX).astype(np.int64)
+    _, clearest = np.unique(cells[:, 1] * features.size_wh[0] + cells[:, 0], return_index=True)
+    return features.points[clearest]
+
+
+def follow(before: Grey, after: Grey, points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where points of an image, (n, 2), are in the next one, and which of them were found in it, (n,) bool."""
+    if not len(points):
+        return points, np.zeros(0, bool)
+    guess: Any = points.reshape(-1, 1, 2) + np.array(whole_shift(before, after), np.float32)
+    moved, status, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, points.reshape(-1, 1, 2), guess, winSize=FLOW_WINDOW_WH, maxLevel=FLOW_LEVELS,
+        criteria=FLOW_STOP, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
+    there: NDArray[np.float32] = np.asarray(moved, np.float32).reshape(-1, 2)
+    return there, (np.asarray(status).ravel() > 0) & _inside(there, after)
+
+
+def match_by_way_of(way: Grey, after: Grey, to_before: Floats) -> Matches | None:
+    """Match an image with an earlier one by way of one between them, whose homography to the earlier one is known.
+
+    Spread evenly and many, these points tell the motion better than the few that were tracked since the earlier image.
+
+    Returns:
+        None where too few agree.
+    """
+    corners = cv2.goodFeaturesToTrack(way, MOST_CORNERS, 0.01, max(way.shape) / 45.0, blockSize=5)
+    if corners is None:
+        return None
+    placed = cv2.perspectiveTransform(corners, to_before).reshape(-1, 2).astype(np.float32)
+    there, found = follow(way, after, corners.reshape(-1, 2))
+    found &= _inside(placed, way)
+    matches = Matches(before=placed[found], after=there[found], size_wh=(way.shape[1], way.shape[0]))
+    fitted = _fit_homography(matches, RANSAC_ITERATIONS)
+    return None if fitted is None else matches.only(fitted[1])
 
 
 def match_features(before: Features, after: Features) -> Matches:
@@ -119,6 +164,18 @@ def fit_view(matches: Matches, iterations: int = RANSAC_ITERATIONS) -> View | No
     Returns:
         None where too few matches agree on one homography, or where it turns the image over.
     """
+    fitted = _fit_homography(matches, iterations)
+    if fitted is None:
+        return None
+    homography, inliers = fitted
+    forward = shown_share(homography, matches.size_wh)
+    backward = shown_share(np.asarray(np.linalg.inv(homography), np.float64), matches.size_wh)
+    if forward is None or backward is None:
+        return None
+    return View(to_before=homography, inliers=inliers, overlap=min(forward, backward))
+
+
+def _fit_homography(matches: Matches, iterations: int) -> tuple[Floats, NDArray[np.bool_]] | None:
     if len(matches.before) < LEAST_MATCHES:
         return None
     fitted, mask = cv2.findHomography(
@@ -131,13 +188,12 @@ def fit_view(matches: Matches, iterations: int = RANSAC_ITERATIONS) -> View | No
     count = int(inliers.sum())
     if count < LEAST_MATCHES or count < LEAST_INLIER_SHARE * len(inliers) or not np.all(np.isfinite(homography)):
         return None
-    if abs(float(np.linalg.det(homography))) < 1e-9:
-        return None
-    forward = shown_share(homography, matches.size_wh)
-    backward = shown_share(np.asarray(np.linalg.inv(homography), np.float64), matches.size_wh)
-    if forward is None or backward is None:
-        return None
-    return View(to_before=homography, inliers=inliers, overlap=min(forward, backward))
+    return None if abs(float(np.linalg.det(homography))) < 1e-9 else (homography, inliers)
+
+
+def _inside(points: NDArray[np.float32], grey: Grey) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = np.all((points >= 0) & (points < (grey.shape[1], grey.shape[0])), axis=1)
+    return inside
 
 
 def shown_share(homography: Floats, size_wh: tuple[int, int]) -> float | None:
@@ -157,8 +213,25 @@ def shown_share(homography: Floats, size_wh: tuple[int, int]) -> float | None:
         return None
     if abs(cv2.contourArea(quad)) < LEAST_SHARE_OF_AREA * width * height:
         return None
-    common, _ = cv2.intersectConvexConvex(corners.astype(np.float32), quad)
-    return float(min(max(common / (width * height), 0.0), 1.0))
+    return min(_area_within(quad.tolist(), width, height) / (width * height), 1.0)
+
+
+def _area_within(polygon: Sequence[tuple[float, float]], width: float, height: float) -> float:
+    """Area of the part of a convex polygon that lies in (0, 0) to (width, height), by Sutherland and Hodgman.
+
+    OpenCV's `intersectConvexConvex` gives a fraction of it where two edges nearly coincide, as with a camera at rest.
+    """
+    for axis, sign, border in ((0, 1.0, 0.0), (0, -1.0, -width), (1, 1.0, 0.0), (1, -1.0, -height)):
+        clipped: list[tuple[float, float]] = []
+        for here, there in zip(polygon, [*polygon[1:], *polygon[:1]]):
+            inside, next_inside = sign * here[axis] - border, sign * there[axis] - border
+            if inside >= 0.0:
+                clipped.append(here)
+            if inside * next_inside < 0.0:
+                share = inside / (inside - next_inside)
+                clipped.append((here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])))
+        polygon = clipped
+    return abs(sum(x * there[1] - there[0] * y for (x, y), there in zip(polygon, [*polygon[1:], *polygon[:1]]))) / 2.0
 
 
 def whole_shift(before: Grey, after: Grey) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from builders import blank, noisy, pan, room, texture, zoom
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.keyframes import KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
-from embodied_r_ros.core.matching import Thumbnail, find_corners, shown_share
+from embodied_r_ros.core.matching import Features, Thumbnail, clearest_of, shown_share
 
 
 def grey(view: np.ndarray) -> np.ndarray:
@@ -53,6 +53,14 @@ def test_motion_makes_key_frames_evenly(views: list[np.ndarray], step: int) -> N
     assert all(one.overlap < 0.5 for number, one in found.items() if number)
 
 
+@pytest.mark.parametrize(
+    ('views', 'step'), [pytest.param(pan(13, 0.09), 6, id='pan'), pytest.param(zoom(9, 1 / 1.1), 4, id='backward')]
+)
+def test_fog_hides_no_motion(views: list[np.ndarray], step: int) -> None:
+    foggy = [(112 + view / 8).astype(np.uint8) for view in views]
+    assert list(select(foggy)) == list(range(0, len(views), step))
+
+
 def test_overlap_is_measured() -> None:
     selector, measured = KeyFrameSelector(KeyFrameSettings(threshold=0.3)), []
     for number, view in enumerate(pan(7, 0.1)):
@@ -65,6 +73,7 @@ def test_overlap_is_measured() -> None:
     'views',
     [
         pytest.param([texture(320, 180)] * 20, id='static camera'),
+        pytest.param([(112 + texture(320, 180) / 8).astype(np.uint8)] * 20, id='static camera in fog'),
         pytest.param([blank(320, 180)] * 10, id='blank wall'),
         pytest.param([noisy(blank(320, 180), 12.0, n) for n in range(10)], id='noisy blank wall'),
         pytest.param([noisy(blank(320, 180), 60.0, n) for n in range(10)], id='nothing but noise'),
@@ -91,6 +100,8 @@ def test_a_cut_to_another_view_is_a_key_frame() -> None:
     found = select([texture(320, 180, seed=1)] * 4 + [texture(320, 180, seed=2)] * 4)
     assert list(found) == [0, 4]
     assert found[4].overlap == 0.0
+    assert found[4].match is not None
+    assert found[4].match() is None
 
 
 def test_a_passer_by_is_none() -> None:
@@ -101,6 +112,19 @@ def test_a_passer_by_is_none() -> None:
         view[40:180, 15 * step : 15 * step + 70] = (40, 60, 200)
         views.append(view)
     assert list(select(views)) == [0]
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_what_was_lost_behind_a_passer_by_is_found_again(seed: int) -> None:
+    away = pan(6, 0.1, seed=seed)
+    covered = [away[0].copy() for _ in range(5)]
+    for step, view in enumerate(covered, start=1):
+        view[:, : 42 * step] = 60
+    selector, measured = KeyFrameSelector(KeyFrameSettings(threshold=0.3)), []
+    for number, view in enumerate([away[0], *covered, *away]):
+        selector.push(noisy(grey(view), 2.0, number), number)
+        measured.append(selector.overlap)
+    assert measured[-6:] == pytest.approx([1.0, 0.9, 0.8, 0.7, 0.6, 0.5], abs=0.02)
 
 
 def test_a_turn_in_a_room_makes_key_frames_every_half_view() -> None:
@@ -130,7 +154,7 @@ def test_a_change_of_resolution_restarts_the_reference() -> None:
     found = select([wide] * 3 + [tall] * 3 + [wide] * 3)
     assert list(found) == [0, 3, 6]
     assert math.isnan(found[3].overlap)
-    assert found[3].matches is None
+    assert found[3].match is None
 
 
 def test_a_requested_key_frame_is_the_new_reference() -> None:
@@ -159,7 +183,9 @@ def test_reset_makes_the_next_a_first_one() -> None:
 
 
 def test_a_decision_carries_the_points_found_again() -> None:
-    matches = select(pan(7, 0.09))[6].matches
+    match = select(pan(7, 0.09))[6].match
+    assert match is not None
+    matches = match()
     assert matches is not None
     assert np.median(matches.after - matches.before, axis=0) == pytest.approx([-0.54 * 320, 0.0], abs=2.0)
 
@@ -185,9 +211,10 @@ def test_settings_have_bounds(setting: str, value: float) -> None:
         KeyFrameSettings(**{setting: value})
 
 
-def test_a_surface_without_texture_has_no_corners() -> None:
-    assert len(find_corners(noisy(grey(blank(320, 180)), 3.0, 0), 200)) == 0
-    assert len(find_corners(grey(texture(320, 180)), 200)) > 100
+def test_of_points_that_crowd_the_clearest_is_tracked() -> None:
+    points = np.array([[40, 9], [41, 10], [80, 9], [42, 11], [43.5, 8]], np.float32)
+    features = Features(points=points, signs=np.zeros((5, 32), np.uint8), size_wh=(320, 180))
+    assert clearest_of(features).tolist() == [[40, 9], [80, 9]]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +232,21 @@ def test_a_surface_without_texture_has_no_corners() -> None:
 def test_shown_share(matrix: list[list[float]], share: float | None) -> None:
     found = shown_share(np.array(matrix, float), (320, 180))
     assert found == (None if share is None else pytest.approx(share, abs=0.01))
+
+
+@pytest.mark.parametrize('scale', [1.0, 0.1, 1e-3, 1e-6, 1e-10])
+def test_the_share_is_that_of_the_pixels(scale: float) -> None:
+    size_wh = (320, 180)
+    pixels = np.stack([*np.meshgrid(np.arange(320) + 0.5, np.arange(180) + 0.5), np.ones((180, 320))], axis=-1)
+    spread = np.array([[0.3, 0.3, 60.0], [0.3, 0.3, 60.0], [5e-4, 5e-4, 0.0]])
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        homography = np.eye(3) + scale * spread * rng.normal(size=(3, 3))
+        share = shown_share(homography, size_wh)
+        if share is not None:
+            x, y, ahead = np.moveaxis(pixels @ np.linalg.inv(homography).T, -1, 0)
+            shown = (x / ahead >= 0) & (x / ahead <= 320) & (y / ahead >= 0) & (y / ahead <= 180)
+            assert share == pytest.approx(shown.mean(), abs=0.01)
 
 
 def test_views_without_columns_are_the_same_view() -> None:
