@@ -233,9 +233,11 @@ def test_captions_that_cannot_be_read_are_rejected(question, reason):
         read_captions(question)
 
 
-@pytest.mark.skipif('EMBODIED_R_CAPTIONS' not in os.environ, reason='EMBODIED_R_CAPTIONS names no captioned questions')
+@pytest.mark.skipif(
+    'EMBODIED_R_TEST_CAPTIONS' not in os.environ, reason='EMBODIED_R_TEST_CAPTIONS names no captioned questions'
+)
 def test_every_real_captioned_question_becomes_observations(tmp_path, capsys):
-    path = pathlib.Path(os.environ['EMBODIED_R_CAPTIONS'])
+    path = pathlib.Path(os.environ['EMBODIED_R_TEST_CAPTIONS'])
     found = json.loads(path.read_text())
     assert prepare.main(['captions', '--questions', str(path), '--out', str(tmp_path / 'out.jsonl')]) == 0
     samples = read_samples(tmp_path / 'out.jsonl')

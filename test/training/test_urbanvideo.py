@@ -204,9 +204,11 @@ def test_the_same_seed_splits_alike_and_another_one_does_not(tmp_path):
     assert again != first
 
 
-@pytest.mark.skipif('EMBODIED_R_URBANVIDEO' not in os.environ, reason='EMBODIED_R_URBANVIDEO names no MCQ.parquet')
+@pytest.mark.skipif(
+    'EMBODIED_R_TEST_URBANVIDEO' not in os.environ, reason='EMBODIED_R_TEST_URBANVIDEO names no MCQ.parquet'
+)
 def test_every_row_of_the_real_questions_becomes_a_sample(tmp_path, capsys):
-    path = pathlib.Path(os.environ['EMBODIED_R_URBANVIDEO'])
+    path = pathlib.Path(os.environ['EMBODIED_R_TEST_URBANVIDEO'])
     found = urbanvideo.read_rows([path], urbanvideo.COLUMNS)
     counts = collections.Counter(map(urbanvideo.category_of, found))
     words = ['urbanvideo', '--questions', str(path), '--categories', 'all', '--out', str(tmp_path / 'out.jsonl')]
