@@ -63,6 +63,7 @@ def test_a_step_is_the_same_when_both_begin_at_the_same_key_frame(every, share):
     assert same_step(picker, [(range(10), [0, 3, 7])]) == share
 
 
+@pytest.mark.system
 def test_ours_takes_the_steps_of_the_reference_on_a_walk():
     pictures = bag_pictures(share_path('data/bags/seed3'))
     assert same_step(fresh_picker, [(pictures, key_frames(pictures))]) >= 0.85
