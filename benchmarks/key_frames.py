@@ -36,7 +36,7 @@ from benchmarks._pictures import jpeg, pan, strip
 from benchmarks._reference import ReferenceKeyFrames, key_frames
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.bags import read_recording
-from embodied_r_ros.core.frames import NS_PER_S, Frame, ImageItem
+from embodied_r_ros.core.frames import NS_PER_S, ImageItem
 from embodied_r_ros.core.keyframes import KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.share import share_path
@@ -149,8 +149,7 @@ def fresh_picker() -> Push:
 
     def push(picture: Picture) -> bool:
         stamp_ns = next(stamps)
-        frame = Frame(stamp_ns=stamp_ns, pixels=picture, width=picture.shape[1], height=picture.shape[0])
-        return selector.push(codec.small_grey(frame), stamp_ns) is not None
+        return selector.push(codec.small_grey(codec.frame_from_pixels(stamp_ns, '', picture)), stamp_ns) is not None
 
     return push
 

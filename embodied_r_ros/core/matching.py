@@ -209,9 +209,7 @@ def shown_share(homography: Floats, size_wh: tuple[int, int]) -> float | None:
     if np.any(moved[:, 2] < 1e-6):
         return None
     quad = (moved[:, :2] / moved[:, 2:]).astype(np.float32)
-    if cv2.contourArea(quad, True) <= 0.0 or not cv2.isContourConvex(quad):
-        return None
-    if abs(cv2.contourArea(quad)) < LEAST_SHARE_OF_AREA * width * height:
+    if cv2.contourArea(quad, True) < LEAST_SHARE_OF_AREA * width * height or not cv2.isContourConvex(quad):
         return None
     return min(_area_within(quad.tolist(), width, height) / (width * height), 1.0)
 

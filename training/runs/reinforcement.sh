@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What further training makes of the reasoner that embedded_sft.sh leaves: about ten minutes of one thread spent on more
-# supervised fine-tuning, on GRPO for accuracy and format, and on GRPO with all three rewards in stages; and GRPO without any
+# What further training makes of the embedded reasoner: about ten minutes of one thread spent on more supervised fine-tuning,
+# on GRPO for accuracy and format, and on GRPO with all three rewards in stages; and GRPO without any
 # fine-tuning before it. GRPO sees answers alone, to questions that 60 simulated robots' own bags lead to, on observations
 # without odometry, which the worked thoughts were not written for.
 #
-#   training/runs/reinforcement.sh [START] [SEED...]     model to start from (out/embedded/sft); of the training (0 1 2)
+#   training/runs/reinforcement.sh [START] [SEED...]     model to start from (the embedded reasoner); of the training (0 1 2)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-start=${1:-out/embedded/sft}
+start=${1:-data/reasoner}
 shift || true
 [[ $# -gt 0 ]] || set -- 0 1 2
 scripts/setup.sh base training
@@ -15,7 +15,6 @@ python=.venv/bin/python
 out=out/reinforcement
 export OMP_NUM_THREADS=1
 
-[[ -s $start/model.safetensors ]] || training/runs/embedded_sft.sh
 training/runs/test_sets.sh "$out"
 training/runs/bags.sh "$out/practice" 920001 920060 36
 [[ -s $out/hard.jsonl ]] ||
