@@ -30,9 +30,8 @@ from embodied_r_ros.adapters.worker_thread import WorkerThread
 from embodied_r_ros.core import phrases
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.landmark_motion import motion_past
-from embodied_r_ros.core.motion import EgoMotionEstimator
 from embodied_r_ros.core.phrases import Sighting
-from embodied_r_ros.core.records import Intrinsics, KeyFrame, Motion, MotionSource
+from embodied_r_ros.core.records import Intrinsics, KeyFrame
 from embodied_r_ros.core.settings import check, setting
 
 LABELS_FILE = 'labels.yaml'
@@ -128,7 +127,7 @@ class OpenCVPerceiver:
         in_view = self._sightings(current)
         before = self._sightings_or_none(previous)
         new = [sighting for tag_id, sighting in in_view.items() if tag_id not in before]
-        motion = current.motion or _motion_from_images(previous, current)
+        motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
             motion = motion_past(before, in_view, motion)
         action = '' if motion is None else phrases.write_motion(motion)
@@ -233,18 +232,3 @@ def _assumed(width: int, height: int, fov_deg: float) -> Intrinsics:
     return Intrinsics(
         width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
     )
-
-
-def _motion_from_images(previous: KeyFrame | None, current: KeyFrame) -> Motion | None:
-    """Ego-motion where none was measured; None where the images do not tell."""
-    if previous is None:
-        return None
-    try:
-        before, after = (
-            codec.small_grey(codec.frame_from_compressed(k.stamp_ns, k.frame_id, k.image.data))
-            for k in (previous, current)
-        )
-        motion = EgoMotionEstimator(current.intrinsics).estimate(before, after)
-    except InputError:
-        return None
-    return None if motion.source is MotionSource.NONE else motion

@@ -8,16 +8,11 @@ coarse look decides between the same view (a blank wall, noise) and a new one.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable
-
-import numpy as np
 
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.matching import (
     Features,
-    Floats,
     Grey,
     Matches,
     Thumbnail,
@@ -26,7 +21,6 @@ from embodied_r_ros.core.matching import (
     describe,
     fit_view,
     follow,
-    match_by_way_of,
     match_features,
     no_matches,
 )
@@ -72,13 +66,10 @@ class KeyFrameDecision:
     Attributes:
         reason: 'first', 'overlap', 'max_gap' or 'requested'.
         overlap: with the key frame before, 0 to 1; NaN for the first, and after a change of the image's shape.
-        match: finds points of the key frame before again in this one, which takes 2 ms; it gives None, or is None,
-            where there are none.
     """
 
     reason: str
     overlap: float = math.nan
-    match: Callable[[], Matches | None] | None = None
 
 
 class KeyFrameSelector:
@@ -101,10 +92,8 @@ class KeyFrameSelector:
         self._reference: Grey | None = None
         self._features: Features | None = None
         self._last: Grey | None = None
-        self._last_to_reference: Floats | None = None
         self._matches = no_matches((0, 0))
         self._corners = 0
-        self._match: Callable[[], Matches | None] | None = None
 
     def push(self, small_grey: Grey, stamp_ns: int) -> KeyFrameDecision | None:
         """Look at the next image.
@@ -125,29 +114,27 @@ class KeyFrameSelector:
         """Make the next image a key frame whatever it shows; the first is still called 'first'."""
         decision = self._look(small_grey, stamp_ns)
         if decision is None or decision.reason != FIRST:
-            decision = KeyFrameDecision(reason=reason, overlap=self.overlap, match=self._match)
+            decision = KeyFrameDecision(reason=reason, overlap=self.overlap)
         self._refer_to(small_grey, stamp_ns)
         return decision
 
     def _look(self, grey: Grey, stamp_ns: int) -> KeyFrameDecision | None:
-        self.overlap, self._match = math.nan, None
+        self.overlap = math.nan
         if self._reference is None or self._features is None or self._last is None:
             return KeyFrameDecision(reason=FIRST)
         if grey.shape != self._reference.shape:
             return KeyFrameDecision(reason=OVERLAP)
-        if self._last_to_reference is not None:
-            self._match = functools.partial(match_by_way_of, self._last, grey, self._last_to_reference)
         view = self._find(self._features, self._last, grey)
-        self._last, self._last_to_reference = grey, None if view is None else view.to_before
+        self._last = grey
         if view is not None:
             self.overlap = view.overlap
         elif not Thumbnail.of(grey).same_view(Thumbnail.of(self._reference)):
             self.overlap = 0.0
         if self.overlap < self._settings.threshold:
-            return KeyFrameDecision(reason=OVERLAP, overlap=self.overlap, match=self._match)
+            return KeyFrameDecision(reason=OVERLAP, overlap=self.overlap)
         max_gap_s = self._settings.max_gap_s
         if max_gap_s and stamp_ns - self._stamp_ns >= max_gap_s * NS_PER_S:
-            return KeyFrameDecision(reason=MAX_GAP, overlap=self.overlap, match=self._match)
+            return KeyFrameDecision(reason=MAX_GAP, overlap=self.overlap)
         return None
 
     def _find(self, features: Features, last: Grey, grey: Grey) -> View | None:
@@ -172,7 +159,6 @@ class KeyFrameSelector:
 
     def _refer_to(self, grey: Grey, stamp_ns: int) -> None:
         self._reference, self._last, self._stamp_ns = grey, grey, stamp_ns
-        self._last_to_reference = np.eye(3)
         self._features = describe(grey)
         corners = clearest_of(self._features)
         self._matches = Matches(before=corners, after=corners, size_wh=self._features.size_wh)

@@ -132,6 +132,7 @@ class KeyFramer:
         self._last_ns: int | None = None
         self._last_sampled: Frame | None = None
         self._last_key: KeyFrame | None = None
+        self._last_grey: Grey | None = None
 
     @property
     def overlap(self) -> float:
@@ -199,7 +200,7 @@ class KeyFramer:
         self.sampled += 1
         self._last_sampled = frame
         decision = self._selector.push(grey, frame.stamp_ns)
-        return None if decision is None else self._key_frame(frame, decision)
+        return None if decision is None else self._key_frame(frame, grey, decision)
 
     def capture(self) -> KeyFrame:
         """Make the newest frame that can be read a key frame, reason 'requested'.
@@ -230,9 +231,9 @@ class KeyFramer:
 
     def _take(self, frame: Frame) -> KeyFrame:
         grey = self._shrink(frame)
-        return self._key_frame(frame, self._selector.take(grey, frame.stamp_ns, REQUESTED))
+        return self._key_frame(frame, grey, self._selector.take(grey, frame.stamp_ns, REQUESTED))
 
-    def _key_frame(self, frame: Frame, decision: KeyFrameDecision) -> KeyFrame:
+    def _key_frame(self, frame: Frame, grey: Grey, decision: KeyFrameDecision) -> KeyFrame:
         pose = self.poses.at(frame.stamp_ns)
         intrinsics = fit_intrinsics(self._intrinsics, frame.width, frame.height)
         key = KeyFrame(
@@ -245,27 +246,24 @@ class KeyFramer:
             overlap=decision.overlap,
             intrinsics=intrinsics,
             pose=pose,
-            motion=self._motion(pose, frame.stamp_ns, intrinsics, decision),
+            motion=self._motion(pose, frame.stamp_ns, intrinsics, grey),
         )
-        self._last_key = key
+        self._last_key, self._last_grey = key, grey
         return key
 
-    def _motion(
-        self, pose: Pose | None, stamp_ns: int, intrinsics: Intrinsics | None, decision: KeyFrameDecision
-    ) -> Motion | None:
+    def _motion(self, pose: Pose | None, stamp_ns: int, intrinsics: Intrinsics | None, grey: Grey) -> Motion | None:
         if self._last_key is None:
             return None
         if pose is not None and self._last_key.pose is not None:
             moves = moves_along(self.poses.between(self._last_key.stamp_ns, stamp_ns))
             return dataclasses.replace(motion_from_poses(self._last_key.pose, pose), moves=moves)
-        matches = decision.match() if decision.match is not None else None
-        if matches is None:
+        if self._last_grey is None or self._last_grey.shape != grey.shape:
             return None
-        motion = EgoMotionEstimator(intrinsics).from_matches(matches)
+        motion = EgoMotionEstimator(intrinsics).estimate(self._last_grey, grey)
         return None if motion.source is MotionSource.NONE else motion
 
     def _forget(self) -> None:
-        self._last_ns = self._last_sampled = self._last_key = None
+        self._last_ns = self._last_sampled = self._last_key = self._last_grey = None
         self._selector.reset()
         self._sampler.reset()
         self.frames.clear()

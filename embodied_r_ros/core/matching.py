@@ -26,8 +26,11 @@ ORB_FEATURES = 300
 # Grey levels by which a corner stands out; the second where the first finds too few, as in fog or in the dark.
 FAST_THRESHOLDS = (20, 5)
 ENOUGH_FEATURES = 200
+PATCH_PX, PATCH_BORDER_PX = 21, 15
 CELL_PX = 4
-MOST_CORNERS = 200
+MOST_CORNERS = 600
+CORNER_QUALITY = 0.003
+CORNERS_APART_PX = 4.0
 FLOW_WINDOW_WH = (15, 15)
 FLOW_LEVELS = 3
 FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
@@ -90,10 +93,26 @@ class View:
 def describe(grey: Grey) -> Features:
     """Find and describe ORB features (paper, key-frame extractor, step 1)."""
     for threshold in FAST_THRESHOLDS:
-        orb = cv2.ORB_create(ORB_FEATURES, edgeThreshold=15, patchSize=21, fastThreshold=threshold)
+        orb = cv2.ORB_create(ORB_FEATURES, edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX, fastThreshold=threshold)
         found, signs = orb.detectAndCompute(grey, None)
         if len(found) >= ENOUGH_FEATURES:
             break
+    return _features(found, signs, grey)
+
+
+def describe_evenly(grey: Grey) -> Features:
+    """Describe corners spread over the image, taken to be upright in both images.
+
+    Of the clearest features most are on few things; of these, more are still in view after a wide turn.
+    """
+    found = cv2.goodFeaturesToTrack(grey, MOST_CORNERS, CORNER_QUALITY, CORNERS_APART_PX, blockSize=5)
+    places = [] if found is None else found.reshape(-1, 2).tolist()
+    corners: Any = [cv2.KeyPoint(x, y, PATCH_PX, 0.0) for x, y in places]
+    described, signs = cv2.ORB_create(edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX).compute(grey, corners)
+    return _features(described, signs, grey)
+
+
+def _features(found: Sequence[cv2.KeyPoint], signs: Any, grey: Grey) -> Features:
     size_wh = (grey.shape[1], grey.shape[0])
     if signs is None:
         return Features(points=np.zeros((0, 2), np.float32), signs=np.zeros((0, 32), np.uint8), size_wh=size_wh)
@@ -109,11 +128,19 @@ def clearest_of(features: Features) -> NDArray[np.float32]:
     return features.points[clearest]
 
 
-def follow(before: Grey, after: Grey, points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where points of an image, (n, 2), are in the next one, and which of them were found in it, (n,) bool."""
+def follow(
+    before: Grey, after: Grey, points: NDArray[np.float32], expected: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where points of an image, (n, 2), are in another one, and which of them were found in it, (n,) bool.
+
+    Args:
+        expected: (n, 2), about where they are; None takes them to have moved as the image as a whole has.
+    """
     if not len(points):
         return points, np.zeros(0, bool)
-    guess: Any = points.reshape(-1, 1, 2) + np.array(whole_shift(before, after), np.float32)
+    if expected is None:
+        expected = points + np.array(whole_shift(before, after), np.float32)
+    guess: Any = expected.reshape(-1, 1, 2).copy()
     moved, status, _ = cv2.calcOpticalFlowPyrLK(
         before, after, points.reshape(-1, 1, 2), guess, winSize=FLOW_WINDOW_WH, maxLevel=FLOW_LEVELS,
         criteria=FLOW_STOP, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
@@ -122,23 +149,18 @@ def follow(before: Grey, after: Grey, points: NDArray[np.float32]) -> tuple[NDAr
     return there, (np.asarray(status).ravel() > 0) & _inside(there, after)
 
 
-def match_by_way_of(way: Grey, after: Grey, to_before: Floats) -> Matches | None:
-    """Match an image with an earlier one by way of one between them, whose homography to the earlier one is known.
+def match_closely(before: Grey, after: Grey, points: NDArray[np.float32], to_before: Floats) -> Matches:
+    """Find points of an image, (n, 2), in an earlier one, once the homography between the two is known.
 
-    Spread evenly and many, these points tell the motion better than the few that were tracked since the earlier image.
-
-    Returns:
-        None where too few agree.
+    It tells where to look for a point, not where the point is: what lies nearer or farther than the rest has shifted by
+    another amount, which tells moving from turning.
     """
-    corners = cv2.goodFeaturesToTrack(way, MOST_CORNERS, 0.01, max(way.shape) / 45.0, blockSize=5)
-    if corners is None:
-        return None
-    placed = cv2.perspectiveTransform(corners, to_before).reshape(-1, 2).astype(np.float32)
-    there, found = follow(way, after, corners.reshape(-1, 2))
-    found &= _inside(placed, way)
-    matches = Matches(before=placed[found], after=there[found], size_wh=(way.shape[1], way.shape[0]))
-    fitted = _fit_homography(matches, RANSAC_ITERATIONS)
-    return None if fitted is None else matches.only(fitted[1])
+    size_wh = (after.shape[1], after.shape[0])
+    if not len(points):
+        return no_matches(size_wh)
+    expected = cv2.perspectiveTransform(points.reshape(-1, 1, 2), to_before).reshape(-1, 2).astype(np.float32)
+    there, found = follow(after, before, points, expected)
+    return Matches(before=there[found], after=points[found], size_wh=size_wh)
 
 
 def match_features(before: Features, after: Features) -> Matches:

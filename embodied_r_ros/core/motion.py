@@ -22,8 +22,9 @@ from embodied_r_ros.core.matching import (
     Floats,
     Grey,
     Matches,
-    describe,
+    describe_evenly,
     fit_view,
+    match_closely,
     match_features,
 )
 from embodied_r_ros.core.phrases import (
@@ -51,8 +52,8 @@ LEAST_SHIFT_SHARE = 0.01
 RAY_TOLERANCE_RAD = 0.008
 ROTATION_SHARE = 0.8
 # In units of the focal length.
-POINT_TOLERANCE = 0.006
-PLANE_SHARE = 0.8
+POINT_TOLERANCE = 0.004
+PLANE_SHARE = 0.9
 UNKNOWN = Motion(name=STAY)
 _RANSAC_ROUNDS = 60
 
@@ -199,7 +200,11 @@ class EgoMotionEstimator:
                 f'motion needs two images of one size, got (height, width) {before_grey.shape!r} and '
                 f'{after_grey.shape!r}; bring them to one size first'
             )
-        return self.from_matches(match_features(describe(before_grey), describe(after_grey)))
+        after = describe_evenly(after_grey)
+        view = fit_view(match_features(describe_evenly(before_grey), after))
+        if view is None:
+            return UNKNOWN
+        return self.from_matches(match_closely(before_grey, after_grey, after.points, view.to_before))
 
     def from_matches(self, matches: Matches) -> Motion:
         """Motion from points found again; the size of the images may differ from that of the calibration by a scale.
@@ -271,12 +276,9 @@ def _rays(points: NDArray[np.float32], camera: Floats) -> Floats:
 def _fit_rotation(before: Floats, after: Floats) -> tuple[Floats, int]:
     """The rotation that takes most rays of the earlier image to the later one, and how many it explains."""
     random = np.random.default_rng(0)
-    best = np.zeros(len(before), bool)
-    for _ in range(_RANSAC_ROUNDS):
-        pair = random.choice(len(before), 2, replace=False)
-        fits = _rotates(_kabsch(before[pair], after[pair]), before, after)
-        if fits.sum() > best.sum():
-            best = fits
+    pairs = np.stack([random.choice(len(before), 2, replace=False) for _ in range(_RANSAC_ROUNDS)])
+    fits = _rotates(_kabsch(before[pairs], after[pairs]), before, after)
+    best = fits[fits.sum(axis=1).argmax()]
     if best.sum() < 3:
         return np.eye(3), 0
     rotation = _kabsch(before[best], after[best])
@@ -284,14 +286,16 @@ def _fit_rotation(before: Floats, after: Floats) -> tuple[Floats, int]:
 
 
 def _kabsch(before: Floats, after: Floats) -> Floats:
-    left, _, right = np.linalg.svd(after.T @ before)
-    sign = np.sign(np.linalg.det(left @ right))
-    rotation: Floats = left @ np.diag([1.0, 1.0, sign]) @ right
+    """The rotations, (..., 3, 3), that take rays, (..., n, 3), to others best."""
+    left, _, right = np.linalg.svd(np.swapaxes(after, -1, -2) @ before)
+    left[..., 2] *= np.sign(np.linalg.det(left @ right))[..., None]
+    rotation: Floats = left @ right
     return rotation
 
 
 def _rotates(rotation: Floats, before: Floats, after: Floats) -> NDArray[np.bool_]:
-    fits: NDArray[np.bool_] = np.linalg.norm(before @ rotation.T - after, axis=1) < RAY_TOLERANCE_RAD
+    missed = np.linalg.norm(before @ np.swapaxes(rotation, -1, -2) - after, axis=-1)
+    fits: NDArray[np.bool_] = missed < RAY_TOLERANCE_RAD
     return fits
 
 

@@ -26,7 +26,7 @@ MOST_MOVES = 8
 
 _MOVE = re.compile(
     r'(?P<verb>moved|rotated|tilted)\s+(?P<way>forward|backward|left|right|upward|downward)\s+'
-    r'(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>m|deg)\b'
+    r'(?:about\s+)?(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>m|deg)\b'
 )
 _SIGHTING = re.compile(
     r'(?P<name>[^;]+?)\s+(?:(?P<ahead>straight ahead)|(?P<degrees>\d+(?:\.\d+)?)\s*deg\s+(?P<side>left|right))'

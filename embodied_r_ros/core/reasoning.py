@@ -139,16 +139,21 @@ def choose(question: Question, observations: Sequence[Observation], n: int) -> l
 def keep_way(observations: Sequence[Observation], places: Sequence[int]) -> list[Observation]:
     """The observations at these places, each told with the motion of those left out before it; none before the first.
 
+    How far the robot moved forward is filled in where it was not measured, see `core.way`.
+
     Args:
         places: positions, ascending.
     """
-    kept = [observations[place] for place in places]
-    gaps = [at for at in range(1, len(places)) if places[at] - places[at - 1] > 1]
-    if gaps:
-        way = Way([seen.action for seen in observations])
-        for at in gaps:
-            kept[at] = dataclasses.replace(kept[at], action=way.stretch(places[at - 1] + 1, places[at] + 1))
-    return kept
+    way = Way(observations)
+    actions = [way.actions[place] for place in places]
+    for at in range(1, len(places)):
+        if places[at] - places[at - 1] > 1:
+            actions[at] = way.stretch(places[at - 1] + 1, places[at] + 1)
+    kept = (observations[place] for place in places)
+    return [
+        seen if action == seen.action else dataclasses.replace(seen, action=action)
+        for seen, action in zip(kept, actions)
+    ]
 
 
 def failure(error: EmbodiedRError) -> Answer:

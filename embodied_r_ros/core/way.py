@@ -2,6 +2,9 @@
 
 A robot that has been at it for hours asks about 36,000 key frames and shows its reasoner 32 of them; the way between
 those is to stay whole, and a question is not to wait for it.
+
+Images alone tell how far a robot went where something of known distance is in both. Where they tell only that it moved
+forward, it is taken to have gone on at the pace measured until then.
 """
 
 from __future__ import annotations
@@ -9,31 +12,54 @@ from __future__ import annotations
 import cmath
 import itertools
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.phrases import MOST_MOVES, STILL, add_move, read_motion, write_moves
-from embodied_r_ros.core.records import Move
+from embodied_r_ros.core.records import Move, Observation
 
 MOST_TEXTS = 65536
 _KINDS = ('forward', 'left', 'turn')
 _UNMEASURED = len(_KINDS)
 
+_FORWARD = _KINDS.index('forward')
+_SOMEWHAT_FORWARD = re.compile(r'moved forward(?=,|$)')
+
 # What is known of an action: how many moves it tells (0: still), the kinds of the first and the last, the amount where
-# it is one, and the degrees that they turn.
-_COUNT, _FIRST, _LAST, _AMOUNT, _TURN = range(5)
+# it is one, the degrees that they turn, and whether it tells of moving forward without saying how far.
+_COUNT, _FIRST, _LAST, _AMOUNT, _TURN, _SOMEWHAT = range(6)
 
 
 class Way:
-    """Motions one after another, in the phrases of `core.phrases`; actions that say nothing count as still."""
+    """The motions of observations one after another; actions that say nothing count as still.
 
-    def __init__(self, actions: Sequence[str]) -> None:
-        if len(_ROWS) > max(MOST_TEXTS, 2 * len(actions)):
+    Attributes:
+        actions: in the phrases of `core.phrases`, the metres of what moved forward somewhat filled in.
+    """
+
+    def __init__(self, observations: Sequence[Observation]) -> None:
+        if len(_ROWS) > max(MOST_TEXTS, 2 * len(observations)):
             _ROWS.clear()
-        self._actions = actions
-        self._rows = np.fromiter(map(_ROWS.__getitem__, actions), np.intp, len(actions))
+        self.actions = [seen.action for seen in observations]
+        self._rows = np.fromiter(map(_ROWS.__getitem__, self.actions), np.intp, len(self.actions))
+        somewhat = np.flatnonzero(_ROWS.facts[_SOMEWHAT].take(self._rows))
+        if len(somewhat):
+            self._keep_pace(somewhat, np.array([seen.stamp_ns for seen in observations]) / NS_PER_S)
+
+    def _keep_pace(self, somewhat: NDArray[np.intp], stamps_s: NDArray[np.float64]) -> None:
+        """Fill in the metres that the walks measured before come to in the same time."""
+        lasted_s = np.diff(stamps_s, prepend=stamps_s[0])
+        count, first, _, amount, *_ = _ROWS.facts.take(self._rows, axis=1)
+        walks = (count == 1) & (first == _FORWARD) & (amount > 0) & (lasted_s > 0)
+        walked_m, walked_s = np.cumsum(amount * walks), np.cumsum(lasted_s * walks)
+        for place in somewhat[walked_s[somewhat] > 0]:
+            metres = lasted_s[place] * walked_m[place] / walked_s[place]
+            self.actions[place] = _SOMEWHAT_FORWARD.sub(f'moved forward about {metres:.1f} m', self.actions[place])
+            self._rows[place] = _ROWS[self.actions[place]]
 
     def stretch(self, start: int, end: int) -> str:
         """One phrase for the actions from position `start` up to, but without, `end`.
@@ -46,7 +72,7 @@ class Way:
         rows = rows[_ROWS.facts[_COUNT].take(rows) > 0]
         facts = _ROWS.facts.take(rows, axis=1)
         if (facts[_FIRST] == _UNMEASURED).any():
-            named = (action for action in self._actions[start:end] if action and action != STILL)
+            named = (action for action in self.actions[start:end] if action and action != STILL)
             return ', '.join([name for name, _ in itertools.groupby(named)][-MOST_MOVES:])
         goes_on = (facts[_COUNT, 1:] == 1) & (facts[_FIRST, 1:] == facts[_LAST, :-1])
         breaks = np.flatnonzero(~goes_on) + 1
@@ -93,7 +119,7 @@ class _Rows(dict[str, int]):
 
     Attributes:
         moves: of each row.
-        facts: (5, rows or more) float64, see above.
+        facts: (6, rows or more) float64, see above.
         steps: (2, rows or more) complex128, what the moves come to: metres ahead + 1j left, and the turn as a factor.
     """
 
@@ -104,7 +130,7 @@ class _Rows(dict[str, int]):
     def clear(self) -> None:
         super().clear()
         self.moves: list[list[Move]] = []
-        self.facts = np.zeros((5, 256))
+        self.facts = np.zeros((6, 256))
         self.steps = np.zeros((2, 256), np.complex128)
 
     def __missing__(self, action: str) -> int:
@@ -118,10 +144,11 @@ class _Rows(dict[str, int]):
             kinds = [_KINDS.index(move.kind) for move in moves]
             amount = moves[0].amount if len(moves) == 1 else 0.0
             walk_m, turn_deg = _come_to(moves)
-            self.facts[:, row] = (len(moves), kinds[0], kinds[-1], amount, turn_deg)
+            self.facts[:_SOMEWHAT, row] = (len(moves), kinds[0], kinds[-1], amount, turn_deg)
             self.steps[:, row] = (walk_m, cmath.rect(1.0, math.radians(turn_deg)))
         elif action and action != STILL:
             self.facts[: _LAST + 1, row] = (1, _UNMEASURED, _UNMEASURED)
+        self.facts[_SOMEWHAT, row] = _SOMEWHAT_FORWARD.search(action) is not None
         self[action] = row
         return row
 

@@ -9,6 +9,7 @@ from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.reasoning import keep_way
 
 
 @runtime_checkable
@@ -53,8 +54,9 @@ class Ahead:
         while True:
             await self._news.wait()
             self._news.clear()
-            observations = self._memory.window()
-            text = self._format.opening(observations) if 0 < len(observations) <= self._most else ''
+            window = self._memory.window()
+            few = 0 < len(window) <= self._most
+            text = self._format.opening(keep_way(window, range(len(window)))) if few else ''
             if text:
                 try:
                     await self._lm.read_ahead(text)

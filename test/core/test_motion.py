@@ -197,8 +197,8 @@ def test_motion_from_images_with_intrinsics(
 ) -> None:
     motion = EgoMotionEstimator(ROOM_INTRINSICS).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
     assert motion.name == name
-    assert motion.rotate_left_deg == pytest.approx(left_deg, abs=2.6)
-    assert motion.tilt_up_deg == pytest.approx(up_deg, abs=2.6)
+    assert motion.rotate_left_deg == pytest.approx(left_deg, abs=1.5)
+    assert motion.tilt_up_deg == pytest.approx(up_deg, abs=1.5)
     assert math.isnan(motion.forward_m)
     assert motion.source is MotionSource.IMAGES
 

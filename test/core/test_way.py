@@ -9,11 +9,21 @@ import pytest
 from worked import arrived
 
 from embodied_r_ros.core.phrases import LEAST_TURN_DEG, MOST_MOVES, STILL, add_move, read_motion, write_moves
+from embodied_r_ros.core.records import Observation
 from embodied_r_ros.core.way import Way
 
 
+def way(actions):
+    return Way(
+        [
+            Observation(session=0, index=index, stamp_ns=index * 10**9, action=action, text='')
+            for index, action in enumerate(actions)
+        ]
+    )
+
+
 def join_motions(actions):
-    return Way(actions).stretch(0, len(actions))
+    return way(actions).stretch(0, len(actions))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,7 @@ def test_a_stretch_is_told_as_if_there_were_nothing_around_it(seed):
     rng = random.Random(seed)
     actions = some_actions(rng, 60)
     start, end = sorted(rng.sample(range(61), 2))
-    assert Way(actions).stretch(start, end) == join_motions(actions[start:end])
+    assert way(actions).stretch(start, end) == join_motions(actions[start:end])
 
 
 @pytest.mark.parametrize('seed', range(20))
@@ -96,9 +106,36 @@ def test_few_moves_are_told_one_by_one(seed):
 )
 def test_amounts_are_summed_only_where_all_of_a_stretch_have_them(start, end, words):
     actions = ['rotated left', 'rotated left', 'moved forward', 'moved left 1.00 m', 'moved left 2.00 m']
-    assert Way(actions).stretch(start, end) == words
+    assert way(actions).stretch(start, end) == words
 
 
 def test_of_many_actions_without_amounts_the_last_are_listed():
     actions = [f'tilted {way}' for way in ('upward', 'downward') * MOST_MOVES]
     assert join_motions(actions).split(', ') == actions[-MOST_MOVES:]
+
+
+@pytest.mark.parametrize(
+    ('before', 'action', 'told'),
+    [
+        (['moved forward 1.00 m'], 'moved forward', 'moved forward about 1.0 m'),
+        (
+            ['moved forward 1.00 m'],
+            'moved forward, tilted upward 6 deg',
+            'moved forward about 1.0 m, tilted upward 6 deg',
+        ),
+        (['moved forward 1.00 m', 'moved forward 2.00 m', STILL], 'moved forward', 'moved forward about 1.5 m'),
+        (['moved forward'], 'moved forward', 'moved forward'),
+        (['moved forward 1.00 m'], 'moved left', 'moved left'),
+        (['moved forward 0.20 m, rotated left 40 deg'], 'moved forward', 'moved forward'),
+    ],
+    ids=['a walk', 'on a turn', 'pauses aside', 'nothing measured', 'sideways', 'no walk by itself'],
+)
+def test_what_moved_forward_somewhat_went_on_at_the_pace_measured_before(before, action, told):
+    after = ['moved forward 9.00 m']
+    assert way(['', *before, action, *after]).actions[-2] == told
+
+
+def test_a_stretch_counts_what_the_pace_comes_to():
+    assert way(['', 'moved forward 1.00 m', 'moved forward', 'rotated left 30 deg', 'moved forward']).stretch(1, 5) == (
+        'moved forward 2.00 m, rotated left 30 deg, moved forward 1.00 m'
+    )
