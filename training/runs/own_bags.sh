@@ -14,7 +14,7 @@ out=out/own_bags
 export OMP_NUM_THREADS=1
 
 # With its seed the sites fall 12, 4 and 4 into the splits.
-training/runs/bags.sh "$out" 900001 900020 240 --shares 0.6 0.2 0.2
+training/runs/bags.sh "$out" 900001 900020 480 --shares 0.6 0.2 0.2
 "$python" -m training.world.truth --samples "$out/asked.jsonl" --least 0.99
 "$python" -m training.blind --samples "$out/seen.jsonl"
 
