@@ -128,7 +128,7 @@ def test_of_many_actions_without_amounts_the_last_are_listed():
         (['moved forward 1.00 m'], 'moved left', 'moved left'),
         (['moved forward 0.20 m, rotated left 40 deg'], 'moved forward', 'moved forward'),
     ],
-    ids=['a walk', 'on a turn', 'pauses aside', 'nothing measured', 'sideways', 'no walk by itself'],
+    ids=['a walk', 'with a tilt', 'pauses aside', 'nothing measured', 'sideways', 'no walk by itself'],
 )
 def test_what_moved_forward_somewhat_went_on_at_the_pace_measured_before(before, action, told):
     after = ['moved forward 9.00 m']
