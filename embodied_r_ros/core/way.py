@@ -58,7 +58,7 @@ class Way:
         walked_m, walked_s = np.cumsum(amount * walks), np.cumsum(lasted_s * walks)
         for place in somewhat[walked_s[somewhat] > 0]:
             metres = lasted_s[place] * walked_m[place] / walked_s[place]
-            self.actions[place] = _SOMEWHAT_FORWARD.sub(f'moved forward about {metres:.1f} m', self.actions[place])
+            self.actions[place] = _SOMEWHAT_FORWARD.sub(f'moved forward about {metres:.2f} m', self.actions[place])
             self._rows[place] = _ROWS[self.actions[place]]
 
     def stretch(self, start: int, end: int) -> str:

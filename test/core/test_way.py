@@ -117,13 +117,13 @@ def test_of_many_actions_without_amounts_the_last_are_listed():
 @pytest.mark.parametrize(
     ('before', 'action', 'told'),
     [
-        (['moved forward 1.00 m'], 'moved forward', 'moved forward about 1.0 m'),
+        (['moved forward 1.00 m'], 'moved forward', 'moved forward about 1.00 m'),
         (
             ['moved forward 1.00 m'],
             'moved forward, tilted upward 6 deg',
-            'moved forward about 1.0 m, tilted upward 6 deg',
+            'moved forward about 1.00 m, tilted upward 6 deg',
         ),
-        (['moved forward 1.00 m', 'moved forward 2.00 m', STILL], 'moved forward', 'moved forward about 1.5 m'),
+        (['moved forward 1.00 m', 'moved forward 2.00 m', STILL], 'moved forward', 'moved forward about 1.50 m'),
         (['moved forward'], 'moved forward', 'moved forward'),
         (['moved forward 1.00 m'], 'moved left', 'moved left'),
         (['moved forward 0.20 m, rotated left 40 deg'], 'moved forward', 'moved forward'),
