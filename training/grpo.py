@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
-import json
 import math
 import pathlib
 import sys
@@ -21,9 +19,6 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from torch.utils.tensorboard import SummaryWriter
-from transformers import PrinterCallback
-from transformers.integrations import TensorBoardCallback
 from transformers.utils.logging import disable_progress_bar
 
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
@@ -35,11 +30,9 @@ from training.judge import Case, HttpJudge, InProcessJudge, Judge
 from training.metrics import RunLog
 from training.model_folder import load_model, load_tokenizer, save_tokenizer
 from training.rewards import StagedReward
+from training.run_folder import begin, finish, made_from
 from training.samples import read_samples
-from training.sft import commit
-from training.trainer import StagedTrainer, newest_checkpoint, step_of
-
-STARTED, FINISHED = 'run.json', 'training.json'
+from training.trainer import StagedTrainer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,67 +72,17 @@ def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
     PartialState(cpu=not torch.cuda.is_available())  # shared by all that ask for it from here on
     disable_progress_bar()
     torch.set_num_threads(settings.threads)
-    made_from = describe(options, settings)
-    if begin(options.out, made_from):
-        print(f'{options.out} holds this run, and it is finished')
+    paths = {name: str(getattr(options, name) or '') for name in ('model', 'samples', 'split', 'without', 'judge')}
+    made = made_from({**paths, 'judge_url': options.judge_url, **dataclasses.asdict(settings)}, options.samples)
+    if begin(options.out, made):
         return
     trainer = make_trainer(options, settings)
-    checkpoint = newest_checkpoint(options.out)
-    step, steps = step_of(checkpoint) if checkpoint else 0, trainer.args.max_steps
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(RunLog(options.out, lambda: (trainer.rollouts, trainer.reward.parts)))
-    if PartialState().is_main_process:
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(options.out / 'tensorboard'), purge_step=step)))
-        print(f'{len(trainer.train_dataset)} questions, {steps} steps, {step} of them done', flush=True)
-    if step == steps:
-        trainer._load_from_checkpoint(str(checkpoint))
-    else:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    log = RunLog(options.out, lambda: (trainer.rollouts, trainer.reward.parts))
+    trainer.go_on(log, f'{len(trainer.train_dataset)} questions')
     trainer.save_model()
     if PartialState().is_main_process:
         save_tokenizer(trainer.processing_class, options.out)
-        (options.out / FINISHED).write_text(json.dumps({**made_from, 'steps': steps}, indent=1))
-
-
-def describe(options: argparse.Namespace, settings: GrpoSettings) -> dict[str, Any]:
-    """What a run is made from: its options, the content of its samples and the commit."""
-    paths = {name: str(getattr(options, name) or '') for name in ('model', 'samples', 'split', 'without', 'judge')}
-    try:
-        content = hashlib.sha256(options.samples.read_bytes()).hexdigest()
-    except OSError as error:
-        raise SettingsError(f'samples cannot be read from {str(options.samples)!r}: {error.strerror}') from error
-    return {
-        **paths,
-        'judge_url': options.judge_url,
-        **dataclasses.asdict(settings),
-        'samples_sha256': content,
-        'commit': commit(),
-    }
-
-
-def begin(out: pathlib.Path, made_from: dict[str, Any]) -> bool:
-    """Write down what the run in a folder is made from; returns whether it is finished already.
-
-    Raises:
-        SettingsError: the folder holds a checkpoint or a model made from something else.
-    """
-    if PartialState().is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-    started, finished = out / STARTED, (out / FINISHED).exists()
-    if finished and not started.exists():
-        raise SettingsError(f'{out} holds a model of another making; name another folder with --out')
-    if started.exists() and (finished or newest_checkpoint(out)):
-        before = json.loads(started.read_text())
-        for name, value in made_from.items():
-            if name != 'commit' and before.get(name) != value:
-                raise SettingsError(
-                    f'{out} holds a run with {name} {before.get(name)!r}, and now it is {value!r}; name another folder '
-                    'with --out, or remove this one'
-                )
-        return finished
-    if PartialState().is_main_process:
-        started.write_text(json.dumps(made_from, indent=1))
-    return False
+        finish(options.out, {**made, 'steps': trainer.args.max_steps})
 
 
 def make_trainer(options: argparse.Namespace, settings: GrpoSettings) -> StagedTrainer:

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: a line per step in metrics.jsonl, a line per completion in completions.jsonl."""
+"""What a run writes down as it goes: a line per step in metrics.jsonl, one per completion in completions.jsonl."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from transformers import TrainerCallback
 from embodied_r_ros.core.errors import SettingsError
 from training.rewards import Parts
 
+SHOWN = (
+    'reward', 'format', 'accuracy', 'consistency', 'groups_without_spread', 'length', 'kl', 'entropy', 'seconds'
+)  # fmt: skip
+SHOWN_WITHOUT_REWARD = ('loss', 'token_accuracy', 'learning_rate')
 # Names in metrics.jsonl, and TRL's for the same.
 FIGURES = {
     'loss': 'loss',
+    'token_accuracy': 'mean_token_accuracy',
     'grad_norm': 'grad_norm',
     'learning_rate': 'learning_rate',
     'reward': 'reward',
@@ -38,14 +43,16 @@ FIGURES = {
 
 
 class RunLog(TrainerCallback):
-    """Writes the two files; lines beyond the checkpoint that a run goes on from are taken back first.
+    """Writes the files; lines beyond the checkpoint that a run goes on from are taken back first.
 
     Args:
         folder: of the run.
-        last: gives the rollouts of the last step, and the parts of their rewards.
+        last: gives the rollouts of the last step, and the parts of their rewards; None where nothing is rewarded.
     """
 
-    def __init__(self, folder: pathlib.Path, last: Callable[[], tuple[list[dict[str, Any]], Parts | None]]) -> None:
+    def __init__(
+        self, folder: pathlib.Path, last: Callable[[], tuple[list[dict[str, Any]], Parts | None]] | None = None
+    ) -> None:
         self.metrics, self.completions = folder / 'metrics.jsonl', folder / 'completions.jsonl'
         self._last = last
 
@@ -57,21 +64,23 @@ class RunLog(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
         """Write the step."""
-        rollouts, parts = self._last()
-        if not state.is_world_process_zero or logs is None or 'loss' not in logs or parts is None:
+        if not state.is_world_process_zero or logs is None or 'loss' not in logs:
             return
-        entry = {'step': state.global_step, 'epoch': state.epoch, 'weights': dataclasses.asdict(parts.weights)}
+        entry: dict[str, Any] = {'step': state.global_step, 'epoch': state.epoch}
         entry |= {name: logs[theirs] for name, theirs in FIGURES.items() if theirs in logs}
-        entry['ids'] = list(dict.fromkeys(rollout['id'] for rollout in rollouts))
+        rollouts, parts = self._last() if self._last else ([], None)
+        if parts:
+            entry['weights'] = dataclasses.asdict(parts.weights)
+            entry['ids'] = list(dict.fromkeys(rollout['id'] for rollout in rollouts))
+            append(self.completions, [{'step': state.global_step, **rollout} for rollout in rollouts])
         print(line(entry, state.max_steps), flush=True)
         append(self.metrics, [entry])
-        append(self.completions, [{'step': state.global_step, **rollout} for rollout in rollouts])
 
 
 def line(entry: Mapping[str, Any], steps: int) -> str:
     """A step for people."""
-    names = 'reward format accuracy consistency groups_without_spread length kl entropy seconds'.split()
-    told = ' '.join(f'{name} {entry[name]:.3g}' for name in names if entry.get(name) is not None)
+    shown = SHOWN if 'reward' in entry else SHOWN_WITHOUT_REWARD
+    told = ' '.join(f'{name} {entry[name]:.3g}' for name in shown if entry.get(name) is not None)
     return f'step {entry["step"]}/{steps} {told}'
 
 

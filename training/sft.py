@@ -6,97 +6,146 @@ python -m training.sft --steps 10000 --seed 0 --out out/sft
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
-import json
 import pathlib
 import random
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from datasets import IterableDataset
-from transformers import Qwen2ForCausalLM
+from transformers import Qwen2ForCausalLM, TrainerState
+from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
-from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
+from embodied_r_ros.core.settings import add_arguments, check, from_arguments, setting
 from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
+from training.metrics import RunLog
+from training.model_folder import load_model
 from training.reasoner import make_model, make_tokenizer, save
+from training.run_folder import Resumable, begin, finish, made_from, newest_checkpoint
 from training.samples import Sample, read_samples
-from training.trainer import newest_checkpoint
 
 IGNORED = -100
 POOL = 1200
-SAVE_STEPS = 1000
+SAVE_STEPS, LOG_STEPS = 1000, 100
 
 
-def main(arguments: list[str] | None = None) -> int:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SftSettings:
+    """How the embedded reasoner is taught."""
+
+    steps: int = setting(10_000, 'steps to learn for', minimum=1)
+    warm_up_steps: int = setting(400, 'steps of copying random sequences first, where there is no --init', minimum=0)
+    learning_rate: float = setting(2e-3, 'peak; falls along a cosine', minimum=0.0)
+    batch_tokens: int = setting(3072, 'of a step, with padding', unit='tokens', minimum=1)
+    seed: int = setting(0, 'of weights and lessons', minimum=0)
+    threads: int = setting(1, 'CPU threads', minimum=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Teacher(Resumable, SFTTrainer):
+    """TRL's SFTTrainer, with whole checkpoints."""
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """As TRL, and go on counting tokens, which begins anew otherwise."""
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        state = TrainerState.load_from_json(str(pathlib.Path(resume_from_checkpoint) / 'trainer_state.json'))
+        counted = [log['num_tokens'] for log in state.log_history if 'num_tokens' in log]
+        self._total_train_tokens = counted[-1] if counted else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m training.sft', description=__doc__)
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints, metrics')
+    parser = argparse.ArgumentParser(
+        prog='python -m training.sft', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints and logs')
     parser.add_argument(
         '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
     )
     parser.add_argument(
         '--samples', type=pathlib.Path, help='file of samples with observations: half of the lessons are about them'
     )
-    parser.add_argument('--split', default=None, help='only the samples of this split')
+    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
     parser.add_argument('--without', default=None, metavar='I/K', help='leave out the scenes of this one of K folds')
-    parser.add_argument('--steps', type=int, default=10_000, help='steps to learn for (default %(default)s)')
-    parser.add_argument(
-        '--warm-up-steps', type=int, default=400, help='steps of copying random sequences first (default %(default)s)'
-    )
-    parser.add_argument(
-        '--learning-rate', type=float, default=2e-3, help='peak; falls along a cosine (default %(default)s)'
-    )
-    parser.add_argument('--batch-tokens', type=int, default=3072, help='padded tokens per step (default %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of weights and lessons (default %(default)s)')
-    parser.add_argument('--threads', type=int, default=1, help='CPU threads (default %(default)s)')
+    add_arguments(parser, SftSettings)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
     try:
-        train(options)
+        train(options, from_arguments(SftSettings, options))
     except EmbodiedRError as error:
         print(f'training.sft: {error}', file=sys.stderr)
         return 2
     return 0
 
 
-def train(options: argparse.Namespace) -> None:
-    """Warm up and train, going on from the last checkpoint in the folder."""
+def train(options: argparse.Namespace, settings: SftSettings) -> None:
+    """Warm up and train, from the start or from the last checkpoint, and save the model with what it was made from.
+
+    Raises:
+        InputError: there is nothing to learn from in the samples.
+        SettingsError: the model cannot be used, or --out holds a run of other settings.
+    """
+    PartialState(cpu=not torch.cuda.is_available())
+    disable_progress_bar()
+    warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
+    torch.set_num_threads(settings.threads)
+    paths = {name: str(getattr(options, name) or '') for name in ('init', 'samples', 'split', 'without')}
+    made = made_from({**paths, **dataclasses.asdict(settings)}, options.samples)
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
-    options.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = newest_checkpoint(options.out)
-    model = Qwen2ForCausalLM.from_pretrained(options.init) if options.init else make_model(seed=options.seed)
-    if checkpoint is None and not options.init:
-        warm_up(model, options.warm_up_steps, options.seed)
-    made = {name: str(value) for name, value in vars(options).items()} | {'commit': commit()}
-    (options.out / 'training.json').write_text(json.dumps(made, indent=1))
-    trainer = SFTTrainer(
+    if options.samples and not samples:
+        raise InputError(f'samples to learn from were wanted, {options.samples} has none of those asked for')
+    model = learned(options.init) if options.init else make_model(seed=settings.seed)
+    if begin(options.out, made):
+        return
+    if newest_checkpoint(options.out) is None and not options.init:
+        warm_up(model, settings.warm_up_steps, settings.seed)
+    trainer = Teacher(
         model=model,
-        args=configuration(options),
+        args=trl_config(settings, options.out),
         train_dataset=IterableDataset.from_generator(
             taught,
-            gen_kwargs={'seed': options.seed, 'batch_tokens': options.batch_tokens, 'samples': samples},
+            gen_kwargs={'seed': settings.seed, 'batch_tokens': settings.batch_tokens, 'samples': samples},
         ),
         data_collator=collate,
         processing_class=make_tokenizer(),
     )
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    about = f' and {len(samples)} samples' if samples else ''
+    trainer.go_on(RunLog(options.out), f'lessons about simulated walks{about}')
     save(model, options.out)
+    finish(options.out, made)
 
 
-def configuration(options: argparse.Namespace) -> SFTConfig:
+def learned(folder: pathlib.Path) -> Qwen2ForCausalLM:
+    """A model of the compact language to go on from.
+
+    Raises:
+        SettingsError: there is none in the folder.
+    """
+    model = load_model(folder, torch.float32)
+    if model.config.vocab_size != len(TOKEN_IDS):
+        raise SettingsError(
+            f'--init needs a model of the compact language, of {len(TOKEN_IDS)} words, {str(folder)!r} holds one of '
+            f'{model.config.vocab_size}; name one that training.sft has made'
+        )
+    return model
+
+
+def trl_config(settings: SftSettings, out: pathlib.Path) -> SFTConfig:
     """What TRL is told; one 'sample' of its batch is a whole batch of lessons."""
     return SFTConfig(
-        output_dir=str(options.out),
-        max_steps=options.steps,
+        output_dir=str(out),
+        max_steps=settings.steps,
         per_device_train_batch_size=1,
-        learning_rate=options.learning_rate,
+        learning_rate=settings.learning_rate,
         warmup_steps=100,
         lr_scheduler_type='cosine_with_min_lr',
         lr_scheduler_kwargs={'min_lr_rate': 0.02},
@@ -107,12 +156,11 @@ def configuration(options: argparse.Namespace) -> SFTConfig:
         dataset_kwargs={'skip_prepare_dataset': True},
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        logging_steps=100,
+        logging_steps=min(LOG_STEPS, settings.steps),
         save_steps=SAVE_STEPS,
-        save_total_limit=2,
         report_to='none',
         disable_tqdm=True,
-        seed=options.seed,
+        seed=settings.seed,
     )
 
 
@@ -169,15 +217,6 @@ def _copy_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return (logits.argmax(-1) == wanted).float().mean().item()
-
-
-def commit() -> str:
-    """The checkout's commit, marked where files differ from it; '' outside a checkout."""
-    done = subprocess.run(
-        ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
-        cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip()
 
 
 def batches(stream: Iterator[Lesson], most_tokens: int, rng: random.Random) -> Iterator[list[Lesson]]:

@@ -1,24 +1,18 @@
-"""TRL's GRPOTrainer with what a run needs beyond it: exact resuming, checkpoints that are whole, little padding."""
+"""TRL's GRPOTrainer with what a run needs beyond it: exact resuming, rollouts kept for the log, little padding."""
 
 from __future__ import annotations
 
-import json
 import math
-import pathlib
-import shutil
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from safetensors import SafetensorError
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from embodied_r_ros.core.errors import SettingsError
 from training.rewards import Parts, Reply, StagedReward, text_of
+from training.run_folder import Resumable
 
-CHECKPOINT = 'checkpoint-'
-UNFINISHED = '.unfinished'
 ROWS_PER_PASS, ROWS_WRITTEN = 8, 16
 
 
@@ -30,7 +24,7 @@ class EpochSampler(RepeatSampler):
         self.generator.manual_seed(1_000_003 * self.seed + epoch)
 
 
-class StagedTrainer(GRPOTrainer):
+class StagedTrainer(Resumable, GRPOTrainer):
     """GRPO on a staged reward.
 
     Each step generates what it learns from, so that a checkpoint has no completions to keep.
@@ -125,62 +119,6 @@ class StagedTrainer(GRPOTrainer):
         logps, entropies = (None if parts[0] is None else torch.cat(parts)[back] for parts in list(zip(*found))[:2])
         losses = [aux for *_, aux in found if aux is not None]
         return logps, entropies, torch.stack(losses).mean() if losses else None
-
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """None here: `training.export` writes one that says what the model was made from."""
-
-    def _get_output_dir(self, trial: Any) -> str:
-        """Where a checkpoint is written before it gets its place."""
-        return str(pathlib.Path(self.args.output_dir) / UNFINISHED)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint, put it into its place when it is whole, and only then remove the ones before it.
-
-        Raises:
-            SettingsError: it cannot be written; the one before it stays.
-        """
-        out, unfinished = pathlib.Path(self.args.output_dir), pathlib.Path(self._get_output_dir(trial))
-        try:
-            super()._save_checkpoint(model, trial)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            before = newest_checkpoint(out)
-            kept = f'{before} is whole' if before else 'there is none before it'
-            raise SettingsError(
-                f'the checkpoint of step {self.state.global_step} could not be written to {str(out)!r} ({error}); '
-                f'{kept}; make room and start again with the same command'
-            ) from error
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            name = f'{CHECKPOINT}{self.state.global_step}'
-            shutil.rmtree(out / name, ignore_errors=True)
-            (unfinished / name).replace(out / name)
-            shutil.rmtree(unfinished)
-            for older in checkpoints(out)[:-1]:
-                shutil.rmtree(older)
-
-
-def checkpoints(out: pathlib.Path) -> list[pathlib.Path]:
-    """The whole checkpoints of a run, by step."""
-    found = {}
-    for folder in out.glob(f'{CHECKPOINT}*'):
-        step = step_of(folder)
-        if step is not None:
-            found[step] = folder
-    return [found[step] for step in sorted(found)]
-
-
-def newest_checkpoint(out: pathlib.Path) -> pathlib.Path | None:
-    """The last whole checkpoint of a run, None where there is none."""
-    return next(reversed(checkpoints(out)), None)
-
-
-def step_of(checkpoint: pathlib.Path) -> int | None:
-    """The step that a checkpoint was written at; None for one that is not whole, whose state, written last, lacks."""
-    try:
-        return int(json.loads((checkpoint / 'trainer_state.json').read_text())['global_step'])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _by_completion(parts: Parts) -> list[dict[str, float | None]]:

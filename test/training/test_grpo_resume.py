@@ -23,8 +23,8 @@ from transformers import TrainerCallback  # noqa: E402
 
 from embodied_r_ros.core.errors import SettingsError  # noqa: E402
 from training import metrics  # noqa: E402
+from training.run_folder import checkpoints, newest_checkpoint, step_of  # noqa: E402
 from training.samples import write_samples  # noqa: E402
-from training.trainer import checkpoints, newest_checkpoint, step_of  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import random
@@ -13,9 +12,12 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('trl')
 
+from toy_grpo import write_model  # noqa: E402
+
 from embodied_r_ros.core.compact import BOS, PAD, vocabulary  # noqa: E402
-from training import sft  # noqa: E402
+from training import metrics, sft  # noqa: E402
 from training.lessons import TOKEN_IDS, Lesson  # noqa: E402
+from training.samples import write_samples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
@@ -54,22 +56,21 @@ def test_a_lesson_longer_than_a_batch_is_a_batch_of_its_own(monkeypatch):
     assert [len(batch) for batch in itertools.islice(sft.batches(stream, 40, random.Random(0)), 3)] == [1, 1, 1]
 
 
-def options(out, **changes):
-    values = {
-        'out': out, 'init': None, 'steps': 4, 'warm_up_steps': 2, 'learning_rate': 2e-3, 'batch_tokens': 600,
-        'seed': 0, 'threads': 1, 'samples': None, 'split': None, 'without': None,
-    }  # fmt: skip
-    return argparse.Namespace(**{**values, **changes})
+def call(out, *words):
+    """Call the command line; a short run, unless the words say otherwise."""
+    small = '--steps 4 --warm-up-steps 2 --batch-tokens 600'
+    return sft.main(['--out', str(out), *small.split(), *words])
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """A short run, with a checkpoint after each second step."""
-    out = tmp_path_factory.mktemp('sft')
+    """A short run, with a checkpoint and a line of metrics after each second step."""
+    out = tmp_path_factory.mktemp('sft') / 'run'
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sft, 'POOL', 40)
         patch.setattr(sft, 'SAVE_STEPS', 2)
-        sft.train(options(out))
+        patch.setattr(sft, 'LOG_STEPS', 2)
+        assert call(out) == 0
         yield out
 
 
@@ -77,31 +78,94 @@ def weights(folder):
     return (folder / 'model.safetensors').read_bytes()
 
 
-def test_a_run_leaves_a_model_and_what_made_it(run):
+def test_a_run_leaves_a_model_its_metrics_and_what_made_it(run):
     made_by = json.loads((run / 'training.json').read_text())
-    assert (made_by['seed'], made_by['steps']) == ('0', '4')
-    assert 'commit' in made_by
+    assert (made_by['seed'], made_by['steps'], made_by['init']) == (0, 4, '')
+    assert made_by['commit']
     assert json.loads((run / 'config.json').read_text())['vocab_size'] == len(vocabulary())
     assert (run / 'tokenizer.json').exists()
+    assert [path.name for path in run.glob('checkpoint-*')] == ['checkpoint-4']
+    steps = metrics.read(run / 'metrics.jsonl')
+    assert [entry['step'] for entry in steps] == [2, 4]
+    assert all(entry['loss'] > 0 and 0 <= entry['token_accuracy'] <= 1 for entry in steps)
+    assert list((run / 'tensorboard').iterdir())
 
 
-def test_a_run_that_was_broken_off_ends_in_the_same_weights(run, tmp_path):
-    whole, broken = weights(run), tmp_path / 'broken'
-    shutil.copytree(run, broken)
-    shutil.rmtree(broken / 'checkpoint-4')
-    (broken / 'model.safetensors').unlink()
-    sft.train(options(broken))
-    assert weights(broken) == whole
+def test_a_run_that_was_broken_off_ends_in_the_same_weights(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sft.Teacher, 'training_step', breaking_off_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            call(tmp_path / 'broken')
+    assert [path.name for path in (tmp_path / 'broken').glob('checkpoint-*')] == ['checkpoint-2']
+    assert call(tmp_path / 'broken') == 0
+    assert weights(tmp_path / 'broken') == weights(run)
+    assert metrics.read(tmp_path / 'broken' / 'metrics.jsonl') == metrics.read(run / 'metrics.jsonl')
+
+
+def breaking_off_at(step):
+    """A trainer's step that ends the run in place of the n-th one."""
+    whole, taken = sft.Teacher.training_step, itertools.count(1)
+
+    def training_step(self, *inputs, **others):
+        if next(taken) == step:
+            raise KeyboardInterrupt
+        return whole(self, *inputs, **others)
+
+    return training_step
+
+
+def test_a_run_whose_last_checkpoint_is_its_end_only_saves_the_model(run, tmp_path):
+    shutil.copytree(run, tmp_path / 'copy')
+    for name in ('training.json', 'model.safetensors'):
+        (tmp_path / 'copy' / name).unlink()
+    assert call(tmp_path / 'copy') == 0
+    assert weights(tmp_path / 'copy') == weights(run)
+
+
+def test_a_finished_run_is_left_as_it_is_and_another_one_does_not_mix_with_it(run, capsys):
+    before = weights(run)
+    assert call(run) == 0
+    assert 'holds this run, and it is finished' in capsys.readouterr().out
+    assert call(run, '--seed', '1') == 2
+    assert 'holds a run with seed 0, and now it is 1; name another folder' in capsys.readouterr().err
+    assert weights(run) == before
 
 
 def test_another_seed_ends_in_other_weights(run, tmp_path):
-    sft.train(options(tmp_path, seed=1))
+    assert call(tmp_path, '--seed', '1') == 0
     assert weights(tmp_path) != weights(run)
 
 
 def test_a_run_goes_on_from_a_model(run, tmp_path):
-    sft.train(options(tmp_path, init=run, learning_rate=0.0))
+    assert call(tmp_path, '--init', str(run), '--learning-rate', '0') == 0
     assert weights(tmp_path) == weights(run)
+
+
+def test_a_model_of_another_language_is_not_gone_on_from(tmp_path, capsys):
+    write_model(tmp_path / 'other', steps=0)
+    assert call(tmp_path / 'out', '--init', str(tmp_path / 'other')) == 2
+    assert '--init needs a model of the compact language' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'sentence'),
+    [
+        (['--steps', '0'], 'steps must lie in >= 1, got 0'),
+        (['--init', 'nowhere'], "a model folder with config.json was wanted, 'nowhere'"),
+        (['--samples', 'nowhere.jsonl'], "samples cannot be read from 'nowhere.jsonl'"),
+    ],
+    ids=['no step', 'no model', 'no samples'],
+)
+def test_what_cannot_be_taught_ends_with_a_sentence(words, sentence, tmp_path, capsys):
+    assert call(tmp_path / 'out', *words) == 2
+    assert f'training.sft: {sentence}' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_samples_of_which_none_is_asked_for_end_with_a_sentence(tmp_path, capsys):
+    write_samples(tmp_path / 'samples.jsonl', [])
+    assert call(tmp_path / 'out', '--samples', str(tmp_path / 'samples.jsonl')) == 2
+    assert 'samples to learn from were wanted' in capsys.readouterr().err
 
 
 def test_half_of_the_lessons_are_about_samples_where_there_are_any(tmp_path, monkeypatch):
