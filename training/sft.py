@@ -111,10 +111,7 @@ def train(options: argparse.Namespace, settings: SftSettings) -> None:
     trainer = Teacher(
         model=model,
         args=trl_config(settings, options.out),
-        train_dataset=IterableDataset.from_generator(
-            taught,
-            gen_kwargs={'seed': settings.seed, 'batch_tokens': settings.batch_tokens, 'samples': samples},
-        ),
+        train_dataset=dataset(settings, samples),
         data_collator=collate,
         processing_class=make_tokenizer(),
     )
@@ -162,6 +159,12 @@ def trl_config(settings: SftSettings, out: pathlib.Path) -> SFTConfig:
         disable_tqdm=True,
         seed=settings.seed,
     )
+
+
+def dataset(settings: SftSettings, samples: Sequence[Sample]) -> IterableDataset:
+    """What `taught` gives, for TRL; a list of samples would be taken for shards, of which the first has no end."""
+    told = {'seed': settings.seed, 'batch_tokens': settings.batch_tokens, 'samples': tuple(samples)}
+    return IterableDataset.from_generator(taught, gen_kwargs=told)
 
 
 def taught(seed: int, batch_tokens: int, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:

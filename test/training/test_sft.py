@@ -177,6 +177,19 @@ def test_half_of_the_lessons_are_about_samples_where_there_are_any(tmp_path, mon
     assert given.count(2) == pytest.approx(given.count(3), abs=40)
 
 
+def test_all_samples_are_learnt_from(monkeypatch):
+    monkeypatch.setattr(sft, 'POOL', 40)
+    monkeypatch.setattr(sft, 'lessons', lambda seed: itertools.repeat(Lesson((1,) * 9, 2)))
+    monkeypatch.setattr(
+        sft,
+        'lessons_of',
+        lambda samples, seed: (Lesson((2,) * 9, sample['given']) for sample in itertools.cycle(samples)),
+    )
+    found = sft.dataset(sft.SftSettings(batch_tokens=600), [{'given': number} for number in range(3, 8)])
+    given = {number for batch in itertools.islice(found, 5) for number in batch['given']}
+    assert given == {2, 3, 4, 5, 6, 7}
+
+
 def test_the_command_line_names_its_folder(capsys):
     with pytest.raises(SystemExit):
         sft.main([])
