@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # A robot's own bags as training data: 20 simulated recordings, split by site into 12 to learn from, 4 to watch and 4
 # held out. Labels come from odometry and tags alone; the observations that go with them are perceived without odometry.
-# Learnt from are the questions on which sampled answers differ. Fails where fewer than 99 % of the labels agree with the
-# simulation. Ends with the figures on the held-out sites.
+# Fails where fewer than 99 % of the labels agree with the simulation. Ends with the figures on the held-out sites.
 #
 #   training/runs/own_bags.sh [SEED] [MODEL]     of the training; the model to start from (the embedded reasoner)
 set -euo pipefail
@@ -19,11 +18,10 @@ training/runs/bags.sh "$out" 900001 900020 480 --shares 0.6 0.2 0.2
 "$python" -m training.world.truth --samples "$out/asked.jsonl" --least 0.99
 "$python" -m training.blind --samples "$out/seen.jsonl"
 
-if [[ ! -s $out/hard.jsonl ]]; then
-  "$python" -m training.spread --model "$start" --samples "$out/seen.jsonl" --split train --tries 4 --out "$out/hard.jsonl"
-fi
-"$python" -m training.sft --init "$start" --samples "$out/hard.jsonl" --steps 400 --learning-rate 3e-4 --seed "$seed" --out "$out/sft-$seed"
-"$python" -m training.grpo --model "$out/sft-$seed" --judge "$start" --samples "$out/hard.jsonl" --format compact \
+"$python" -m training.sft --init "$start" --samples "$out/seen.jsonl" --split train --steps 200 --learning-rate 2e-4 \
+  --seed "$seed" --out "$out/sft-$seed"
+"$python" -m training.spread --model "$out/sft-$seed" --samples "$out/seen.jsonl" --split train --tries 4 --out "$out/hard-$seed.jsonl"
+"$python" -m training.grpo --model "$out/sft-$seed" --judge "$start" --samples "$out/hard-$seed.jsonl" --format compact \
   --prompts-per-step 8 --micro-batch 64 --max-completion-length 700 --max-steps 60 --learning-rate 1e-4 --beta 0.001 \
   --seed "$seed" --out "$out/grpo-$seed"
 for model in sft grpo; do
