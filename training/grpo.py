@@ -9,7 +9,6 @@ one GPU is the matter of `accelerate launch`, with one of the files in training/
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import pathlib
 import sys
@@ -72,8 +71,7 @@ def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
     PartialState(cpu=not torch.cuda.is_available())  # shared by all that ask for it from here on
     disable_progress_bar()
     torch.set_num_threads(settings.threads)
-    paths = {name: str(getattr(options, name) or '') for name in ('model', 'samples', 'split', 'without', 'judge')}
-    made = made_from({**paths, 'judge_url': options.judge_url, **dataclasses.asdict(settings)}, options.samples)
+    made = made_from(options, ('model', 'samples', 'split', 'without', 'judge', 'judge_url'), settings)
     if begin(options.out, made):
         return
     trainer = make_trainer(options, settings)

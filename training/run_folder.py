@@ -5,12 +5,14 @@ A folder holds one run. The same command goes on in it from its newest checkpoin
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import hashlib
 import json
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accelerate import PartialState
@@ -27,18 +29,18 @@ CHECKPOINT = 'checkpoint-'
 UNFINISHED = '.unfinished'
 
 
-def made_from(values: Mapping[str, Any], samples: pathlib.Path | None) -> dict[str, Any]:
-    """What a run is made from: its options, the content of its samples, and the commit.
+def made_from(options: argparse.Namespace, names: Sequence[str], settings: Any) -> dict[str, Any]:
+    """What a run is made from: options by name, its settings, the content of its samples, and the commit.
 
     Raises:
         SettingsError: the samples cannot be read.
     """
-    told = dict(values)
-    if samples is not None:
+    told = {name: str(getattr(options, name) or '') for name in names} | dataclasses.asdict(settings)
+    if options.samples:
         try:
-            told['samples_sha256'] = hashlib.sha256(samples.read_bytes()).hexdigest()
+            told['samples_sha256'] = hashlib.sha256(options.samples.read_bytes()).hexdigest()
         except OSError as error:
-            raise SettingsError(f'samples cannot be read from {str(samples)!r}: {error.strerror}') from error
+            raise SettingsError(f'samples cannot be read from {str(options.samples)!r}: {error.strerror}') from error
     return told | {'commit': commit()}
 
 

@@ -98,8 +98,7 @@ def train(options: argparse.Namespace, settings: SftSettings) -> None:
     disable_progress_bar()
     warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
     torch.set_num_threads(settings.threads)
-    paths = {name: str(getattr(options, name) or '') for name in ('init', 'samples', 'split', 'without')}
-    made = made_from({**paths, **dataclasses.asdict(settings)}, options.samples)
+    made = made_from(options, ('init', 'samples', 'split', 'without'), settings)
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     if options.samples and not samples:
         raise InputError(f'samples to learn from were wanted, {options.samples} has none of those asked for')
