@@ -2,7 +2,9 @@
 
 python -m training.export --model out/grpo --scores out/scores.json --out out/reasoner
 
-Low-rank adapters are merged into the model that they were trained on. The scores are those of training.evaluate --json.
+Low-rank adapters are merged into the model that they were trained on. Weights may be averaged with those of the model
+that training went on from: most of what was won is kept, and most of what was lost elsewhere comes back (Wortsman et
+al., Robust fine-tuning of zero-shot models, 2022). The scores are those of training.evaluate --json.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from transformers.utils.logging import disable_progress_bar
 
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from training.model_folder import load_model, load_tokenizer, save_tokenizer
 
 # In training.json these are paths; their last part says enough, and tells nothing about the machine.
-PATHS = ('model', 'samples', 'judge', 'init', 'out')
+PATHS = ('model', 'samples', 'judge', 'init', 'out', 'averaged_with')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--out', type=pathlib.Path, required=True, help='folder to write, which does not exist yet')
     parser.add_argument('--scores', type=pathlib.Path, default=None, help='file with the JSON of training.evaluate')
+    parser.add_argument(
+        '--average-with', type=pathlib.Path, metavar='FOLDER', help='average the weights with those of this model'
+    )
+    parser.add_argument('--share', type=float, default=0.5, help='of --model in the average (default %(default)s)')
     options = parser.parse_args(arguments)
     disable_progress_bar()
     try:
-        size = export(options.model, options.out, options.scores)
+        size = export(options.model, options.out, options.scores, options.average_with, options.share)
     except EmbodiedRError as error:
         print(f'training.export: {error}', file=sys.stderr)
         return 2
@@ -45,11 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export(model: pathlib.Path, out: pathlib.Path, scores: pathlib.Path | None = None) -> int:
+def export(
+    model: pathlib.Path,
+    out: pathlib.Path,
+    scores: pathlib.Path | None = None,
+    average_with: pathlib.Path | None = None,
+    share: float = 0.5,
+) -> int:
     """Write the folder, by way of another one so that it is never half written; returns the bytes of its weights.
 
     Raises:
-        SettingsError: there is no model, the folder exists, or the scores cannot be read.
+        SettingsError: there is no model, the folder exists, the scores cannot be read, or the models do not average.
     """
     if out.exists():
         raise SettingsError(
@@ -60,11 +73,14 @@ def export(model: pathlib.Path, out: pathlib.Path, scores: pathlib.Path | None =
     unfinished = out.with_name(out.name + '.part')
     shutil.rmtree(unfinished, ignore_errors=True)
     whole = merged(model)
+    if average_with:
+        average(whole, merged(average_with), share)
+        made_from |= {'averaged_with': str(average_with), 'share': share}
     whole.config.use_cache = True  # trainers turn it off
     whole.save_pretrained(unfinished)
     save_tokenizer(load_tokenizer(model), unfinished)
     if made_from:
-        shutil.copy(model / 'training.json', unfinished)
+        (unfinished / 'training.json').write_text(json.dumps(made_from, indent=2) + '\n')
     (unfinished / 'README.md').write_text(card(out.name, made_from, told, (unfinished / 'tokenizer').is_dir()))
     unfinished.replace(out)
     return sum(path.stat().st_size for path in out.glob('*.safetensors'))
@@ -86,6 +102,26 @@ def merged(folder: pathlib.Path) -> Any:
         ) from error
     base = pathlib.Path(str(read_json(folder / 'adapter_config.json').get('base_model_name_or_path')))
     return PeftModel.from_pretrained(load_model(base, 'auto'), str(folder)).merge_and_unload()
+
+
+def average(model: torch.nn.Module, other: torch.nn.Module, share: float) -> None:
+    """Move the weights of a model towards those of another one, of which they take up 1 - `share`.
+
+    Raises:
+        SettingsError: the share is not between 0 and 1, or the models differ in shape.
+    """
+    if not 0.0 < share < 1.0:
+        raise SettingsError(f'--share must be between 0 and 1, got {share}')
+    mine, theirs = dict(model.named_parameters()), dict(other.named_parameters())
+    shapes = [{name: tuple(weight.shape) for name, weight in weights.items()} for weights in (mine, theirs)]
+    if shapes[0] != shapes[1]:
+        odd = sorted(dict(shapes[0].items() ^ shapes[1].items()))
+        raise SettingsError(
+            f'models to average must have the same weights, these differ in {len(odd)}, such as {odd[0]}'
+        )
+    with torch.no_grad():
+        for name, weight in mine.items():
+            weight.copy_(torch.lerp(theirs[name].float(), weight.float(), share))
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

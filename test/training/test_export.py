@@ -72,6 +72,33 @@ def test_adapters_are_merged(trained, tmp_path):
     assert not (tmp_path / 'out' / 'adapter_config.json').exists()
 
 
+def test_weights_are_averaged_with_those_of_another_model(trained, tmp_path, capsys):
+    start = write_model(tmp_path / 'start', steps=0)
+    words = ['--model', str(trained), '--average-with', str(start), '--share', '0.75', '--out', str(tmp_path / 'out')]
+    assert export.main(words) == 0
+    found, mine, theirs = (
+        dict(load_model(folder, torch.float32).named_parameters()) for folder in (tmp_path / 'out', trained, start)
+    )
+    assert any(not torch.equal(mine[name], theirs[name]) for name in mine)
+    for name in mine:
+        assert torch.allclose(found[name], 0.75 * mine[name] + 0.25 * theirs[name], atol=1e-6)
+    made = json.loads((tmp_path / 'out' / 'training.json').read_text())
+    assert made == MADE | {'averaged_with': str(start), 'share': 0.75}
+    card = (tmp_path / 'out' / 'README.md').read_text()
+    assert '| averaged_with | `start` |' in card.splitlines() and str(tmp_path) not in card
+
+
+def test_models_that_do_not_average_are_refused(trained, tmp_path):
+    narrow = transformers.Qwen2Config.from_pretrained(trained, hidden_size=16)
+    transformers.Qwen2ForCausalLM(narrow).save_pretrained(tmp_path / 'narrow')
+    with pytest.raises(SettingsError, match='must have the same weights, these differ in [0-9]+, such as model'):
+        export.export(trained, tmp_path / 'out', average_with=tmp_path / 'narrow')
+    for share in (0.0, 1.0, float('nan')):
+        with pytest.raises(SettingsError, match='--share must be between 0 and 1'):
+            export.export(trained, tmp_path / 'out', average_with=trained, share=share)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_the_card_says_what_the_model_was_made_from_and_how_good_it_is(trained, tmp_path, capsys):
     (tmp_path / 'scores.json').write_text(json.dumps(SCORES))
     words = ['--model', str(trained), '--out', str(tmp_path / 'out'), '--scores', str(tmp_path / 'scores.json')]
