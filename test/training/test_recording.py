@@ -16,7 +16,7 @@ from embodied_r_ros.core.frames import CameraInfoItem, ImageItem, OdometryItem
 from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.records import Observation
 from training.world.nouns import NOUNS
-from training.world.path import CAMERA, Leg
+from training.world.path import CAMERA, WIDE_CAMERA, Leg
 from training.world.path import Path as Walked
 from training.world.recording import (
     IMAGE_HZ,
@@ -67,6 +67,16 @@ def test_a_bag_holds_the_walk(tmp_path: Path) -> None:
     poses = [item for item in items if isinstance(item, OdometryItem)]
     assert len(poses) == int(walk.path.duration_s * ODOMETRY_HZ) + 1
     assert poses[-1].pose.yaw_rad == pytest.approx(math.pi / 3, abs=0.05)
+
+
+@pytest.mark.system
+def test_a_bag_is_recorded_with_another_camera(tmp_path: Path) -> None:
+    write_bag(short_walk(), tmp_path / 'bag', camera=WIDE_CAMERA)
+    kinds = {type(item): item for item in read_recording(tmp_path / 'bag')}
+    lens, image = kinds[CameraInfoItem], kinds[ImageItem]
+    assert isinstance(lens, CameraInfoItem) and lens.intrinsics == WIDE_CAMERA
+    assert isinstance(image, ImageItem) and image.frame.image is not None
+    assert decode(image.frame.image).shape == (WIDE_CAMERA.height, WIDE_CAMERA.width, 3)
 
 
 @pytest.mark.system

@@ -12,7 +12,7 @@ import pytest
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.questions import TASKS, read_question
 from training.world import truth
-from training.world.path import Leg, Station
+from training.world.path import CAMERA, WIDE_CAMERA, Leg, Station
 from training.world.questions import questions_about
 from training.world.scene import make_walk
 from training.world.truth import Ground, ground_of, verdict
@@ -92,6 +92,14 @@ def test_questions_of_the_simulated_world_agree_with_it() -> None:
             )
             checked += 1
     assert checked >= 25
+
+
+def test_a_wide_camera_sees_things_sooner() -> None:
+    walk = make_walk(60)
+    narrow, wide = (ground_of(walk, walk.path.duration_s, camera).first_s for camera in (CAMERA, WIDE_CAMERA))
+    assert narrow.keys() <= wide.keys()
+    assert all(wide[name] <= first_s for name, first_s in narrow.items())
+    assert any(wide[name] < first_s for name, first_s in narrow.items())
 
 
 def test_the_program_counts_what_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ out=out/reinforcement
 export OMP_NUM_THREADS=1
 
 training/runs/test_sets.sh "$out"
-training/runs/bags.sh "$out/practice" 920001 920060 36
+training/runs/bags.sh "$out/practice" 920001 920060 standard 36
 if [[ ! -s $out/hard.jsonl ]]; then
   "$python" -m training.prepare world --questions 1000 --per-walk 10 --seed 18 --perception opencv --out "$out/practice/rendered.jsonl"
   for practice in seen rendered; do

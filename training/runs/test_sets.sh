@@ -15,4 +15,4 @@ world objects --questions 480 --seed 51 --things 18 26
 world path --questions 1600 --seed 52 --legs 16 22 --seconds 25 45
 world nouns --questions 480 --seed 53 --nouns unseen
 # What robots without odometry see, of sites of their own.
-training/runs/bags.sh "$folder/bags" 910001 910040 24
+training/runs/bags.sh "$folder/bags" 910001 910040 standard 24

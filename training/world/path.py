@@ -11,6 +11,9 @@ import random
 from embodied_r_ros.core.records import Intrinsics, Pose
 
 CAMERA = Intrinsics(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=319.5, cy_px=239.5)
+# 120 degrees across, where that of the lessons sees 77.
+WIDE_CAMERA = Intrinsics(width=1280, height=720, fx_px=369.5, fy_px=369.5, cx_px=639.5, cy_px=359.5)
+CAMERAS = {'standard': CAMERA, 'wide': WIDE_CAMERA}
 CAMERA_HEIGHT_M = 1.2
 
 WALK_M_S = 1.25

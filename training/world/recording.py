@@ -27,9 +27,9 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
-from embodied_r_ros.core.records import EncodedImage, KeyFrame, Observation, Pose
+from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Observation, Pose
 from training.world.nouns import NOUNS
-from training.world.path import CAMERA, Path
+from training.world.path import CAMERA, CAMERAS, Path
 from training.world.renderer import Renderer
 from training.world.scene import Scene, Walk, load_layout, make_walk
 from training.world.textures import PLATE_WIDTH_M, TAG_SIZE_M, seeded
@@ -93,7 +93,7 @@ def _planar_step(before: Pose, after: Pose) -> tuple[float, float, float]:
     return ahead_m, left_m, math.remainder(after.yaw_rad - yaw_rad, 2 * math.pi)
 
 
-def recorded_items(walk: Walk) -> Iterator[RecordedItem]:
+def recorded_items(walk: Walk, camera: Intrinsics = CAMERA) -> Iterator[RecordedItem]:
     """What a robot's recording of the walk holds, in the order of the stamps; images as pixels, drawn in their turn."""
     seed, duration_s = walk.scene.seed, walk.path.duration_s
     begin_ns = start_ns(seed)
@@ -107,10 +107,10 @@ def recorded_items(walk: Walk) -> Iterator[RecordedItem]:
 
     def calibrations() -> Iterator[RecordedItem]:
         for number in range(int(duration_s * CAMERA_INFO_HZ) + 1):
-            yield CameraInfoItem(stamp_ns=stamp_ns(number / CAMERA_INFO_HZ), intrinsics=CAMERA)
+            yield CameraInfoItem(stamp_ns=stamp_ns(number / CAMERA_INFO_HZ), intrinsics=camera)
 
     def images() -> Iterator[RecordedItem]:
-        renderer = Renderer(walk.scene)
+        renderer = Renderer(walk.scene, camera)
         for number in range(int(duration_s * IMAGE_HZ) + 1):
             moment_ns = stamp_ns(number / IMAGE_HZ)
             pixels = renderer.render(walk.path.pose_at(number / IMAGE_HZ))
@@ -120,7 +120,7 @@ def recorded_items(walk: Walk) -> Iterator[RecordedItem]:
     return heapq.merge(calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
-def write_bag(walk: Walk, folder: pathlib.Path, site: str = '') -> int:
+def write_bag(walk: Walk, folder: pathlib.Path, site: str = '', camera: Intrinsics = CAMERA) -> int:
     """Write the recording of a walk as an MCAP bag with compressed images; returns the bag's size in bytes.
 
     Args:
@@ -143,7 +143,7 @@ def write_bag(walk: Walk, folder: pathlib.Path, site: str = '') -> int:
                 (ImageItem, IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage'),
             )
         }
-        for item in recorded_items(walk):
+        for item in recorded_items(walk, camera):
             name, connection = connections[type(item)]
             writer.write(connection, item.stamp_ns, store.serialize_cdr(_message(item, store.types), name))
     return sum(file.stat().st_size for file in folder.iterdir())
@@ -273,6 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         '--out', type=pathlib.Path, default=pathlib.Path('data/bags'), help='folder that takes the bags'
     )
     parser.add_argument('--labels', type=pathlib.Path, help='labels file to write')
+    parser.add_argument('--camera', choices=CAMERAS, default='standard', help='77 or 120 degrees (default standard)')
     parser.add_argument('--replace', action='store_true', help='remove bags of the same name first')
     options = parser.parse_args(arguments)
     walks = [
@@ -283,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = options.out / f'seed{seed}'
         if options.replace and (folder / 'metadata.yaml').exists():
             shutil.rmtree(folder)
-        size = write_bag(walk, folder, options.layout.stem if options.layout else '')
+        size = write_bag(walk, folder, options.layout.stem if options.layout else '', CAMERAS[options.camera])
         about = f'{walk.scene.kind}, {walk.path.duration_s:.1f} s, {len(walk.scene.objects)} things'
         print(f'{folder}: {about}, {size / 1e6:.2f} MB')
     if options.labels:

@@ -22,9 +22,10 @@ from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.coarse import CELL_M
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError, InputError
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
+from embodied_r_ros.core.records import Intrinsics
 from training.samples import Sample, read_samples
 from training.world.drafts import turn_groups
-from training.world.path import Leg, Path, Station
+from training.world.path import CAMERA, CAMERAS, Leg, Path, Station
 from training.world.scene import Walk, make_walk
 from training.world.thoughts import border_distance, sector
 from training.world.views import SAMPLE_S, in_view
@@ -154,8 +155,8 @@ def _progress(question: ParsedQuestion, ground: Ground) -> Verdict:
     return Verdict(f'i{len(merged)}', min(done, 1.0 - done) / BORDER_SHARE)
 
 
-def ground_of(walk: Walk, now_s: float) -> Ground:
-    """What is so in a simulated walk at a moment."""
+def ground_of(walk: Walk, now_s: float, camera: Intrinsics = CAMERA) -> Ground:
+    """What is so in a walk simulated with a camera, at a moment."""
     legs = []
     for leg, start_s, end_s in zip(walk.path.legs, walk.path.times_s, walk.path.times_s[1:]):
         share = min(1.0, (now_s - start_s) / (end_s - start_s))
@@ -163,7 +164,7 @@ def ground_of(walk: Walk, now_s: float) -> Ground:
             legs.append(dataclasses.replace(leg, amount=leg.amount * share))
     first_s: dict[str, float] = {}
     for index in range(int(now_s / SAMPLE_S * 2) + 1):
-        for name in in_view(walk.scene, walk.path.station_at(index * SAMPLE_S / 2)):
+        for name in in_view(walk.scene, walk.path.station_at(index * SAMPLE_S / 2), camera):
             first_s.setdefault(name.lower(), index * SAMPLE_S / 2)
     places = {thing.name.lower(): (thing.center_m[0], thing.center_m[1]) for thing in walk.scene.objects}
     return Ground(places, walk.path.station_at(now_s), tuple(legs), first_s)
@@ -176,9 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--samples', type=pathlib.Path, required=True, help="samples about scenes 'world-<seed>'")
     parser.add_argument('--least', type=float, default=0.0, help='share that must agree, else the exit status is 1')
+    parser.add_argument(
+        '--camera', choices=CAMERAS, default='standard', help='that it was seen with (default standard)'
+    )
     options = parser.parse_args(arguments)
     try:
-        agrees = [(sample, agreement(sample)) for sample in read_samples(options.samples)]
+        agrees = [(sample, agreement(sample, CAMERAS[options.camera])) for sample in read_samples(options.samples)]
     except EmbodiedRError as error:
         print(f'training.world.truth: {error}', file=sys.stderr)
         return 2
@@ -194,8 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if share >= options.least else 1
 
 
-def agreement(sample: Sample) -> bool:
-    """Whether the answer of a sample about a simulated place is the true one.
+def agreement(sample: Sample, camera: Intrinsics = CAMERA) -> bool:
+    """Whether the answer of a sample about a simulated place, seen with a camera, is the true one.
 
     Raises:
         InputError: its scene is not 'world-<seed>'.
@@ -205,7 +209,7 @@ def agreement(sample: Sample) -> bool:
         raise InputError(f"sample {sample['id']!r} must be about a scene 'world-<seed>', got {sample['scene']!r}")
     walk = make_walk(int(found[1]))
     end_s = (sample.get('media') or {}).get('end_s')
-    ground = ground_of(walk, walk.path.duration_s if end_s is None else end_s)
+    ground = ground_of(walk, walk.path.duration_s if end_s is None else end_s, camera)
     parsed = read_question(sample['question'], sample['choices'], ground.places)
     try:
         told = verdict(parsed, ground).answer

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from embodied_r_ros.core.phrases import Sighting, add_move, write_motion, write_sightings
-from embodied_r_ros.core.records import Motion, MotionSource, Move, Observation, Pose
+from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Observation, Pose
 from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
 
@@ -94,9 +94,9 @@ def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict
     return seen
 
 
-def in_view(scene: Scene, station: Station) -> list[str]:
+def in_view(scene: Scene, station: Station, camera: Intrinsics = CAMERA) -> list[str]:
     """The things whose middle is in the picture, near enough for their tag to be read, and not behind another thing."""
-    half_view_deg = math.degrees(math.atan2(CAMERA.width / 2.0, CAMERA.fx_px))
+    half_view_deg = math.degrees(math.atan2(camera.width / 2.0, camera.fx_px))
     seen = ((thing, *sight(thing, station)) for thing in scene.objects)
     return [
         thing.name
