@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import itertools
 import math
 import pathlib
@@ -207,15 +208,19 @@ def agreement(sample: Sample, camera: Intrinsics = CAMERA) -> bool:
     found = re.fullmatch(r'world-(\d+)', sample['scene'])
     if found is None:
         raise InputError(f"sample {sample['id']!r} must be about a scene 'world-<seed>', got {sample['scene']!r}")
-    walk = make_walk(int(found[1]))
-    end_s = (sample.get('media') or {}).get('end_s')
-    ground = ground_of(walk, walk.path.duration_s if end_s is None else end_s, camera)
+    ground = _ground(int(found[1]), (sample.get('media') or {}).get('end_s'), camera)
     parsed = read_question(sample['question'], sample['choices'], ground.places)
     try:
         told = verdict(parsed, ground).answer
     except CannotTell:
         return False
     return parsed.options.get(told) == sample['choices'][ord(sample['answer']) - ord('A')]
+
+
+@functools.lru_cache(1024)
+def _ground(seed: int, end_s: float | None, camera: Intrinsics) -> Ground:
+    walk = make_walk(seed)
+    return ground_of(walk, walk.path.duration_s if end_s is None else end_s, camera)
 
 
 if __name__ == '__main__':
