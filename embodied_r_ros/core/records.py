@@ -104,6 +104,11 @@ class Intrinsics:
     cx_px: float
     cy_px: float
 
+    @property
+    def half_view_rad(self) -> float:
+        """From the middle of an image to its side."""
+        return math.atan2(self.width / 2, self.fx_px)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodedImage:

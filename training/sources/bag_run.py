@@ -144,7 +144,7 @@ class _Reader:
         intrinsics = fit_intrinsics(self.intrinsics, item.frame.width, item.frame.height)
         if pose is None or intrinsics is None:
             return
-        self._half_view_deg = math.degrees(math.atan2(intrinsics.width / 2, intrinsics.fx_px))
+        self._half_view_deg = math.degrees(intrinsics.half_view_rad)
         for sighting in perceiver.look(decode_frame(item.frame), intrinsics).values():
             if sighting.distance_m is not None:
                 self._looks.append((item.stamp_ns, pose, sighting))

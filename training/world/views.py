@@ -81,13 +81,12 @@ def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
 
 def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict[str, Sighting]:
     """The things whose plate is wholly in view, near enough to be read and no part of it behind another thing."""
-    half_view_rad = math.atan2(CAMERA.width / 2.0, CAMERA.fx_px)
     seen = {}
     for thing in scene.objects:
         bearing_deg, distance_m = sight(thing, station)
         if not NEAREST_M <= distance_m <= reach_m:
             continue
-        margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
+        margin_rad = CAMERA.half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
         inside = abs(math.radians(bearing_deg)) <= margin_rad
         if inside and not _hidden(thing, scene.objects, station, PLATE_HALF_M):
             seen[thing.name] = Sighting(name=thing.name, bearing_left_deg=bearing_deg, distance_m=distance_m)
@@ -96,7 +95,7 @@ def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict
 
 def in_view(scene: Scene, station: Station, camera: Intrinsics = CAMERA) -> list[str]:
     """The things whose middle is in the picture, near enough for their tag to be read, and not behind another thing."""
-    half_view_deg = math.degrees(math.atan2(camera.width / 2.0, camera.fx_px))
+    half_view_deg = math.degrees(camera.half_view_rad)
     seen = ((thing, *sight(thing, station)) for thing in scene.objects)
     return [
         thing.name
