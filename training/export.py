@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers.utils.logging import disable_progress_bar
 
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from training.model_folder import load_model, load_tokenizer, save_tokenizer
@@ -42,7 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--share', type=float, default=0.5, help='of --model in the average (default %(default)s)')
     options = parser.parse_args(arguments)
-    disable_progress_bar()
     try:
         size = export(options.model, options.out, options.scores, options.average_with, options.share)
     except EmbodiedRError as error:

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from transformers.utils.logging import disable_progress_bar
 
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.models import ServerSettings, prompt_format
@@ -69,7 +68,6 @@ def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
         SettingsError: a model or a setting cannot be used, or --out holds a run of other settings.
     """
     PartialState(cpu=not torch.cuda.is_available())  # shared by all that ask for it from here on
-    disable_progress_bar()
     torch.set_num_threads(settings.threads)
     made = made_from(options, ('model', 'samples', 'split', 'without', 'judge', 'judge_url'), settings)
     if begin(options.out, made):

@@ -10,8 +10,11 @@ import pathlib
 from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from embodied_r_ros.core.errors import SettingsError
+
+disable_progress_bar()  # for each file of weights, read or written
 
 
 def load_model(folder: pathlib.Path, dtype: Any) -> Any:

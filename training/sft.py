@@ -19,7 +19,6 @@ import torch
 from accelerate import PartialState
 from datasets import IterableDataset
 from transformers import Qwen2ForCausalLM, TrainerState
-from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
@@ -95,7 +94,6 @@ def train(options: argparse.Namespace, settings: SftSettings) -> None:
         SettingsError: the model cannot be used, or --out holds a run of other settings.
     """
     PartialState(cpu=not torch.cuda.is_available())
-    disable_progress_bar()
     warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
     torch.set_num_threads(settings.threads)
     made = made_from(options, ('init', 'samples', 'split', 'without'), settings)
