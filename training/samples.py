@@ -8,6 +8,7 @@ words as its answer ('3.2').
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import json
 import math
@@ -79,6 +80,12 @@ def split_of(scene: str, seed: int, shares: tuple[float, float, float] = (0.75, 
     if place < shares[0]:
         return 'train'
     return 'validation' if place < shares[0] + shares[1] else 'test'
+
+
+def told_splits(samples: Iterable[Sample]) -> str:
+    """How many samples each of SPLITS holds: '75 train, 5 validation, 20 test'."""
+    counts = collections.Counter(sample['split'] for sample in samples)
+    return ', '.join(f'{counts[split]} {split}' for split in SPLITS)
 
 
 def _in_split(samples: list[Sample], split: str, path: pathlib.Path) -> list[Sample]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import collections
 import json
 import random
+import re
 
 import pytest
 
 from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.questions import TASKS
 from training import prepare
-from training.samples import read_samples, to_observations
+from training.samples import SPLITS, read_samples, split_of, to_observations
 from training.sources import world
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.views import EXACT, observe
+
+LAYOUTS = {
+    'flat': ('sofa', 'floor lamp', 'desk', 'door', 'bed', 'stove'),
+    'hall': ('piano', 'bench', 'mirror', 'clock', 'statue', 'plant'),
+}
 
 
 def prepared(path, *words):
@@ -69,7 +75,7 @@ def test_a_summary_is_printed(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert [line.rsplit(maxsplit=1)[0] for line in printed[:-1]] == list(TASKS)
     assert printed[-1].startswith('8 questions about ')
-    assert 'dropped: ' in printed[-1]
+    assert re.search(r': \d+ train, \d+ validation, \d+ test; dropped: ', printed[-1])
 
 
 def test_named_walks_are_asked_about_and_no_others(tmp_path):
@@ -115,17 +121,38 @@ def test_things_can_have_names_that_training_lacks(tmp_path):
     assert seen
 
 
-def test_a_layout_is_asked_about_by_its_own_names(tmp_path):
-    spots = {'sofa': (2, 3), 'floor lamp': (-1, 0), 'desk': (4, -2), 'door': (5, 2), 'bed': (0, 5), 'stove': (-2, 3)}
-    objects = [{'name': name, 'center_m': [*spot, 0.5], 'size_m': [0.5, 0.5, 1]} for name, spot in spots.items()]
-    layout = tmp_path / 'flat.json'
-    layout.write_text(json.dumps({'scene': {'objects': objects}}))
-    samples = prepared(tmp_path / 'w.jsonl', '--questions', '24', '--seed', '0', '--layouts', str(layout))
+@pytest.fixture
+def layouts(tmp_path):
+    """Two layout files, of a flat and of a hall, with six things each."""
+    spots = [(2, 3), (-1, 0), (4, -2), (5, 2), (0, 5), (-2, 3)]
+    paths = []
+    for place, things in LAYOUTS.items():
+        objects = [{'name': n, 'center_m': [*spot, 0.5], 'size_m': [0.5, 0.5, 1]} for n, spot in zip(things, spots)]
+        paths.append(tmp_path / f'{place}.json')
+        paths[-1].write_text(json.dumps({'scene': {'objects': objects}}))
+    return list(map(str, paths))
+
+
+def test_a_layout_is_asked_about_by_its_own_names(tmp_path, layouts):
+    samples = prepared(tmp_path / 'w.jsonl', '--questions', '24', '--seed', '0', '--layouts', layouts[0])
     assert len(samples) == 24
     asked = ' '.join(sample['question'] for sample in samples)
-    assert len({name for name in spots if name in asked}) >= 4
-    assert {sample['scene'] for sample in samples} >= {'world-1000000', 'world-1000001'}
+    assert len({name for name in LAYOUTS['flat'] if name in asked}) >= 4
     assert len({sample['id'] for sample in samples}) == 24
+
+
+def test_all_walks_through_a_layout_are_one_scene(tmp_path, layouts):
+    samples = prepared(tmp_path / 'w.jsonl', '--questions', '32', '--seed', '0', '--layouts', *layouts)
+    assert {sample['scene'] for sample in samples} == set(LAYOUTS)
+    assert len({sample['id'].rsplit('-', 1)[0] for sample in samples}) == 4
+    for sample in samples:
+        if sample['category'] == 'landmark position':
+            assert any(name in sample['question'] for name in LAYOUTS[sample['scene']])
+
+
+def test_walks_are_split_by_scene(samples):
+    assert all(sample['split'] == split_of(sample['scene'], 5) for sample in samples)
+    assert {sample['split'] for sample in samples} == set(SPLITS)
 
 
 def test_a_bad_layout_ends_with_a_sentence(tmp_path, capsys):

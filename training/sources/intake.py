@@ -13,7 +13,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from embodied_r_ros.core.errors import InputError
-from training.samples import SPLITS, Sample, is_number, split_of, write_samples
+from training.samples import Sample, is_number, split_of, told_splits, write_samples
 from training.sources.progress import progress
 from training.sources.tables import Row
 
@@ -181,11 +181,8 @@ def take_in(
     _check(samples, tally, options.questions)
     write_samples(options.out, samples)
     print(tally.table())
-    splits = collections.Counter(sample['split'] for sample in samples)
-    print(
-        f'{len(samples)} questions about {len({s["scene"] for s in samples})} scenes in {options.out}: '
-        + ', '.join(f'{splits[split]} {split}' for split in SPLITS)
-    )
+    scenes = len({sample['scene'] for sample in samples})
+    print(f'{len(samples)} questions about {scenes} scenes in {options.out}: {told_splits(samples)}')
     return 0
 
 

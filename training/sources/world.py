@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Observation
-from training.samples import Sample, from_observations, to_observations, write_samples
+from training.samples import Sample, from_observations, split_of, to_observations, told_splits, write_samples
 from training.sources.journal import Journal
 from training.sources.progress import progress
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
@@ -100,42 +100,49 @@ def run(options: argparse.Namespace) -> int:
     if journal:
         journal.done()
     counts = collections.Counter(sample['category'] for sample in samples)
+    scenes = len({sample['scene'] for sample in samples})
     width = max(map(len, TASKS))
     for task in TASKS:
         print(f'{task:{width}} {counts[task]:6}')
     print(
-        f'{count} questions about {len({s["scene"] for s in samples})} walks in {options.out}; '
+        f'{count} questions about {scenes} scenes in {options.out}: {told_splits(samples)}; '
         f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of'
     )
     return 0
 
 
 def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterator[Sample]:
-    """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
+    """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk.
+
+    All walks through one layout are one scene.
+    """
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     tasks = itertools.cycle(TASKS)
-    for walk in walks(options):
+    for layout, walk in walks(options):
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
         exact = observe(walk, RULE, EXACT, rng)
         wanted = list(itertools.islice(tasks, options.per_walk))
         drafts = questions_about(walk, exact, wanted, rng, asked, tally)
         seen = [] if options.bags else see(walk, exact)
+        walked = f'world-{walk.scene.seed}'
+        scene = layout or walked
+        split = split_of(scene, options.seed)
         for number, draft in enumerate(drafts):
             end_s = draft.pop('end_s', None)
             held: Sample = {'observations': from_observations(until(seen, math.inf if end_s is None else end_s))}
             if options.bags:
                 held = {'media': {'path': str(options.bags / f'seed{walk.scene.seed}'), 'start_s': 0.0, 'end_s': end_s}}
-            yield {'id': f'{draft["scene"]}-{options.seed}-{number}', **draft, **held}
+            yield {'id': f'{walked}-{options.seed}-{number}', **draft, 'scene': scene, 'split': split, **held}
 
 
-def walks(options: argparse.Namespace) -> Iterator[Walk]:
-    """The walks that the command line asks for."""
+def walks(options: argparse.Namespace) -> Iterator[tuple[str, Walk]]:
+    """The walks that the command line asks for, each with the name of its layout, '' for a made-up place."""
     if options.layouts:
         pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
-        return (load_layout(path, seed) for path, seed in pairs)
+        return ((path.stem, load_layout(path, seed)) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
-    return (make_walk(seed, options.legs, options.things, options.seconds, nouns) for seed in seeds)
+    return (('', make_walk(seed, options.legs, options.things, options.seconds, nouns)) for seed in seeds)
 
 
 def _journal(options: argparse.Namespace) -> Journal | None:
