@@ -28,7 +28,7 @@ from training.judge import Case, HttpJudge, InProcessJudge, Judge
 from training.metrics import RunLog
 from training.model_folder import load_model, load_tokenizer, save_tokenizer
 from training.rewards import StagedReward
-from training.run_folder import begin, finish, made_from
+from training.run_folder import begin, finish, made_from, set_up
 from training.samples import read_samples
 from training.trainer import StagedTrainer
 
@@ -67,8 +67,7 @@ def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
         InputError: there is nothing to train on.
         SettingsError: a model or a setting cannot be used, or --out holds a run of other settings.
     """
-    PartialState(cpu=not torch.cuda.is_available())  # shared by all that ask for it from here on
-    torch.set_num_threads(settings.threads)
+    set_up(settings.threads)
     made = made_from(options, ('model', 'samples', 'split', 'without', 'judge', 'judge_url'), settings)
     if begin(options.out, made):
         return

@@ -12,9 +12,11 @@ import json
 import pathlib
 import shutil
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from safetensors import SafetensorError
 from torch.utils.tensorboard import SummaryWriter
@@ -27,6 +29,13 @@ from training.metrics import RunLog
 STARTED, FINISHED = 'run.json', 'training.json'
 CHECKPOINT = 'checkpoint-'
 UNFINISHED = '.unfinished'
+
+
+def set_up(threads: int) -> None:
+    """Settle what a process of training shares: the device, the threads, and quiet about names that TRL still uses."""
+    PartialState(cpu=not torch.cuda.is_available())
+    torch.set_num_threads(threads)
+    warnings.simplefilter('ignore', FutureWarning)
 
 
 def made_from(options: argparse.Namespace, names: Sequence[str], settings: Any) -> dict[str, Any]:

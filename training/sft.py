@@ -11,12 +11,10 @@ import itertools
 import pathlib
 import random
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from datasets import IterableDataset
 from transformers import Qwen2ForCausalLM, TrainerState
 from trl import SFTConfig, SFTTrainer
@@ -28,7 +26,7 @@ from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.metrics import RunLog
 from training.model_folder import load_model
 from training.reasoner import make_model, make_tokenizer, save
-from training.run_folder import Resumable, begin, finish, made_from, newest_checkpoint
+from training.run_folder import Resumable, begin, finish, made_from, newest_checkpoint, set_up
 from training.samples import Sample, read_samples
 
 IGNORED = -100
@@ -93,9 +91,7 @@ def train(options: argparse.Namespace, settings: SftSettings) -> None:
         InputError: there is nothing to learn from in the samples.
         SettingsError: the model cannot be used, or --out holds a run of other settings.
     """
-    PartialState(cpu=not torch.cuda.is_available())
-    warnings.simplefilter('ignore', FutureWarning)  # TRL's configuration speaks of it in the terms of its time
-    torch.set_num_threads(settings.threads)
+    set_up(settings.threads)
     made = made_from(options, ('init', 'samples', 'split', 'without'), settings)
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     if options.samples and not samples:
