@@ -1,6 +1,6 @@
 """Keep the questions on which sampled answers differ: a group that is all right or all wrong teaches GRPO nothing.
 
-python -m training.spread --model out/sft --samples out/world.jsonl --out out/hard.jsonl
+python -m training.spread --model out/sft --samples out/world.jsonl --split train --out out/hard.jsonl
 """
 
 from __future__ import annotations
