@@ -16,7 +16,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from benchmarks.__main__ import SKIPPED
 from benchmarks._figure import percentile, rates, tell
@@ -80,10 +79,11 @@ def _numpy(model: NumpyLanguageModel, prompt: list[int]) -> tuple[Callable[[], f
 def _transformers(folder: pathlib.Path, prompt: list[int]) -> tuple[Callable[[], float], list[int]]:
     """The same of transformers: seconds of a whole reply less those of its first token."""
     import torch
-    from transformers import Qwen2ForCausalLM
+
+    from training.model_folder import load_model
 
     torch.set_num_threads(1)
-    model: Any = Qwen2ForCausalLM.from_pretrained(folder).eval()
+    model = load_model(folder, torch.float32).eval()
     ids = torch.tensor([prompt])
 
     def generate(most: int) -> list[int]:
