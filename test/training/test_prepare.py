@@ -138,6 +138,7 @@ def test_a_layout_is_asked_about_by_its_own_names(tmp_path, layouts):
     assert len(samples) == 24
     asked = ' '.join(sample['question'] for sample in samples)
     assert len({name for name in LAYOUTS['flat'] if name in asked}) >= 4
+    assert {sample['id'].rsplit('-', 2)[0] for sample in samples} >= {'world-1000000', 'world-1000001'}
     assert len({sample['id'] for sample in samples}) == 24
 
 

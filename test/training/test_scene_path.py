@@ -171,6 +171,12 @@ def test_a_layout_gives_the_same_walk_for_the_same_seed(tmp_path):
     assert load_layout(path, 1).path != load_layout(path, 2).path
 
 
+def test_walks_through_a_layout_are_at_one_site(tmp_path):
+    path = layout(tmp_path / 'flat.json', FLAT)
+    assert {load_layout(path, seed).scene.site for seed in (1, 2)} == {'flat'}
+    assert [make_walk(seed).scene.site for seed in (1, 2)] == ['world-1', 'world-2']
+
+
 def holding(*objects):
     return json.dumps({'scene': {'objects': objects}})
 

@@ -112,37 +112,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterator[Sample]:
-    """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk.
-
-    All walks through one layout are one scene.
-    """
+    """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     tasks = itertools.cycle(TASKS)
-    for layout, walk in walks(options):
+    for walk in walks(options):
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
         exact = observe(walk, RULE, EXACT, rng)
         wanted = list(itertools.islice(tasks, options.per_walk))
         drafts = questions_about(walk, exact, wanted, rng, asked, tally)
         seen = [] if options.bags else see(walk, exact)
-        walked = f'world-{walk.scene.seed}'
-        scene = layout or walked
-        split = split_of(scene, options.seed)
+        split = split_of(walk.scene.site, options.seed)
         for number, draft in enumerate(drafts):
             end_s = draft.pop('end_s', None)
             held: Sample = {'observations': from_observations(until(seen, math.inf if end_s is None else end_s))}
             if options.bags:
                 held = {'media': {'path': str(options.bags / f'seed{walk.scene.seed}'), 'start_s': 0.0, 'end_s': end_s}}
-            yield {'id': f'{walked}-{options.seed}-{number}', **draft, 'scene': scene, 'split': split, **held}
+            yield {'id': f'world-{walk.scene.seed}-{options.seed}-{number}', **draft, 'split': split, **held}
 
 
-def walks(options: argparse.Namespace) -> Iterator[tuple[str, Walk]]:
-    """The walks that the command line asks for, each with the name of its layout, '' for a made-up place."""
+def walks(options: argparse.Namespace) -> Iterator[Walk]:
+    """The walks that the command line asks for."""
     if options.layouts:
         pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
-        return ((path.stem, load_layout(path, seed)) for path, seed in pairs)
+        return (load_layout(path, seed) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
-    return (('', make_walk(seed, options.legs, options.things, options.seconds, nouns)) for seed in seeds)
+    return (make_walk(seed, options.legs, options.things, options.seconds, nouns) for seed in seeds)
 
 
 def _journal(options: argparse.Namespace) -> Journal | None:

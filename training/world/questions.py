@@ -114,7 +114,7 @@ def questions_about(
 def _sample(walk: Walk, question: Asked) -> dict[str, Any]:
     sample = {
         'source': 'world',
-        'scene': f'world-{walk.scene.seed}',
+        'scene': walk.scene.site,
         'category': question.task,
         'question': question.text,
         'choices': list(question.choices),

@@ -120,11 +120,8 @@ def recorded_items(walk: Walk, camera: Intrinsics = CAMERA) -> Iterator[Recorded
     return heapq.merge(calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
-def write_bag(walk: Walk, folder: pathlib.Path, site: str = '', camera: Intrinsics = CAMERA) -> int:
+def write_bag(walk: Walk, folder: pathlib.Path, camera: Intrinsics = CAMERA) -> int:
     """Write the recording of a walk as an MCAP bag with compressed images; returns the bag's size in bytes.
-
-    Args:
-        site: the name of the place, for the bag's metadata; '' is 'world-' and the scene's seed.
 
     Raises:
         InputError: the folder exists already.
@@ -134,7 +131,7 @@ def write_bag(walk: Walk, folder: pathlib.Path, site: str = '', camera: Intrinsi
     folder.parent.mkdir(parents=True, exist_ok=True)
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        writer.set_custom_data('site', site or f'world-{walk.scene.seed}')
+        writer.set_custom_data('site', walk.scene.site)
         connections = {
             kind: (name, writer.add_connection(topic, name, typestore=store))
             for kind, topic, name in (
@@ -284,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = options.out / f'seed{seed}'
         if options.replace and (folder / 'metadata.yaml').exists():
             shutil.rmtree(folder)
-        size = write_bag(walk, folder, options.layout.stem if options.layout else '', CAMERAS[options.camera])
+        size = write_bag(walk, folder, CAMERAS[options.camera])
         about = f'{walk.scene.kind}, {walk.path.duration_s:.1f} s, {len(walk.scene.objects)} things'
         print(f'{folder}: {about}, {size / 1e6:.2f} MB')
     if options.labels:

@@ -37,12 +37,19 @@ class Scene:
         seed: of its textures.
         kind: 'room' or 'street'.
         bounds_m: its walls, (x_min, y_min, x_max, y_max).
+        layout: the name of the layout that it was read from; '' where it is made up.
     """
 
     seed: int
     kind: str
     objects: tuple[SceneObject, ...]
     bounds_m: Box
+    layout: str = ''
+
+    @property
+    def site(self) -> str:
+        """The place by name: all walks through one layout are at one site, every made-up place is one of its own."""
+        return self.layout or f'world-{self.seed}'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +137,7 @@ def load_layout(path: pathlib.Path, seed: int = 0) -> Walk:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f'{path} names {", ".join(twice)} more than once; give each thing a name of its own')
-    return _walk_through(objects, seed)
+    return _walk_through(objects, seed, pathlib.Path(path).stem)
 
 
 def _layout_object(entry: dict[str, object], index: int) -> SceneObject:
@@ -142,7 +149,7 @@ def _layout_object(entry: dict[str, object], index: int) -> SceneObject:
     return SceneObject(name=str(entry['name']), center_m=(x, y, z), size_m=(dx, dy, dz), tag_id=index % TAG_COUNT)
 
 
-def _walk_through(objects: tuple[SceneObject, ...], seed: int) -> Walk:
+def _walk_through(objects: tuple[SceneObject, ...], seed: int, layout: str) -> Walk:
     xs, ys = [o.center_m[0] for o in objects], [o.center_m[1] for o in objects]
     bounds = (min(xs) - 3.0, min(ys) - 3.0, max(xs) + 3.0, max(ys) + 3.0)
     middle = ((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
@@ -159,7 +166,8 @@ def _walk_through(objects: tuple[SceneObject, ...], seed: int) -> Walk:
         if all(
             math.hypot(o.center_m[0] - s.x_m, o.center_m[1] - s.y_m) > r for o, r in zip(moved, reach) for s in walked
         ):
-            return Walk(scene=Scene(seed=seed, kind='room', objects=moved, bounds_m=box), path=path)
+            scene = Scene(seed=seed, kind='room', objects=moved, bounds_m=box, layout=layout)
+            return Walk(scene=scene, path=path)
     raise InputError(
         f'no clear walk was found between the {len(objects)} objects of the layout; leave more room between them'
     )
