@@ -21,7 +21,7 @@ from embodied_r_ros.core.records import Observation, Question
 
 THRESHOLD = 0.5
 RANSAC_PX = 5.0
-LEAST_MATCHES = 10
+MIN_MATCHES = 10
 
 
 class ReferenceKeyFrames:
@@ -47,7 +47,7 @@ class ReferenceKeyFrames:
         if before[1] is None or after[1] is None:
             return 0.0
         pairs = self._matcher.match(before[1], after[1])
-        if len(pairs) <= LEAST_MATCHES:
+        if len(pairs) <= MIN_MATCHES:
             return 0.0
         old = np.array([before[0][pair.queryIdx].pt for pair in pairs], np.float32)
         new = np.array([after[0][pair.trainIdx].pt for pair in pairs], np.float32)

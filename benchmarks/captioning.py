@@ -17,10 +17,10 @@ from benchmarks._figure import tell, times
 from benchmarks._pictures import jpeg, pan
 from benchmarks._server import MODEL, Server
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
+from embodied_r_ros.app.describer import Describer, DescriberSettings
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame
-from embodied_r_ros.nodes.describer import Describer, DescriberSettings
 
 LATENCY_S, SLOTS = 0.2, 16
 

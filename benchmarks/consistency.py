@@ -39,7 +39,7 @@ from training.trials import trials
 
 URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')
 QUESTIONS, GROUP, SEED = 32, 8, 9
-MOST_TOKENS = 700
+MAX_TOKENS = 700
 TRIALS, ROUNDS = 200, 5
 CONCURRENCY = 32
 
@@ -114,7 +114,7 @@ async def _complete(asked: Sequence[Prompt], settings: ServerSettings) -> list[C
     """The served model's replies at temperature 1, many under way at once."""
     model = OpenAILanguageModel(settings)
     requests = [
-        Generation(messages=prompt.messages, temperature=1.0, seed=seed, max_tokens=MOST_TOKENS, stop=prompt.stop)
+        Generation(messages=prompt.messages, temperature=1.0, seed=seed, max_tokens=MAX_TOKENS, stop=prompt.stop)
         for seed, prompt in enumerate(asked)
     ]
     try:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from embodied_r_ros import offline
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import LABELS_FILE, OpenCVSettings, find_labels
+from embodied_r_ros.app import offline
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings

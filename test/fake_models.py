@@ -39,7 +39,7 @@ class FakePerceiver:
         down: probe and describe raise BackendUnavailable with this sentence while it is set.
         failures: errors to raise first, per index.
         held: while set, describe waits for it to be cleared.
-        calls: (index of the previous key frame or None, index) in the order asked; most_at_once: side by side.
+        calls: (index of the previous key frame or None, index) in the order asked; max_at_once: side by side.
     """
 
     name = 'fake-vlm'
@@ -54,7 +54,7 @@ class FakePerceiver:
         self.gate.set()
         self.calls = []
         self.cancelled = []
-        self.at_once = self.most_at_once = self.probes = 0
+        self.at_once = self.max_at_once = self.probes = 0
         self.closed = False
 
     async def probe(self):
@@ -65,7 +65,7 @@ class FakePerceiver:
     async def describe(self, previous, current):
         self.calls.append((None if previous is None else previous.index, current.index))
         self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.max_at_once = max(self.max_at_once, self.at_once)
         try:
             await self.gate.wait()
             await asyncio.sleep(self.latency_s)

@@ -50,7 +50,7 @@ class FakeOpenAI:
         models: what /v1/models lists; max_model_len goes beside it where set.
         reasoning: goes beside the content, under `reasoning_key`.
         stops: cut the reply at the request's stop strings; `tells_stop` adds vLLM's stop_reason.
-        requests, chats: what came; concurrent, most_concurrent: chats under way.
+        requests, chats: what came; concurrent, max_concurrent: chats under way.
     """
 
     def __init__(self, reply: str | Callable[[dict], str | dict] = 'OK', **settings):
@@ -67,7 +67,7 @@ class FakeOpenAI:
         self.tells_stop = True
         self.key = ''
         self.requests: list[Recorded] = []
-        self.concurrent = self.most_concurrent = 0
+        self.concurrent = self.max_concurrent = 0
         for name, value in settings.items():
             if not hasattr(self, name):
                 raise TypeError(f'FakeOpenAI has no setting {name!r}')
@@ -155,7 +155,7 @@ class FakeOpenAI:
         if request.path != '/v1/chat/completions':
             return await self._send(writer, 404, json.dumps({'detail': 'Not Found'}).encode())
         self.concurrent += 1
-        self.most_concurrent = max(self.most_concurrent, self.concurrent)
+        self.max_concurrent = max(self.max_concurrent, self.concurrent)
         answering = asyncio.ensure_future(self._chat(request, writer))
         leaving = asyncio.ensure_future(reader.read(1))  # clients here do not pipeline: only the end can come
         try:

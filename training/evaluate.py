@@ -26,8 +26,8 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
-from training.blind import blind_right
 from training.judge import Case, InProcessJudge, Judge, admit
+from training.question_only_baseline import question_only_right
 from training.rewards import relative_accuracy
 from training.samples import Sample, chance, read_samples, to_observations
 from training.statistics import interval, macro_interval
@@ -176,7 +176,7 @@ def score(sample: Sample, answer: Answer) -> float:
 def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, Any]:
     """Accuracy with its 95 % interval, beside chance and a reader of the questions alone, in all and per task."""
     scores = _scores(samples, replies)
-    blind = blind_right(samples)
+    blind = question_only_right(samples)
     guessed = np.array([chance(sample) for sample in samples])
     scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
     per_task = {}

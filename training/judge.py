@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient
-from embodied_r_ros.core.answers import MOST_CHOICES, letter, match_choice
+from embodied_r_ros.core.answers import MAX_CHOICES, letter, match_choice
 from embodied_r_ros.core.compact import UNKNOWN, CompactPrompt, vocabulary
 from embodied_r_ros.core.errors import BackendError, InputError, ReplyError, SettingsError
 from embodied_r_ros.core.formats import Prompt, Thought
@@ -29,7 +29,7 @@ from training.packing import Tokens, next_scores, prepare
 logger = logging.getLogger(__name__)
 
 # What a judge has to reach before a figure of consistency means anything.
-LEAST_TRUE, LEAST_SWAPPED = 0.98, 0.95
+MIN_TRUE, MIN_SWAPPED = 0.98, 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,7 +177,7 @@ class InProcessJudge:
         """Hold the tokenizer, once, against the language that cases are in. Raises SettingsError."""
         if compact in self._languages:
             return
-        words = vocabulary() if compact else [letter(index) for index in range(MOST_CHOICES)]
+        words = vocabulary() if compact else [letter(index) for index in range(MAX_CHOICES)]
         unknown = {None, getattr(self._tokenizer, 'unk_token_id', None)}
         for word, ids in zip(words, self._ids(words)):
             if len(ids) != 1 or (ids[0] in unknown and word != UNKNOWN):
@@ -299,13 +299,13 @@ class Admission:
     @property
     def admitted(self) -> bool:
         """Whether its judgements may be reported."""
-        return self.true >= LEAST_TRUE and self.swapped >= LEAST_SWAPPED
+        return self.true >= MIN_TRUE and self.swapped >= MIN_SWAPPED
 
     def __str__(self) -> str:
         return (
             f'judge {"admitted" if self.admitted else "not admitted"}: right on {self.true:.1%} of {self.true_cases} '
-            f'true thoughts (at least {LEAST_TRUE:.0%} wanted), followed {self.swapped:.1%} of {self.swapped_cases} '
-            f'swapped ones (at least {LEAST_SWAPPED:.0%})'
+            f'true thoughts (at least {MIN_TRUE:.0%} wanted), followed {self.swapped:.1%} of {self.swapped_cases} '
+            f'swapped ones (at least {MIN_SWAPPED:.0%})'
         )
 
 

@@ -10,12 +10,12 @@ import random
 from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, CoarseLog, coarse_log
+from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, coarse_log
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
-    MOST_NAMES,
-    MOST_STEPS,
+    MAX_NAMES,
+    MAX_STEPS,
     CompactFormat,
     name_tokens,
     tie,
@@ -130,7 +130,7 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
     noise = dataclasses.replace(rng.choice([ROBOT, ROBOT, WITHOUT_ODOMETRY]), reach_m=reach_m)
     observations = observe(walk, rule, noise, rng) if rng.random() < NOISY_SHARE else truth
     log = coarse_log(observations)
-    if len(log.steps) > MOST_STEPS:
+    if len(log.steps) > MAX_STEPS:
         return
     examiner = Examiner(walk, truth, rng, asked, families=FAMILIES_TAUGHT)
     names = _name_slots(rng, log)
@@ -149,7 +149,7 @@ def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ..
 
 
 def _name_slots(rng: random.Random, log: CoarseLog) -> dict[str, str]:
-    slots = rng.sample(range(MOST_NAMES), len(log.first_seen()))
+    slots = rng.sample(range(MAX_NAMES), len(log.first_seen()))
     return {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
 
 
@@ -180,5 +180,5 @@ def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
 
 def _misjudged(rng: random.Random, kind: str, size: int) -> tuple[str, int]:
     """An instruction with its size off by up to two of the smallest parts that are told apart."""
-    unit, most = (1, FARTHEST_CELLS) if kind == 'forward' else (ANGLE_DEG, 360 - ANGLE_DEG)
+    unit, most = (1, MAX_DISTANCE_CELLS) if kind == 'forward' else (ANGLE_DEG, 360 - ANGLE_DEG)
     return kind, min(max(size + unit * rng.choice((-2, -1, 0, 0, 1, 2)), unit), most)

@@ -10,9 +10,9 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from embodied_r_ros import offline
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.adapters.video import told_length_s
+from embodied_r_ros.app import offline
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendError, BackendRefused, InputError, ReplyError
 from embodied_r_ros.core.frames import NS_PER_S

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Tokens = tuple[int, ...]
 
-MOST_NODES = 1024
-LEAST_SHARED = 0.5
+MAX_NODES = 1024
+MIN_SHARED = 0.5
 ATTENTION, BLOCK = 'trees', 64
 
 
@@ -40,7 +40,7 @@ class Tree:
 def trees(sequences: Iterable[Tokens]) -> list[Tree]:
     """Pack sequences, none of them empty and each once, with those that share at least half of their tokens.
 
-    A tree has at most MOST_NODES tokens, unless a single sequence is longer.
+    A tree has at most MAX_NODES tokens, unless a single sequence is longer.
     """
     packed: list[list[tuple[Tokens, int]]] = []
     last: Tokens = ()
@@ -48,7 +48,7 @@ def trees(sequences: Iterable[Tokens]) -> list[Tree]:
     for sequence in sorted(set(sequences)):
         common = shared(last, sequence)
         nodes += len(sequence) - common
-        if not packed or common < LEAST_SHARED * len(sequence) or nodes > MOST_NODES:
+        if not packed or common < MIN_SHARED * len(sequence) or nodes > MAX_NODES:
             packed.append([])
             nodes, common = len(sequence), 0
         packed[-1].append((sequence, common))
@@ -82,11 +82,11 @@ def _tree(sequences: Sequence[tuple[Tokens, int]]) -> Tree:
     return Tree(tokens, depths, sees, ends)
 
 
-def batches(packed: Sequence[Tree], most_tokens: int) -> Iterator[list[Tree]]:
-    """Trees of similar size together, no batch above `most_tokens` with its padding unless it is a single tree."""
+def batches(packed: Sequence[Tree], max_tokens: int) -> Iterator[list[Tree]]:
+    """Trees of similar size together, no batch above `max_tokens` with its padding unless it is a single tree."""
     batch: list[Tree] = []
     for tree in sorted(packed, key=lambda tree: len(tree.tokens)):
-        if batch and len(tree.tokens) * (len(batch) + 1) > most_tokens:
+        if batch and len(tree.tokens) * (len(batch) + 1) > max_tokens:
             yield batch
             batch = []
         batch.append(tree)
@@ -122,13 +122,13 @@ def prepare(model: Any) -> None:
     model.set_attn_implementation(ATTENTION)
 
 
-def next_scores(model: Any, sequences: Iterable[Tokens], most_tokens: int) -> dict[Tokens, Any]:
+def next_scores(model: Any, sequences: Iterable[Tokens], max_tokens: int) -> dict[Tokens, Any]:
     """What a causal language model makes of the token after each sequence.
 
     Args:
         model: of transformers, as `prepare` left it or with other attention that takes a mask (sdpa, eager).
         sequences: none of them empty.
-        most_tokens: of one forward pass, padding included.
+        max_tokens: of one forward pass, padding included.
 
     Returns:
         the scores (logits) of all tokens after each sequence, (V,), float32, on the CPU.
@@ -136,7 +136,7 @@ def next_scores(model: Any, sequences: Iterable[Tokens], most_tokens: int) -> di
     import torch
 
     scores: dict[Tokens, Any] = {}
-    for batch in batches(trees(sequences), most_tokens):
+    for batch in batches(trees(sequences), max_tokens):
         longest = len(batch[-1].tokens)
         ids, depths = np.zeros((2, len(batch), longest), dtype=np.int64)  # (B, T)
         sees = np.tile(np.eye(longest, dtype=np.bool_), (len(batch), 1, 1))  # (B, T, T); padding sees itself

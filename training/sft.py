@@ -215,13 +215,13 @@ def _copy_step(
     return (logits.argmax(-1) == wanted).float().mean().item()
 
 
-def batches(stream: Iterator[Lesson], most_tokens: int, rng: random.Random) -> Iterator[list[Lesson]]:
-    """Lessons of similar length together, no batch above `most_tokens` with its padding, in random order."""
+def batches(stream: Iterator[Lesson], max_tokens: int, rng: random.Random) -> Iterator[list[Lesson]]:
+    """Lessons of similar length together, no batch above `max_tokens` with its padding, in random order."""
     while True:
         pool = sorted((next(stream) for _ in range(POOL)), key=lambda lesson: len(lesson.ids) + rng.random() * 15)
         packed: list[list[Lesson]] = [[]]
         for lesson in pool:
-            if packed[-1] and len(lesson.ids) * (len(packed[-1]) + 1) > most_tokens:
+            if packed[-1] and len(lesson.ids) * (len(packed[-1]) + 1) > max_tokens:
                 packed.append([])
             packed[-1].append(lesson)
         rng.shuffle(packed)

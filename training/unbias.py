@@ -1,7 +1,7 @@
 """Leave out the questions whose words alone give their answer away (the paper's step against bias, section 7.1).
 
 Who reads the words is a language model behind a server, which never sees an observation, or the fitted reader of
-`training.blind`.
+`training.question_only_baseline`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Generation, Message
-from training.blind import blind_shares
+from training.question_only_baseline import question_only_shares
 from training.rewards import relative_accuracy
 from training.samples import Sample, read_samples, write_samples
 from training.sources.journal import Journal
@@ -80,7 +80,9 @@ def run(options: argparse.Namespace) -> int:
     if options.votes < 1:
         raise SettingsError(f'--votes must be at least 1, got {options.votes!r}')
     samples = read_samples(options.samples)
-    shares = _model_shares(samples, options) if options.lm_url else blind_shares(samples, seed=options.seed).tolist()
+    shares = (
+        _model_shares(samples, options) if options.lm_url else question_only_shares(samples, seed=options.seed).tolist()
+    )
     kept = [sample for sample, share in zip(samples, shares) if share < threshold]
     if not kept:
         raise InputError(

@@ -51,13 +51,13 @@ class TagReader:
 
     Args:
         family: one of FAMILIES.
-        least_side_px: shorter tags are not looked for.
+        min_side_px: shorter tags are not looked for.
 
     Raises:
         SettingsError: this build of OpenCV has no `cv2.aruco`.
     """
 
-    def __init__(self, family: str, least_side_px: float) -> None:
+    def __init__(self, family: str, min_side_px: float) -> None:
         if not hasattr(cv2, 'aruco'):
             raise SettingsError(
                 f'reading AprilTags needs cv2.aruco, got OpenCV {cv2.__version__!r} without it; '
@@ -65,7 +65,7 @@ class TagReader:
             )
         self._aruco: Any = cv2.aruco
         self._family = int(getattr(self._aruco, f'DICT_APRILTAG_{family}'))
-        self._least_side_px = least_side_px
+        self._min_side_px = min_side_px
         self._detect: Any = None
         self._detects_hw: tuple[int, ...] = ()
 
@@ -80,7 +80,7 @@ class TagReader:
         found = (
             Tag(int(tag_id), np.asarray(quad, np.float64).reshape(4, 2)) for quad, tag_id in zip(corners, ids.ravel())
         )
-        return [tag for tag in found if tag.side_px >= self._least_side_px]
+        return [tag for tag in found if tag.side_px >= self._min_side_px]
 
     def _detector(self, longer_px: int) -> Any:
         aruco = self._aruco
@@ -89,7 +89,7 @@ class TagReader:
         window = max(3, round(_THRESHOLD_WINDOW_SHARE * longer_px) | 1)
         parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = window
         parameters.adaptiveThreshConstant = _THRESHOLD_CONTRAST
-        parameters.minMarkerPerimeterRate = 4 * 0.7 * self._least_side_px / longer_px
+        parameters.minMarkerPerimeterRate = 4 * 0.7 * self._min_side_px / longer_px
         parameters.cornerRefinementMethod = aruco.CORNER_REFINE_SUBPIX
         parameters.cornerRefinementWinSize = _REFINE_WINDOW_PX
         if modern:

@@ -72,7 +72,7 @@ class NumpyLanguageModel:
         """
         return await self._thread.run(functools.partial(self._reply, request, in_this_loop(on_text)))
 
-    async def read_ahead(self, text: str) -> None:
+    async def prefill(self, text: str) -> None:
         """Read the beginning of the next prompt's message, so that only the rest is left to read then.
 
         Raises:

@@ -23,7 +23,7 @@ import httpx
 
 from embodied_r_ros.adapters.openai_refusals import Overloaded, refusal, status_error
 from embodied_r_ros.adapters.openai_replies import (
-    MOST_REPLY_BYTES,
+    MAX_REPLY_BYTES,
     ChatReply,
     Gathered,
     Told,
@@ -194,8 +194,8 @@ class OpenAIClient:
         content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk
-            if len(content) > MOST_REPLY_BYTES:
-                raise ReplyError(f'at most {MOST_REPLY_BYTES} bytes were wanted, {self.settings.url} sent more', '')
+            if len(content) > MAX_REPLY_BYTES:
+                raise ReplyError(f'at most {MAX_REPLY_BYTES} bytes were wanted, {self.settings.url} sent more', '')
         if response.status_code != 200:
             raise status_error(response, bytes(content), self.settings, self.served.id, self.key_variable)
         return bytes(content)

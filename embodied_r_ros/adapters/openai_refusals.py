@@ -11,7 +11,7 @@ import httpx
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendTimeout, BackendUnavailable
 from embodied_r_ros.core.models import ServerSettings
 
-MOST_WORDS = 500
+MAX_WORDS = 500
 
 _TOO_MANY_IMAGES = re.compile(r'\bat most \d+ image|too many images|limit.mm.per.prompt|image.*\blimit', re.IGNORECASE)
 _TOO_LONG = re.compile(
@@ -80,7 +80,7 @@ def server_words(content: bytes) -> str:
         if isinstance(found, dict) and found.get(key):
             found = found[key]
     said = found if isinstance(found, str) else text
-    return ' '.join(said.split())[:MOST_WORDS] or 'without a word'
+    return ' '.join(said.split())[:MAX_WORDS] or 'without a word'
 
 
 def _declined(said: str, status: int, settings: ServerSettings) -> BackendRefused:

@@ -11,7 +11,7 @@ import httpx
 
 from embodied_r_ros.core.errors import ReplyError
 
-MOST_REPLY_BYTES = 16 * 1024 * 1024
+MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,8 @@ async def read_events(response: httpx.Response) -> AsyncIterator[str]:
         for line in lines:
             if line.startswith(b'data:'):
                 yield line[5:].strip().decode('utf-8', 'replace')
-        if len(rest) > MOST_REPLY_BYTES:
-            raise ReplyError(f'events of at most {MOST_REPLY_BYTES} bytes were wanted, one is longer', '')
+        if len(rest) > MAX_REPLY_BYTES:
+            raise ReplyError(f'events of at most {MAX_REPLY_BYTES} bytes were wanted, one is longer', '')
 
 
 def read_json(text: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from embodied_r_ros.core.errors import SettingsError
 Array = npt.NDArray[np.float32]
 
 BLOCK_TOKENS = 64
-MOST_CONTEXT = 8192
+MAX_CONTEXT = 8192
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Qwen2Shape:
                 kv_heads=int(config.get('num_key_value_heads') or heads),
                 head_dim=int(config.get('head_dim') or config['hidden_size'] // heads),
                 intermediate=int(config['intermediate_size']),
-                context=min(int(config['max_position_embeddings']), MOST_CONTEXT),
+                context=min(int(config['max_position_embeddings']), MAX_CONTEXT),
                 rope_theta=float(rope.get('rope_theta') or config.get('rope_theta') or 10000.0),
                 epsilon=float(config.get('rms_norm_eps', 1e-6)),
                 tied=bool(config.get('tie_word_embeddings', False)),

@@ -10,8 +10,8 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Question
 
 LETTERS = string.ascii_uppercase
-LEAST_CHOICES, MOST_CHOICES = 2, len(LETTERS)
-MOST_VOTES = 32
+MIN_CHOICES, MAX_CHOICES = 2, len(LETTERS)
+MAX_VOTES = 32
 
 # What may stand before the answer proper: 'The correct answer is', 'Answer:', 'Option', 'I choose', 'It is'.
 _LEAD_IN = re.compile(
@@ -48,9 +48,9 @@ def validate_question(question: Question) -> None:
     if not question.text.strip():
         raise InputError(f'a question in words was wanted, got {question.text!r}; say what is to be found out')
     count = len(question.choices)
-    if count and not LEAST_CHOICES <= count <= MOST_CHOICES:
+    if count and not MIN_CHOICES <= count <= MAX_CHOICES:
         raise InputError(
-            f'no choices (an open question) or {LEAST_CHOICES} to {MOST_CHOICES} were wanted, got {count!r}; '
+            f'no choices (an open question) or {MIN_CHOICES} to {MAX_CHOICES} were wanted, got {count!r}; '
             'add or leave out choices'
         )
     seen: dict[str, str] = {}
@@ -61,8 +61,8 @@ def validate_question(question: Question) -> None:
         if plain in seen:
             raise InputError(f'each choice must be given once, got {seen[plain]!r} and {choice!r}; leave one out')
         seen[plain] = choice
-    if not 1 <= question.votes <= MOST_VOTES:
-        raise InputError(f'votes must lie in [1, {MOST_VOTES}], got {question.votes!r}; 1 asks once')
+    if not 1 <= question.votes <= MAX_VOTES:
+        raise InputError(f'votes must lie in [1, {MAX_VOTES}], got {question.votes!r}; 1 asks once')
 
 
 def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:

@@ -18,9 +18,9 @@ from embodied_r_ros.core.records import Move, Observation
 
 CELL_M = 0.5
 ANGLE_DEG = 15
-FARTHEST_CELLS = 20
-LEAST_TURN_DEG = 10.0
-LEAST_WALK_M = 0.35
+MAX_DISTANCE_CELLS = 20
+MIN_TURN_DEG = 10.0
+MIN_WALK_M = 0.35
 STRAIGHT_DEG = 22.5
 SWAY_DEG = 15
 
@@ -207,7 +207,7 @@ class _Rounder:
                 self._turn_to(move.heading_deg)
             elif abs(aside_deg) <= STRAIGHT_DEG:
                 self._walk_to(move.end_m, math.hypot(*walked))
-            elif math.hypot(*walked) >= LEAST_WALK_M:
+            elif math.hypot(*walked) >= MIN_WALK_M:
                 self._turn_to(move.heading_deg + aside_deg)
                 self._walk_to(move.end_m, math.hypot(*walked))
                 self._turn_to(move.heading_deg)
@@ -216,7 +216,7 @@ class _Rounder:
     def _turn_to(self, heading_deg: float) -> None:
         off_deg = heading_deg - self._turned
         amount = round(off_deg / ANGLE_DEG) * ANGLE_DEG
-        if abs(off_deg) < LEAST_TURN_DEG:
+        if abs(off_deg) < MIN_TURN_DEG:
             return
         self._turned += amount
         if amount % 360:
@@ -232,11 +232,11 @@ class _Rounder:
                     (self._coarse.right + right, self._coarse.ahead + ahead), (end_m[0] / CELL_M, end_m[1] / CELL_M)
                 )
 
-            cells = min(range(1 if walked_m >= LEAST_WALK_M else 0, FARTHEST_CELLS + 1), key=miss)
+            cells = min(range(1 if walked_m >= MIN_WALK_M else 0, MAX_DISTANCE_CELLS + 1), key=miss)
             if cells:
                 self._write('forward', cells)
             walked_m -= cells * CELL_M
-            if cells < FARTHEST_CELLS:
+            if cells < MAX_DISTANCE_CELLS:
                 return
 
     def _write(self, kind: str, amount: int) -> None:
@@ -252,8 +252,8 @@ class _Rounder:
         angle, cells = math.degrees(math.atan2(right, ahead)), math.hypot(right, ahead)
         nearest_angle, nearest_cells = round(angle / ANGLE_DEG), round(cells)
         angles = [(nearest_angle + k) * ANGLE_DEG for k in (0, -1, 1)]
-        lengths = [c for c in (nearest_cells + k for k in (0, -1, 1)) if 1 <= c <= FARTHEST_CELLS] or [
-            min(max(nearest_cells, 1), FARTHEST_CELLS)
+        lengths = [c for c in (nearest_cells + k for k in (0, -1, 1)) if 1 <= c <= MAX_DISTANCE_CELLS] or [
+            min(max(nearest_cells, 1), MAX_DISTANCE_CELLS)
         ]
         best = min(((a, c) for a in angles for c in lengths), key=lambda pair: math.dist(polar(*pair), (right, ahead)))
         self._seen.add(sighting.name.lower())

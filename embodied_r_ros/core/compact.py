@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 
-from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, FARTHEST_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.question_words import (
@@ -24,7 +24,7 @@ from embodied_r_ros.core.question_words import (
     FAMILIES,
     LANDMARK_POSITION,
     LEFT,
-    MOST_INSTRUCTIONS,
+    MAX_INSTRUCTIONS,
     PROGRESS_EVALUATION,
     RELATIVE_DIRECTION,
     RELATIVE_DISTANCE,
@@ -34,9 +34,9 @@ from embodied_r_ros.core.question_words import (
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
 from embodied_r_ros.core.records import Completion, Message, Observation, Question
 
-MOST_STEPS = 32
-MOST_NAMES = 64
-FARTHEST_COORDINATE = 80
+MAX_STEPS = 32
+MAX_NAMES = 64
+MAX_COORDINATE = 80
 PAD, BOS, EOS, UNKNOWN = '<pad>', '<s>', '</s>', '<unk>'
 
 _WORDS = (
@@ -49,14 +49,14 @@ def vocabulary() -> list[str]:
     """Every token of the compact language, special tokens first; the position is the token's id."""
     tokens = [PAD, BOS, EOS, UNKNOWN, '<think>', '</think>', '<answer>', '</answer>', *_WORDS]
     tokens += [*FAMILIES, *(word for family in FAMILIES.values() for word in family)]
-    tokens += [f'{tag}{index}' for tag in 'sop' for index in range(MOST_STEPS + 1)]
+    tokens += [f'{tag}{index}' for tag in 'sop' for index in range(MAX_STEPS + 1)]
     tokens += [f'q{index}' for index in range(1, 6)] + [f'r{index}' for index in range(1, 6)]
-    tokens += [f'i{index}' for index in range(1, MOST_INSTRUCTIONS + 1)]
+    tokens += [f'i{index}' for index in range(1, MAX_INSTRUCTIONS + 1)]
     tokens += [f'{angle}deg' for angle in range(0, 360, ANGLE_DEG)]
     tokens += [bearing(angle) for angle in range(ANGLE_DEG - 180, 181, ANGLE_DEG)]
-    tokens += [metres(cells) for cells in range(FARTHEST_CELLS + 1)]
-    tokens += [str(number) for number in range(-FARTHEST_COORDINATE, 2 * FARTHEST_COORDINATE + 1)]
-    tokens += [f'n{index}' for index in range(MOST_NAMES)]
+    tokens += [metres(cells) for cells in range(MAX_DISTANCE_CELLS + 1)]
+    tokens += [str(number) for number in range(-MAX_COORDINATE, 2 * MAX_COORDINATE + 1)]
+    tokens += [f'n{index}' for index in range(MAX_NAMES)]
     return list(dict.fromkeys(tokens))
 
 
@@ -113,9 +113,9 @@ def name_tokens(names: Iterable[str]) -> dict[str, str]:
     tokens: dict[str, str] = {}
     taken: set[int] = set()
     for name in names:
-        slot = zlib.crc32(name.encode()) % MOST_NAMES
+        slot = zlib.crc32(name.encode()) % MAX_NAMES
         while slot in taken:
-            slot = (slot + 1) % MOST_NAMES
+            slot = (slot + 1) % MAX_NAMES
         taken.add(slot)
         tokens[name] = f'n{slot}'
     return tokens
@@ -306,13 +306,13 @@ class CompactFormat:
 
 def _too_much(steps: int, names: int) -> str:
     """In which way a log is beyond what the reasoner was trained on; '' where it is not."""
-    if steps > MOST_STEPS:
+    if steps > MAX_STEPS:
         return (
             f'the window holds {steps - 1} moves, and the embedded reasoner follows '
-            f'at most {MOST_STEPS - 1}; ask about a shorter one'
+            f'at most {MAX_STEPS - 1}; ask about a shorter one'
         )
-    if names > MOST_NAMES:
-        return f'the window names {names} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
+    if names > MAX_NAMES:
+        return f'the window names {names} things, and the embedded reasoner tells at most {MAX_NAMES} apart'
     return ''
 
 

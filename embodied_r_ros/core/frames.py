@@ -14,7 +14,7 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import EncodedImage, Intrinsics, Pose
 
 NS_PER_S = 1_000_000_000
-MOST_EARLY_NS = 5_000_000
+MAX_EARLY_NS = 5_000_000
 # Stamps that fall back by less than this are frames out of order; by more, time has been set back.
 TIME_JUMP_NS = NS_PER_S
 
@@ -143,7 +143,7 @@ class StampSampler:
         if not sample_hz > 0.0:
             raise InputError(f'a sampling rate must be above 0 Hz, got {sample_hz!r}; leave it out to take every frame')
         self._period_ns = NS_PER_S / sample_hz
-        self._early_ns = min(0.1 * self._period_ns, MOST_EARLY_NS)
+        self._early_ns = min(0.1 * self._period_ns, MAX_EARLY_NS)
         self.reset()
 
     def reset(self) -> None:

@@ -18,7 +18,7 @@ from embodied_r_ros.core.matching import (
     Thumbnail,
     View,
     clearest_of,
-    describe,
+    detect_and_compute,
     fit_view,
     follow,
     match_features,
@@ -34,8 +34,8 @@ REASONS = (FIRST, OVERLAP, MAX_GAP, REQUESTED)
 
 TRACKED_ITERATIONS = 80
 # Where a smaller share of the tracked points agrees, or of the corners that should be in view, they went astray.
-LEAST_TRACKED_SHARE = 0.6
-LEAST_LEFT_SHARE = 0.4
+MIN_TRACKED_SHARE = 0.6
+MIN_LEFT_SHARE = 0.4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,11 @@ class KeyFrameSelector:
         view = fit_view(self._matches, TRACKED_ITERATIONS)
         if view is not None and not self._astray(view):
             return view
-        direct = no_matches(features.size_wh) if Thumbnail.of(grey).blank else match_features(features, describe(grey))
+        direct = (
+            no_matches(features.size_wh)
+            if Thumbnail.of(grey).blank
+            else match_features(features, detect_and_compute(grey))
+        )
         matched = fit_view(direct)
         if matched is not None:
             self._matches = direct.only(matched.inliers)
@@ -154,12 +158,12 @@ class KeyFrameSelector:
 
     def _astray(self, view: View) -> bool:
         agreeing = int(view.inliers.sum())
-        expected = max(LEAST_TRACKED_SHARE * len(view.inliers), LEAST_LEFT_SHARE * view.overlap * self._corners)
+        expected = max(MIN_TRACKED_SHARE * len(view.inliers), MIN_LEFT_SHARE * view.overlap * self._corners)
         return agreeing < expected
 
     def _refer_to(self, grey: Grey, stamp_ns: int) -> None:
         self._reference, self._last, self._stamp_ns = grey, grey, stamp_ns
-        self._features = describe(grey)
+        self._features = detect_and_compute(grey)
         corners = clearest_of(self._features)
         self._matches = Matches(before=corners, after=corners, size_wh=self._features.size_wh)
         self._corners = len(corners)

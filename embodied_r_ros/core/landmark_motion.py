@@ -16,7 +16,7 @@ from embodied_r_ros.core.records import Motion, MotionSource, Pose
 # Standard deviations: of where a thing is, as a share of its distance; of a turn measured in the images, which is less
 # sure the farther the camera moved, since points shift by moving as they do by turning.
 PLACE_SHARE = 0.02
-LEAST_PLACE_M = 0.02
+MIN_PLACE_M = 0.02
 TURN_DEG = 0.5
 TURN_DEG_PER_M = 6.0
 
@@ -60,7 +60,7 @@ def _place(sighting: Sighting) -> tuple[float, float]:
 
 
 def _variance(sighting: Sighting) -> float:
-    return max(PLACE_SHARE * (sighting.distance_m or 0.0), LEAST_PLACE_M) ** 2
+    return max(PLACE_SHARE * (sighting.distance_m or 0.0), MIN_PLACE_M) ** 2
 
 
 def _way(old: Floats, new: Floats, weights: Floats, turn_rad: float) -> tuple[float, float]:

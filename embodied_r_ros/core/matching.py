@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-LEAST_MATCHES = 12
-LEAST_INLIER_SHARE = 0.3
+MIN_MATCHES = 12
+MIN_INLIER_SHARE = 0.3
 # The paper's 5 pixels, halved as images of twice the size are.
 RANSAC_PX = 2.5
 RANSAC_ITERATIONS = 200
-LEAST_SHARE_OF_AREA = 0.01
+MIN_SHARE_OF_AREA = 0.01
 
 ORB_FEATURES = 300
 # Grey levels by which a corner stands out; the second where the first finds too few, as in fog or in the dark.
@@ -28,14 +28,14 @@ FAST_THRESHOLDS = (20, 5)
 ENOUGH_FEATURES = 200
 PATCH_PX, PATCH_BORDER_PX = 21, 15
 CELL_PX = 4
-MOST_CORNERS = 600
+MAX_CORNERS = 600
 CORNER_QUALITY = 0.003
 CORNERS_APART_PX = 4.0
 FLOW_WINDOW_WH = (15, 15)
 FLOW_LEVELS = 3
 FLOW_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 SHIFT_DIVISOR = 4
-LEAST_SHIFT_RESPONSE = 0.2
+MIN_SHIFT_RESPONSE = 0.2
 THUMBNAIL_WH = (32, 18)
 BLANK_STD = 3.0
 SAME_VIEW_CORRELATION = 0.9
@@ -66,12 +66,12 @@ class Features:
 
     Attributes:
         points: (n, 2) float32, x and y in pixels, the clearest first.
-        signs: (n, 32) uint8, their ORB descriptors.
+        descriptors: (n, 32) uint8, their ORB descriptors.
         size_wh: width and height of the image in pixels.
     """
 
     points: NDArray[np.float32]
-    signs: NDArray[np.uint8]
+    descriptors: NDArray[np.uint8]
     size_wh: tuple[int, int]
 
 
@@ -90,35 +90,35 @@ class View:
     overlap: float
 
 
-def describe(grey: Grey) -> Features:
+def detect_and_compute(grey: Grey) -> Features:
     """Find and describe ORB features (paper, key-frame extractor, step 1)."""
     for threshold in FAST_THRESHOLDS:
         orb = cv2.ORB_create(ORB_FEATURES, edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX, fastThreshold=threshold)
-        found, signs = orb.detectAndCompute(grey, None)
+        found, descriptors = orb.detectAndCompute(grey, None)
         if len(found) >= ENOUGH_FEATURES:
             break
-    return _features(found, signs, grey)
+    return _features(found, descriptors, grey)
 
 
-def describe_evenly(grey: Grey) -> Features:
+def detect_and_compute_evenly(grey: Grey) -> Features:
     """Describe corners spread over the image, taken to be upright in both images.
 
     Of the clearest features most are on few things; of these, more are still in view after a wide turn.
     """
-    found = cv2.goodFeaturesToTrack(grey, MOST_CORNERS, CORNER_QUALITY, CORNERS_APART_PX, blockSize=5)
+    found = cv2.goodFeaturesToTrack(grey, MAX_CORNERS, CORNER_QUALITY, CORNERS_APART_PX, blockSize=5)
     places = [] if found is None else found.reshape(-1, 2).tolist()
     corners: Any = [cv2.KeyPoint(x, y, PATCH_PX, 0.0) for x, y in places]
-    described, signs = cv2.ORB_create(edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX).compute(grey, corners)
-    return _features(described, signs, grey)
+    described, descriptors = cv2.ORB_create(edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX).compute(grey, corners)
+    return _features(described, descriptors, grey)
 
 
-def _features(found: Sequence[cv2.KeyPoint], signs: Any, grey: Grey) -> Features:
+def _features(found: Sequence[cv2.KeyPoint], descriptors: Any, grey: Grey) -> Features:
     size_wh = (grey.shape[1], grey.shape[0])
-    if signs is None:
-        return Features(points=np.zeros((0, 2), np.float32), signs=np.zeros((0, 32), np.uint8), size_wh=size_wh)
+    if descriptors is None:
+        return Features(points=np.zeros((0, 2), np.float32), descriptors=np.zeros((0, 32), np.uint8), size_wh=size_wh)
     order = np.argsort([-point.response for point in found], kind='stable')
     points = np.array([found[place].pt for place in order], np.float32)
-    return Features(points=points, signs=np.asarray(signs, np.uint8)[order], size_wh=size_wh)
+    return Features(points=points, descriptors=np.asarray(descriptors, np.uint8)[order], size_wh=size_wh)
 
 
 def clearest_of(features: Features) -> NDArray[np.float32]:
@@ -167,7 +167,7 @@ def match_features(before: Features, after: Features) -> Matches:
     """Match the features of two images of the same size; each is the other's nearest."""
     if not len(before.points) or not len(after.points):
         return no_matches(after.size_wh)
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(before.signs, after.signs)
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(before.descriptors, after.descriptors)
     old, new = [pair.queryIdx for pair in pairs], [pair.trainIdx for pair in pairs]
     return Matches(before=before.points[old], after=after.points[new], size_wh=after.size_wh)
 
@@ -198,7 +198,7 @@ def fit_view(matches: Matches, iterations: int = RANSAC_ITERATIONS) -> View | No
 
 
 def _fit_homography(matches: Matches, iterations: int) -> tuple[Floats, NDArray[np.bool_]] | None:
-    if len(matches.before) < LEAST_MATCHES:
+    if len(matches.before) < MIN_MATCHES:
         return None
     fitted, mask = cv2.findHomography(
         matches.after, matches.before, cv2.RANSAC, RANSAC_PX, maxIters=iterations, confidence=0.99
@@ -208,7 +208,7 @@ def _fit_homography(matches: Matches, iterations: int) -> tuple[Floats, NDArray[
     homography: Floats = np.asarray(fitted, np.float64)
     inliers: NDArray[np.bool_] = np.asarray(mask, bool).ravel()
     count = int(inliers.sum())
-    if count < LEAST_MATCHES or count < LEAST_INLIER_SHARE * len(inliers) or not np.all(np.isfinite(homography)):
+    if count < MIN_MATCHES or count < MIN_INLIER_SHARE * len(inliers) or not np.all(np.isfinite(homography)):
         return None
     return None if abs(float(np.linalg.det(homography))) < 1e-9 else (homography, inliers)
 
@@ -231,7 +231,7 @@ def shown_share(homography: Floats, size_wh: tuple[int, int]) -> float | None:
     if np.any(moved[:, 2] < 1e-6):
         return None
     quad = (moved[:, :2] / moved[:, 2:]).astype(np.float32)
-    if cv2.contourArea(quad, True) < LEAST_SHARE_OF_AREA * width * height or not cv2.isContourConvex(quad):
+    if cv2.contourArea(quad, True) < MIN_SHARE_OF_AREA * width * height or not cv2.isContourConvex(quad):
         return None
     return min(_area_within(quad.tolist(), width, height) / (width * height), 1.0)
 
@@ -261,7 +261,7 @@ def whole_shift(before: Grey, after: Grey) -> tuple[float, float]:
         return 0.0, 0.0
     old, new = (cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) for grey in (before, after))
     (x, y), response = cv2.phaseCorrelate(old, new, _hanning(size_wh))
-    if not response > LEAST_SHIFT_RESPONSE:
+    if not response > MIN_SHIFT_RESPONSE:
         return 0.0, 0.0
     return x * before.shape[1] / size_wh[0], y * before.shape[0] / size_wh[1]
 

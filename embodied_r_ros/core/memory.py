@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from embodied_r_ros.core import way
+from embodied_r_ros.core import trajectory
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Observation
 
 # A word that stands in more than this share of the observations tells none of them from the others.
 COMMON_SHARE = 0.2
 SAMPLE_SIZE = 128
-MOST_TEXTS = 65536
+MAX_TEXTS = 65536
 _WORD = re.compile(r'[^\W\d_]{3,}')
 _FUNCTION_WORDS = frozenset(
     """
@@ -63,7 +63,7 @@ class ObservationMemory:
             whether its session and index are new.
         """
         _words_of(observation.text)  # read now, so that no question waits for it
-        way.prepare(observation.action)
+        trajectory.prepare(observation.action)
         session = self._sessions.setdefault(observation.session, _Session())
         is_new = session.put(observation)
         self._size += is_new
@@ -175,7 +175,7 @@ def sharing(observations: Sequence[Observation], question_text: str, n: int) -> 
 
 def _sharing(observations: Sequence[Observation], asked: frozenset[str]) -> list[list[int]]:
     """Positions of the observations that share a telling word, in groups, those with the rarest word first."""
-    if len(_TEXTS) > max(MOST_TEXTS, 2 * len(observations)):
+    if len(_TEXTS) > max(MAX_TEXTS, 2 * len(observations)):
         _TEXTS.clear()
     texts = [seen.text for seen in observations]
     rows = np.fromiter(map(_TEXTS.__getitem__, texts), np.intp, len(observations))
@@ -238,7 +238,7 @@ class _Texts(dict[str, int]):
 
 def _words_of(text: str) -> frozenset[str]:
     """The telling words of a text."""
-    if len(_TEXTS) >= MOST_TEXTS:
+    if len(_TEXTS) >= MAX_TEXTS:
         _TEXTS.clear()
     return _TEXTS.words[_TEXTS[text]]
 

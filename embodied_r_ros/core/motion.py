@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.matching import (
-    LEAST_MATCHES,
+    MIN_MATCHES,
     RANSAC_ITERATIONS,
     Floats,
     Grey,
     Matches,
-    describe_evenly,
+    detect_and_compute_evenly,
     fit_view,
     match_closely,
     match_features,
 )
 from embodied_r_ros.core.phrases import (
-    LEAST_MOVE_M,
-    LEAST_SPLIT_DEG,
-    LEAST_TURN_DEG,
-    MOST_MOVES,
+    MAX_MOVES,
+    MIN_MOVE_M,
+    MIN_SPLIT_DEG,
+    MIN_TURN_DEG,
     add_move,
     planar_moves,
 )
@@ -45,10 +45,10 @@ STAY = 'stay'
 
 # A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
 # Between two poses a fifth of a second apart, less than this is standing still, or going straight.
-LEAST_STEP_M = 0.03
-LEAST_STEP_DEG = 2.0
+MIN_STEP_M = 0.03
+MIN_STEP_DEG = 2.0
 DEG_PER_M = math.degrees(math.atan(1.0 / 3.0))
-LEAST_SHIFT_SHARE = 0.01
+MIN_SHIFT_SHARE = 0.01
 RAY_TOLERANCE_RAD = 0.008
 ROTATION_SHARE = 0.8
 # In units of the focal length.
@@ -76,8 +76,8 @@ def motion_from_poses(before: Pose, after: Pose) -> Motion:
         ('move upward', 'move downward'): up_m,
     }
     turns = {('rotate left', 'rotate right'): rotate_left_deg, ('tilt upward', 'tilt downward'): tilt_up_deg}
-    felt = {names: float(metres) * DEG_PER_M for names, metres in moves.items() if abs(metres) >= LEAST_MOVE_M}
-    felt.update({names: degrees for names, degrees in turns.items() if abs(degrees) >= LEAST_TURN_DEG})
+    felt = {names: float(metres) * DEG_PER_M for names, metres in moves.items() if abs(metres) >= MIN_MOVE_M}
+    felt.update({names: degrees for names, degrees in turns.items() if abs(degrees) >= MIN_TURN_DEG})
     return Motion(
         name=_largest(felt),
         forward_m=float(forward_m),
@@ -93,15 +93,15 @@ def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
     """The elementary moves in the plane that a series of poses tells, in their order.
 
     Stretches of walking, of turning and of both are told apart, each is told as its net motion, and moves of one kind
-    that follow each other are summed up. A way of more than `phrases.MOST_MOVES` moves, such as a long arc, has none:
+    that follow each other are summed up. A way of more than `phrases.MAX_MOVES` moves, such as a long arc, has none:
     its net motion tells it better.
     """
     moves: list[Move] = []
     start, kind = 0, (False, False)
     for place in range(1, len(poses)):
         step = motion_from_poses(poses[place - 1], poses[place])
-        walks = math.hypot(step.forward_m, step.left_m) >= LEAST_STEP_M
-        now = (walks, abs(step.rotate_left_deg) >= LEAST_STEP_DEG)
+        walks = math.hypot(step.forward_m, step.left_m) >= MIN_STEP_M
+        now = (walks, abs(step.rotate_left_deg) >= MIN_STEP_DEG)
         if now != kind:
             _go_on(moves, poses[start], poses[place - 1])
             start, kind = place - 1, now
@@ -109,23 +109,23 @@ def moves_along(poses: Sequence[Pose]) -> tuple[Move, ...]:
         _go_on(moves, poses[start], poses[-1])
     told: list[Move] = []
     for move in moves:
-        if abs(move.amount) >= (LEAST_TURN_DEG if move.kind == 'turn' else LEAST_MOVE_M):
+        if abs(move.amount) >= (MIN_TURN_DEG if move.kind == 'turn' else MIN_MOVE_M):
             add_move(told, move)
-    return tuple(told) if len(told) <= MOST_MOVES else ()
+    return tuple(told) if len(told) <= MAX_MOVES else ()
 
 
 def _go_on(moves: list[Move], before: Pose, after: Pose) -> None:
     """Add the net motion of a stretch; where its turn is too slight to tell the order, what went on goes on first."""
     net = motion_from_poses(before, after)
     stretch = [move for move in planar_moves(net.forward_m, net.left_m, net.rotate_left_deg) if not _slight(move)]
-    if moves and abs(net.rotate_left_deg) < LEAST_SPLIT_DEG:
+    if moves and abs(net.rotate_left_deg) < MIN_SPLIT_DEG:
         stretch.sort(key=lambda move: move.kind != moves[-1].kind)
     for move in stretch:
         add_move(moves, move)
 
 
 def _slight(move: Move) -> bool:
-    return abs(move.amount) < (LEAST_STEP_DEG / 4 if move.kind == 'turn' else LEAST_STEP_M / 3)
+    return abs(move.amount) < (MIN_STEP_DEG / 4 if move.kind == 'turn' else MIN_STEP_M / 3)
 
 
 def rotation_matrix(pose: Pose) -> Floats:
@@ -200,8 +200,8 @@ class EgoMotionEstimator:
                 f'motion needs two images of one size, got (height, width) {before_grey.shape!r} and '
                 f'{after_grey.shape!r}; bring them to one size first'
             )
-        after = describe_evenly(after_grey)
-        view = fit_view(match_features(describe_evenly(before_grey), after))
+        after = detect_and_compute_evenly(after_grey)
+        view = fit_view(match_features(detect_and_compute_evenly(before_grey), after))
         if view is None:
             return UNKNOWN
         return self.from_matches(match_closely(before_grey, after_grey, after.points, view.to_before))
@@ -212,11 +212,11 @@ class EgoMotionEstimator:
         Returns:
             A motion of source IMAGES; 'stay' with source NONE where the images do not tell.
         """
-        if len(matches.before) < LEAST_MATCHES:
+        if len(matches.before) < MIN_MATCHES:
             return UNKNOWN
         camera = self._camera_matrix(matches.size_wh)
         shift_px = np.linalg.norm(matches.after - matches.before, axis=1)
-        if float(np.median(shift_px)) < LEAST_SHIFT_SHARE * max(matches.size_wh):
+        if float(np.median(shift_px)) < MIN_SHIFT_SHARE * max(matches.size_wh):
             return Motion(name=STAY, source=MotionSource.IMAGES) if camera is None else _measured(STAY, np.eye(3))
         if camera is None:
             name = _name_of_flow(matches)
@@ -251,7 +251,7 @@ def _name_of_flow(matches: Matches) -> str | None:
     grown, mask = cv2.estimateAffinePartial2D(
         matches.before, matches.after, method=cv2.RANSAC, ransacReprojThreshold=6.0
     )
-    if grown is None or int(mask.sum()) < LEAST_MATCHES:
+    if grown is None or int(mask.sum()) < MIN_MATCHES:
         return None
     width, height = matches.size_wh
     middle = np.array([width / 2.0, height / 2.0])
@@ -313,7 +313,7 @@ def _fit(before: Floats, after: Floats) -> tuple[Floats, Floats | None] | None:
     )
     solid = 0 if essential is None or essential.shape != (3, 3) else int(mask.sum())
     planar = 0 if homography is None else int(flat.sum())
-    if max(solid, planar) < LEAST_MATCHES:
+    if max(solid, planar) < MIN_MATCHES:
         return None
     rotation, turning = _fit_rotation(before, after)
     if turning >= ROTATION_SHARE * max(solid, planar):
@@ -321,7 +321,7 @@ def _fit(before: Floats, after: Floats) -> tuple[Floats, Floats | None] | None:
     if planar >= PLANE_SHARE * solid:
         return _travel_past_plane(homography, before[np.asarray(flat, bool).ravel()])
     count, turned, shift, _ = cv2.recoverPose(essential, flat_before, flat_after, np.eye(3), mask=mask)
-    return _turn_and_travel(turned, shift) if count >= LEAST_MATCHES else None
+    return _turn_and_travel(turned, shift) if count >= MIN_MATCHES else None
 
 
 def _travel_past_plane(homography: Floats, before: Floats) -> tuple[Floats, Floats] | None:
@@ -352,7 +352,7 @@ def _turn_deg(rotation: Floats) -> tuple[float, float]:
 def _name_of_turn(rotation: Floats) -> str:
     left_deg, up_deg = _turn_deg(rotation)
     turns = {('rotate left', 'rotate right'): left_deg, ('tilt upward', 'tilt downward'): up_deg}
-    return _largest({names: degrees for names, degrees in turns.items() if abs(degrees) >= LEAST_TURN_DEG})
+    return _largest({names: degrees for names, degrees in turns.items() if abs(degrees) >= MIN_TURN_DEG})
 
 
 def _dominating(before: Floats, after: Floats, rotation: Floats, travel: Floats) -> str:

@@ -18,11 +18,11 @@ from embodied_r_ros.core.records import Motion, Move
 STILL = 'stayed still'
 NOTHING_NEW = 'nothing new'
 
-LEAST_MOVE_M = 0.05
-LEAST_TURN_DEG = 2.0
-LEAST_SPLIT_DEG = 8.0
-WIDEST_WAY_DEG = 75.0
-MOST_MOVES = 8
+MIN_MOVE_M = 0.05
+MIN_TURN_DEG = 2.0
+MIN_SPLIT_DEG = 8.0
+MAX_DIRECTION_DEG = 75.0
+MAX_MOVES = 8
 
 _MOVE = re.compile(
     r'(?P<verb>moved|rotated|tilted)\s+(?P<way>forward|backward|left|right|upward|downward)\s+'
@@ -52,13 +52,13 @@ def write_motion(motion: Motion) -> str:
     if math.isnan(motion.forward_m) and math.isnan(motion.rotate_left_deg):
         return STILL if motion.name == 'stay' else _bare(motion.name)
     if math.isnan(motion.forward_m):
-        turn = _amount('rotated', motion.rotate_left_deg, 'left', 'right', 'deg', LEAST_TURN_DEG)
-        tilt = _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', LEAST_TURN_DEG)
+        turn = _amount('rotated', motion.rotate_left_deg, 'left', 'right', 'deg', MIN_TURN_DEG)
+        tilt = _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', MIN_TURN_DEG)
         walk = [_bare(motion.name)] if motion.name.startswith('move') else []
         return ', '.join(walk + turn + tilt) or STILL
     turn_deg = 0.0 if math.isnan(motion.rotate_left_deg) else motion.rotate_left_deg
-    rest = _amount('moved', motion.up_m, 'upward', 'downward', 'm', LEAST_MOVE_M)
-    rest += _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', LEAST_TURN_DEG)
+    rest = _amount('moved', motion.up_m, 'upward', 'downward', 'm', MIN_MOVE_M)
+    rest += _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', MIN_TURN_DEG)
     moves = motion.moves or planar_moves(motion.forward_m, motion.left_m, turn_deg)
     return ', '.join([part for move in moves for part in _write_move(move)] + rest) or STILL
 
@@ -81,14 +81,14 @@ def planar_moves(forward_m: float, left_m: float, turn_deg: float) -> tuple[Move
     of the translation, the walk, and the rest of the turn; a translation without a turn in its own parts.
     """
     turn_rad, distance_m = math.radians(turn_deg), math.hypot(forward_m, left_m)
-    turning = abs(turn_deg) >= LEAST_SPLIT_DEG and distance_m >= LEAST_MOVE_M
+    turning = abs(turn_deg) >= MIN_SPLIT_DEG and distance_m >= MIN_MOVE_M
     way_deg = math.degrees(math.atan2(left_m, forward_m))
-    if turning and abs(math.sin(turn_rad)) > math.sin(math.radians(LEAST_SPLIT_DEG)):
+    if turning and abs(math.sin(turn_rad)) > math.sin(math.radians(MIN_SPLIT_DEG)):
         after_m = left_m / math.sin(turn_rad)
         before_m = forward_m - after_m * math.cos(turn_rad)
-        if before_m > -LEAST_MOVE_M and after_m > -LEAST_MOVE_M:
+        if before_m > -MIN_MOVE_M and after_m > -MIN_MOVE_M:
             return _moves(('forward', before_m), ('turn', turn_deg), ('forward', after_m))
-    if turning and abs(way_deg) <= WIDEST_WAY_DEG:
+    if turning and abs(way_deg) <= MAX_DIRECTION_DEG:
         return _moves(('turn', way_deg), ('forward', distance_m), ('turn', turn_deg - way_deg))
     return _moves(('forward', forward_m), ('left', left_m), ('turn', turn_deg))
 
@@ -98,12 +98,12 @@ def _moves(*parts: tuple[str, float]) -> tuple[Move, ...]:
 
 
 def _turn(turn_deg: float) -> list[str]:
-    return _amount('rotated', turn_deg, 'left', 'right', 'deg', LEAST_TURN_DEG)
+    return _amount('rotated', turn_deg, 'left', 'right', 'deg', MIN_TURN_DEG)
 
 
 def _walk(forward_m: float, left_m: float) -> list[str]:
-    forward = _amount('moved', forward_m, 'forward', 'backward', 'm', LEAST_MOVE_M)
-    return forward + _amount('moved', left_m, 'left', 'right', 'm', LEAST_MOVE_M)
+    forward = _amount('moved', forward_m, 'forward', 'backward', 'm', MIN_MOVE_M)
+    return forward + _amount('moved', left_m, 'left', 'right', 'm', MIN_MOVE_M)
 
 
 def read_motion(text: str) -> list[Move]:

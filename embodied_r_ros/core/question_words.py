@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 
-from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, FARTHEST_CELLS
+from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS
 
 LANDMARK_POSITION = 'landmark position'
 COUNTERFACTUAL = 'counterfactual'
@@ -27,7 +27,7 @@ FAMILIES = {
     'a4': ('forward', 'turn-right', 'turn-around', 'turn-left'),
 }
 FORWARD, LEFT, RIGHT = 'forward', 'left', 'right'
-MOST_INSTRUCTIONS = 16
+MAX_INSTRUCTIONS = 16
 
 ORDINALS = {
     'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5,
@@ -166,7 +166,7 @@ def read_plan(text: str) -> tuple[tuple[str, int], ...]:
         elif around:
             plan.append((RIGHT, 180))
         else:
-            plan.append((FORWARD, min(max(round(float(metres or metres_before) / CELL_M), 1), FARTHEST_CELLS)))
+            plan.append((FORWARD, min(max(round(float(metres or metres_before) / CELL_M), 1), MAX_DISTANCE_CELLS)))
     return tuple(plan)
 
 

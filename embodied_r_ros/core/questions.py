@@ -18,7 +18,7 @@ from embodied_r_ros.core.question_words import (
     COUNTERFACTUAL,
     LANDMARK_POSITION,
     LEFT,
-    MOST_INSTRUCTIONS,
+    MAX_INSTRUCTIONS,
     ORDINALS,
     PROGRESS_EVALUATION,
     RELATIVE_DIRECTION,
@@ -158,7 +158,7 @@ def read_question(text: str, choices: Sequence[str] = (), known: Iterable[str] =
 
 def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
     plan = read_plan(asked)
-    if not 2 <= len(plan) <= MOST_INSTRUCTIONS or _ANOTHER_COUNT.search(asked):
+    if not 2 <= len(plan) <= MAX_INSTRUCTIONS or _ANOTHER_COUNT.search(asked):
         return None
     options = {f'i{_instruction(choice.lower(), plan)}': choice for choice in choices}
     if 'i0' in options or len(options) != len(choices):

@@ -25,7 +25,7 @@ from embodied_r_ros.core.errors import (
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Observation, Question
 from embodied_r_ros.core.settings import check, setting
-from embodied_r_ros.core.way import Way
+from embodied_r_ros.core.trajectory import Trajectory
 
 Steps = Generator[list[Generation], list[Completion], Answer]
 
@@ -40,7 +40,7 @@ class ReasoningSettings:
         0.7, 'of the sampling when there are several votes; one vote is greedy', minimum=0.0, maximum=2.0
     )
     seed: int = setting(0, 'of the first vote; the others count on from it', minimum=0)
-    least_confidence: float = setting(
+    min_confidence: float = setting(
         0.0,
         'share of the votes below which the answer is CANNOT_TELL; one vote has no confidence',
         minimum=0.0,
@@ -109,7 +109,7 @@ def answer(
     if question.check_consistency:
         consistency = yield from _consistency(question, best, prompt, settings)
         clock.stop('check')
-    unsure = confidence < settings.least_confidence
+    unsure = confidence < settings.min_confidence
     return Answer(
         error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
         error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
@@ -144,7 +144,7 @@ def keep_way(observations: Sequence[Observation], places: Sequence[int]) -> list
     Args:
         places: positions, ascending.
     """
-    way = Way(observations)
+    way = Trajectory(observations)
     actions = [way.actions[place] for place in places]
     for at in range(1, len(places)):
         if places[at] - places[at - 1] > 1:
@@ -259,7 +259,7 @@ def _words(seen: Observation) -> str:
 
 def _unsure_text(agree: int, votes: int, settings: ReasoningSettings) -> str:
     return (
-        f'{agree} of {votes} thoughts agree, which is below least_confidence {settings.least_confidence:g}; '
+        f'{agree} of {votes} thoughts agree, which is below min_confidence {settings.min_confidence:g}; '
         'look at the evidence, show the robot more, or ask for more votes'
     )
 

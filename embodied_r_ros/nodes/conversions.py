@@ -36,7 +36,7 @@ NS_PER_S = 1_000_000_000
 _REASONS = ('first', 'overlap', 'max_gap', 'requested')
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
-_LEAST_QUATERNION_NORM = 0.5
+_MIN_QUATERNION_NORM = 0.5
 
 
 def ns_from_stamp(stamp: Time | Duration) -> int:
@@ -63,7 +63,7 @@ def pose_from_message(message: PoseMessage) -> Pose:
     at, turned = message.position, message.orientation
     numbers = (at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w)
     norm = math.hypot(*numbers[3:])
-    if not all(map(math.isfinite, numbers)) or norm < _LEAST_QUATERNION_NORM:
+    if not all(map(math.isfinite, numbers)) or norm < _MIN_QUATERNION_NORM:
         raise InputError(
             'a pose must be finite with a unit quaternion, '
             f'got (x, y, z, qx, qy, qz, qw) = {numbers!r}; mend the sender'

@@ -11,17 +11,17 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
+from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import ErrorCode, KeyFrame, Observation
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import NS_PER_S, key_frame_from_message, ns_from_stamp, observation_to_message
-from embodied_r_ros.nodes.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.readiness import Backend
 
 
 class PerceptionNode(ManagedNode):

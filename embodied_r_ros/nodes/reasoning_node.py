@@ -14,12 +14,14 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
+from embodied_r_ros.app.asker import Asker, AskerSettings
+from embodied_r_ros.app.readiness import Backend
+from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.records import Answer, ErrorCode
 from embodied_r_ros.nodes import qos
-from embodied_r_ros.nodes.asker import Asker, AskerSettings
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
     header,
@@ -30,11 +32,9 @@ from embodied_r_ros.nodes.conversions import (
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
-from embodied_r_ros.nodes.neighbours import Neighbours
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.readiness import Backend
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
-from embodied_r_ros.nodes.stages import OnProgress
+from embodied_r_ros.nodes.ros_peer_services import RosPeerServices
 
 _NOT_ACTIVE = Answer(
     error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
@@ -63,7 +63,7 @@ class ReasoningNode(ManagedNode):
             ObservationMemory(self.settings(MemorySettings).memory_observations),
             lm,
             backends.prompt_format(self._model),
-            Neighbours(self, self._bridge, self._group),
+            RosPeerServices(self, self._bridge, self._group),
             say_with(self),
         )
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
@@ -84,7 +84,7 @@ class ReasoningNode(ManagedNode):
                 messages.Observation, 'observations', self._take_observation, qos.observations(depth)
             )
         )
-        if self.settings(AskerSettings).present_motion:
+        if self.settings(AskerSettings).latest_motion:
             self.held(self.create_subscription(Odometry, 'odom', self._take_odometry, qos.ODOMETRY))
         self._diagnostics.start()
 

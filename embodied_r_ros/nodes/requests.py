@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 from builtin_interfaces.msg import Duration
 from embodied_r_interfaces import msg as messages
 
+from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Question
 from embodied_r_ros.nodes.conversions import (
@@ -18,37 +18,6 @@ from embodied_r_ros.nodes.conversions import (
     pose_to_message,
     stamp_from_ns,
 )
-
-FOCUS_MODES = ('off', 'auto', 'always')
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """A `SpatialQuestion` as the reasoning node works on it. None stands for what the asker left to the node.
-
-    Attributes:
-        start_ns, end_ns: window bounds in ROS time, both ends included.
-        last_s: window length before as_of; never together with bounds.
-        as_of_ns: ROS time that counts as now.
-        focus: 'off', 'auto' or 'always'.
-        deadline_s: wall-clock seconds allowed in all.
-    """
-
-    question: Question
-    start_ns: int | None = None
-    end_ns: int | None = None
-    last_s: float | None = None
-    as_of_ns: int | None = None
-    focus: str = 'off'
-    fresh: bool = False
-    deadline_s: float | None = None
-
-    def window(self, now_ns: int) -> tuple[int | None, int]:
-        """First and last stamp that count, both included; None as the first for the session's begin."""
-        as_of_ns = now_ns if self.as_of_ns is None else self.as_of_ns
-        if self.last_s is not None:
-            return as_of_ns - round(self.last_s * NS_PER_S), as_of_ns
-        return self.start_ns, as_of_ns if self.end_ns is None else min(self.end_ns, as_of_ns)
 
 
 def request_from_message(message: messages.SpatialQuestion) -> Request:

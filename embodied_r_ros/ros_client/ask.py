@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import rclpy
 from rclpy.utilities import remove_ros_args
 
+from embodied_r_ros.app.request import FOCUS_MODES
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence
 from embodied_r_ros.nodes.conversions import NS_PER_S
-from embodied_r_ros.nodes.requests import FOCUS_MODES
 from embodied_r_ros.ros_client.spatial_client import SpatialClient
 
 EXIT_FAILED = 1

@@ -21,6 +21,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
+from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.answers import validate_question
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Question
@@ -28,7 +29,6 @@ from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S
 from embodied_r_ros.nodes.requests import (
     FOCUS_MODES,
-    Request,
     answer_from_message,
     request_from_message,
     request_to_message,

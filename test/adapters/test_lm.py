@@ -25,7 +25,7 @@ class ScriptedModel:
         self.lines = list(lines)
         self.latency_s = latency_s
         self.requests = []
-        self.under_way = self.most_under_way = self.cancelled = 0
+        self.under_way = self.max_under_way = self.cancelled = 0
 
     async def probe(self):
         pass
@@ -37,7 +37,7 @@ class ScriptedModel:
         self.requests.append(request)
         line = self.lines[len(self.requests) - 1]
         self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.max_under_way = max(self.max_under_way, self.under_way)
         try:
             await asyncio.sleep(0.0 if isinstance(line, Exception) else self.latency_s)
         except asyncio.CancelledError:
@@ -70,7 +70,7 @@ def test_votes_run_side_by_side():
     model = ScriptedModel(*[line('A')] * 8, latency_s=0.05)
     start_s = time.monotonic()
     assert think(model, votes=8).confidence == 1.0
-    assert model.most_under_way == 8 and time.monotonic() - start_s < 0.3
+    assert model.max_under_way == 8 and time.monotonic() - start_s < 0.3
 
 
 def test_only_the_first_thought_is_streamed():

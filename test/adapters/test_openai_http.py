@@ -312,7 +312,7 @@ def test_nonsense_is_a_reply_error_that_keeps_it(server, raw, streamed):
 
 
 def test_an_endless_reply_is_cut(server, monkeypatch):
-    monkeypatch.setattr(openai_http, 'MOST_REPLY_BYTES', 10_000)
+    monkeypatch.setattr(openai_http, 'MAX_REPLY_BYTES', 10_000)
     server.raw = b'x' * 10_001
     with pytest.raises(ReplyError, match='at most 10000 bytes were wanted'):
         chat(server)
@@ -380,7 +380,7 @@ def test_concurrency_is_bounded(server):
         return await asyncio.gather(*(client.chat(HELLO) for _ in range(12)))
 
     assert len(use(server, many, concurrency=4)) == 12
-    assert server.most_concurrent == 4
+    assert server.max_concurrent == 4
 
 
 def test_a_proxy_setting_does_not_lead_loopback_astray(server, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from embodied_r_ros.core.coarse import (
     CELL_M,
-    FARTHEST_CELLS,
+    MAX_DISTANCE_CELLS,
     CoarseLog,
     CoarsePose,
     CoarseSighting,
@@ -187,7 +187,7 @@ def test_a_thing_counts_once_at_its_first_sighting_with_a_distance():
 
 def test_a_thing_farther_than_the_grid_reaches_is_put_at_its_edge():
     log = log_of(('', 'tower straight ahead at 40.0 m; mat straight ahead at 0.1 m'))
-    assert [seen.cells for seen in log.steps[0].sightings] == [FARTHEST_CELLS, 1]
+    assert [seen.cells for seen in log.steps[0].sightings] == [MAX_DISTANCE_CELLS, 1]
 
 
 def test_turns_are_grouped_by_the_walks_between_them():

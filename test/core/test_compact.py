@@ -11,8 +11,8 @@ from embodied_r_ros.core.coarse import coarse_log
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
-    MOST_NAMES,
-    MOST_STEPS,
+    MAX_NAMES,
+    MAX_STEPS,
     PAD,
     UNKNOWN,
     CompactFormat,
@@ -128,8 +128,8 @@ def test_the_vocabulary_starts_with_the_special_tokens_and_has_each_word_once():
 
 def test_names_have_the_same_tokens_whatever_else_is_there():
     assert name_tokens(['sofa'])['sofa'] == SOFA
-    many = name_tokens(f'thing {number}' for number in range(MOST_NAMES))
-    assert len(set(many.values())) == MOST_NAMES
+    many = name_tokens(f'thing {number}' for number in range(MAX_NAMES))
+    assert len(set(many.values())) == MAX_NAMES
     assert set(many.values()) <= set(vocabulary())
 
 
@@ -267,26 +267,26 @@ def zigzag(moves):
 
 
 def test_a_window_of_too_many_moves_is_declined():
-    assert told(asked('Where is the sofa now?', SIDES, zigzag(MOST_STEPS - 1)))
+    assert told(asked('Where is the sofa now?', SIDES, zigzag(MAX_STEPS - 1)))
     with pytest.raises(
         CannotTell,
-        match=f'the window holds {MOST_STEPS} moves, and the embedded reasoner follows at most {MOST_STEPS - 1}',
+        match=f'the window holds {MAX_STEPS} moves, and the embedded reasoner follows at most {MAX_STEPS - 1}',
     ):
-        asked('Where is the sofa now?', SIDES, zigzag(MOST_STEPS))
-    assert CompactFormat().opening(zigzag(MOST_STEPS)) == ''
+        asked('Where is the sofa now?', SIDES, zigzag(MAX_STEPS))
+    assert CompactFormat().opening(zigzag(MAX_STEPS)) == ''
 
 
 def test_a_window_of_too_many_things_is_declined():
-    crowd = '; '.join(f'thing {number} straight ahead at 2.0 m' for number in range(MOST_NAMES))
+    crowd = '; '.join(f'thing {number} straight ahead at 2.0 m' for number in range(MAX_NAMES))
     assert told(asked('Where is the thing 3 now?', SIDES, seen(('', crowd))))
     with pytest.raises(
-        CannotTell, match=f'names {MOST_NAMES + 1} things, and the embedded reasoner tells at most {MOST_NAMES} apart'
+        CannotTell, match=f'names {MAX_NAMES + 1} things, and the embedded reasoner tells at most {MAX_NAMES} apart'
     ):
         asked('Where is the thing 3 now?', SIDES, seen(('', f'{crowd}; sofa straight ahead at 2.0 m')))
     assert CompactFormat().opening(seen(('', f'{crowd}; sofa straight ahead at 2.0 m'))) == ''
 
 
-@pytest.mark.parametrize('moves', [0, 1, MOST_STEPS - 1])
+@pytest.mark.parametrize('moves', [0, 1, MAX_STEPS - 1])
 def test_every_prompt_about_the_same_observations_begins_with_their_opening(moves):
     opening = CompactFormat().opening(zigzag(moves))
     assert opening.startswith('s0 start see ')

@@ -202,7 +202,7 @@ def test_settings_have_bounds(setting: str, value: float) -> None:
 
 def test_of_points_that_crowd_the_clearest_is_tracked() -> None:
     points = np.array([[40, 9], [41, 10], [80, 9], [42, 11], [43.5, 8]], np.float32)
-    features = Features(points=points, signs=np.zeros((5, 32), np.uint8), size_wh=(320, 180))
+    features = Features(points=points, descriptors=np.zeros((5, 32), np.uint8), size_wh=(320, 180))
     assert clearest_of(features).tolist() == [[40, 9], [80, 9]]
 
 

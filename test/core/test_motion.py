@@ -19,7 +19,7 @@ from embodied_r_ros.core.motion import (
     rotation_matrix,
     sound_pose,
 )
-from embodied_r_ros.core.phrases import MOST_MOVES
+from embodied_r_ros.core.phrases import MAX_MOVES
 from embodied_r_ros.core.records import Intrinsics, MotionSource, Move, Pose
 
 STILL = pose(1.0, 2.0, 0.0, yaw_deg=30.0)
@@ -108,7 +108,7 @@ def told(poses: list[Pose]) -> list[tuple[str, float]]:
         pytest.param([('left', -0.7)], id='aside'),
         pytest.param([('forward', 2.0), ('turn', 90.0), ('forward', 1.0)], id='round a corner'),
         pytest.param([('forward', 1.0), ('turn', 180.0), ('forward', 1.0)], id='there and back'),
-        pytest.param([('forward', 0.5), ('turn', 30.0)] * (MOST_MOVES // 2), id='as many moves as are told'),
+        pytest.param([('forward', 0.5), ('turn', 30.0)] * (MAX_MOVES // 2), id='as many moves as are told'),
     ],
 )
 def test_a_way_is_told_move_by_move(legs: list[tuple[str, float]]) -> None:
@@ -164,7 +164,7 @@ def test_a_climb_leaves_the_walk_beside_it() -> None:
 
 
 def test_a_way_of_too_many_moves_is_left_to_its_net_motion() -> None:
-    assert moves_along(walked(*[('forward', 0.5), ('turn', 30.0)] * (MOST_MOVES // 2), ('forward', 0.5))) == ()
+    assert moves_along(walked(*[('forward', 0.5), ('turn', 30.0)] * (MAX_MOVES // 2), ('forward', 0.5))) == ()
 
 
 @pytest.mark.parametrize('count', [0, 1])

@@ -9,7 +9,7 @@ import pytest
 from worked import arrived
 
 from embodied_r_ros.core.phrases import (
-    LEAST_SPLIT_DEG,
+    MIN_SPLIT_DEG,
     NOTHING_NEW,
     STILL,
     Sighting,
@@ -85,7 +85,7 @@ def test_the_words_for_any_motion_in_the_plane_lead_to_the_same_place():
     rng = random.Random(0)
     for _ in range(500):
         forward_m, left_m, turn_deg = rng.uniform(-3, 3), rng.uniform(-3, 3), rng.uniform(-170, 170)
-        if min(abs(forward_m), abs(left_m)) < 0.1 or abs(turn_deg) < LEAST_SPLIT_DEG:
+        if min(abs(forward_m), abs(left_m)) < 0.1 or abs(turn_deg) < MIN_SPLIT_DEG:
             continue
         told = arrived(read_motion(write_motion(measured(forward_m, left_m, turn_deg))))
         assert math.dist(told[:2], (forward_m, left_m)) < 0.13

@@ -118,16 +118,16 @@ def test_an_open_answer_stays_in_words_and_equal_words_are_one_vote():
 
 
 def test_below_the_least_confidence_the_answer_is_cannot_tell():
-    settings = ReasoningSettings(least_confidence=0.6)
+    settings = ReasoningSettings(min_confidence=0.6)
     question = Question(text='Near?', choices=CHOICES, votes=2)
     got, _ = run(question, WINDOW, [reply('A'), reply('B')], settings=settings)
     assert (got.error_code, got.answer) == (ErrorCode.CANNOT_TELL, 'sofa')
-    assert '1 of 2 thoughts agree, which is below least_confidence 0.6' in got.error_msg
+    assert '1 of 2 thoughts agree, which is below min_confidence 0.6' in got.error_msg
 
 
 def test_one_vote_is_never_below_the_least_confidence():
     got, _ = run(
-        Question(text='Near?', choices=CHOICES), WINDOW, [reply('A')], settings=ReasoningSettings(least_confidence=1.0)
+        Question(text='Near?', choices=CHOICES), WINDOW, [reply('A')], settings=ReasoningSettings(min_confidence=1.0)
     )
     assert got.error_code == ErrorCode.OK
 

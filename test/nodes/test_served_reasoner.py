@@ -31,7 +31,7 @@ from training.samples import read_samples, to_observations  # noqa: E402
 
 URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')
 FOLDER = os.environ.get('EMBODIED_R_TEST_EMBEDDED_FOLDER', '') or share_path('data/reasoner')
-QUESTIONS, SEED, LEAST_EQUAL = 200, 7, 0.98
+QUESTIONS, SEED, MIN_EQUAL = 200, 7, 0.98
 APART_NS = 1_000 * 10**9
 
 
@@ -50,7 +50,7 @@ def test_the_served_reasoner_chooses_as_in_process(graph, tmp_path):
     equal = 0
     for number, (sample, answer) in enumerate(zip(samples, here), start=1):
         equal += choice_of(graph, node, publisher, client, sample, number * APART_NS) == answer.choice
-    assert equal >= LEAST_EQUAL * QUESTIONS, f'{equal} of {QUESTIONS} choices are equal'
+    assert equal >= MIN_EQUAL * QUESTIONS, f'{equal} of {QUESTIONS} choices are equal'
     print(f'{equal} of {QUESTIONS} choices are equal')
 
 

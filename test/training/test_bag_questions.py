@@ -181,7 +181,7 @@ def test_a_way_of_walks_and_turns_is_told_as_such(legs: list[tuple[str, float]])
 
 
 def curve(share: float) -> Run:
-    """Ahead for 2 s while turning by so many radians in all, sideways where it is negative."""
+    """PrefixWarmer for 2 s while turning by so many radians in all, sideways where it is negative."""
     moments_s = [index / 25 for index in range(51)]
     if share < 0:
         stations = [Station(y_m=moment_s) for moment_s in moments_s]

@@ -108,7 +108,7 @@ class TestHttp:
     def test_as_many_requests_as_allowed_are_under_way_and_each_has_its_own_time(self, serve):
         server, judge = serve(latency_s=0.06, timeout_s=0.22, concurrency=2)
         assert None not in judge.judge(numbered(8))
-        assert (server.most_concurrent, len(server.chats)) == (2, 8)
+        assert (server.max_concurrent, len(server.chats)) == (2, 8)
 
     def test_equal_cases_are_asked_once(self, serve):
         server, judge = serve()

@@ -10,7 +10,7 @@ import pytest
 from worked import check_arithmetic
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.compact import BOS, EOS, MOST_STEPS, CompactFormat, vocabulary
+from embodied_r_ros.core.compact import BOS, EOS, MAX_STEPS, CompactFormat, vocabulary
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Completion, Question
 from training import lessons as taught
@@ -92,7 +92,7 @@ def test_short_and_long_logs_are_taught_up_to_the_most_that_are_served(stream):
     lengths = [len(re.findall(r'(?:^|\. )s\d+ ', prompt)) for prompt, _ in questions(stream)]
     assert min(lengths) <= 6
     assert max(lengths) > 20
-    assert max(lengths) <= MOST_STEPS
+    assert max(lengths) <= MAX_STEPS
 
 
 def test_prompt_and_reply_fit_the_context(stream):

@@ -59,7 +59,7 @@ def test_each_sequence_is_read_back_from_its_end():
     ],
 )
 def test_a_tree_holds_what_is_shared_once(texts, nodes, monkeypatch):
-    monkeypatch.setattr(packing, 'MOST_NODES', 9)
+    monkeypatch.setattr(packing, 'MAX_NODES', 9)
     assert [len(tree.tokens) for tree in packing.trees(map(words, texts))] == nodes
 
 
@@ -71,14 +71,14 @@ def test_a_batch_stays_below_its_tokens():
 
 
 @pytest.mark.parametrize('prepared', [False, True], ids=['as it came', 'prepared'])
-@pytest.mark.parametrize('most_tokens', [1, 200, 100_000])
-def test_the_scores_are_those_of_each_sequence_alone(most_tokens, prepared, monkeypatch):
+@pytest.mark.parametrize('max_tokens', [1, 200, 100_000])
+def test_the_scores_are_those_of_each_sequence_alone(max_tokens, prepared, monkeypatch):
     monkeypatch.setattr(packing, 'BLOCK', 16)
     model, sequences = make_model(hidden=32, layers=2, seed=1).eval(), branching(seed=3, count=16)
     reader = copy.deepcopy(model)
     if prepared:
         packing.prepare(reader)
-    scores = packing.next_scores(reader, sequences, most_tokens)
+    scores = packing.next_scores(reader, sequences, max_tokens)
     assert set(scores) == set(sequences)
     with torch.inference_mode():
         for sequence, told in scores.items():

@@ -116,7 +116,7 @@ def test_many_are_asked_at_a_time_but_no_more_than_allowed(tmp_path: Path, serve
     videos = [video(tmp_path / f'{number}.avi', seed=number) for number in range(3)]
     file = write(tmp_path / 's.jsonl', *(sample(path.stem, path) for path in videos))
     assert run(file, tmp_path / 'o.jsonl', *asking(server), '--requests', '3') == 0
-    assert server.most_concurrent == 3
+    assert server.max_concurrent == 3
 
 
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path, server: FakeOpenAI) -> None:

@@ -14,7 +14,7 @@ from embodied_r_ros.core.records import Pose
 from training.world.path import CAMERA, CAMERA_HEIGHT_M
 from training.world.renderer import Renderer, cut
 from training.world.scene import Scene, SceneObject
-from training.world.surfaces import LEAST_TAG_HEIGHT_M, solid
+from training.world.surfaces import MIN_TAG_HEIGHT_M, solid
 from training.world.textures import TAG_SIZE_M, Texture, bricks, seeded
 
 pytestmark = pytest.mark.system
@@ -136,7 +136,7 @@ def test_plates_hang_at_the_height_of_the_camera_where_the_thing_reaches_it_and_
     assert tag_height_m(1.0, 2.0) == pytest.approx(CAMERA_HEIGHT_M)
     assert tag_height_m(0.5, 1.0) == pytest.approx(0.7)
     assert tag_height_m(2.0, 0.4) == pytest.approx(2.0)
-    assert tag_height_m(0.1, 0.2) == pytest.approx(LEAST_TAG_HEIGHT_M)
+    assert tag_height_m(0.1, 0.2) == pytest.approx(MIN_TAG_HEIGHT_M)
 
 
 def test_cutting_keeps_the_inner_part() -> None:

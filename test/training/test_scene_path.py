@@ -12,8 +12,8 @@ from embodied_r_ros.core.errors import InputError
 from training.world.nouns import NOUNS
 from training.world.path import CLIMB_M_S, PAUSE_S, TURN_DEG_S, WALK_M_S, Leg, Path, Station, make_path
 from training.world.scene import (
-    FARTHEST_FROM_WALK_M,
-    LEAST_GAP_M,
+    MAX_DISTANCE_FROM_WALK_M,
+    MIN_GAP_M,
     NEAREST_TO_WALK_M,
     TAG_COUNT,
     load_layout,
@@ -115,11 +115,11 @@ def test_things_stand_near_the_walk_but_not_in_it_and_apart():
         for thing in walk.scene.objects:
             x_m, y_m, z_m = thing.center_m
             away = [math.hypot(x_m - spot.x_m, y_m - spot.y_m) for spot in spots]
-            assert NEAREST_TO_WALK_M - 0.1 < min(away) <= FARTHEST_FROM_WALK_M * math.sqrt(2)
+            assert NEAREST_TO_WALK_M - 0.1 < min(away) <= MAX_DISTANCE_FROM_WALK_M * math.sqrt(2)
             assert x_min < x_m < x_max and y_min < y_m < y_max
             assert z_m == thing.size_m[2] / 2
         centres = [thing.center_m[:2] for thing in walk.scene.objects]
-        assert all(math.dist(a, b) >= LEAST_GAP_M for i, a in enumerate(centres) for b in centres[:i])
+        assert all(math.dist(a, b) >= MIN_GAP_M for i, a in enumerate(centres) for b in centres[:i])
 
 
 def test_names_and_tags_in_a_place_differ():

@@ -20,7 +20,7 @@ from training.trials import trials  # noqa: E402
 
 URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')
 FOLDER = os.environ.get('EMBODIED_R_TEST_EMBEDDED_FOLDER', '') or share_path('data/reasoner')
-LEAST_EQUAL = 0.99
+MIN_EQUAL = 0.99
 
 
 @pytest.mark.skipif(not URL, reason='EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner')
@@ -33,4 +33,4 @@ def test_the_served_judge_judges_as_in_process():
         served.close()
     assert None not in there
     equal = sum(one == other for one, other in zip(there, InProcessJudge.load(FOLDER).judge(cases)))
-    assert equal >= LEAST_EQUAL * len(cases), f'{equal} of {len(cases)} judgements are equal'
+    assert equal >= MIN_EQUAL * len(cases), f'{equal} of {len(cases)} judgements are equal'

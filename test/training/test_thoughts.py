@@ -11,7 +11,7 @@ import pytest
 from worked import AROUND, check_arithmetic, lies_in
 
 from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep, coarse_log
-from embodied_r_ros.core.compact import MOST_STEPS, Ask, name_tokens, tie, vocabulary
+from embodied_r_ros.core.compact import MAX_STEPS, Ask, name_tokens, tie, vocabulary
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from training.lessons import FAMILIES_TAUGHT
@@ -32,7 +32,7 @@ def worked():
         for task in TASKS:
             asked = examiner.ask(task)
             log = coarse_log(until(observations, asked.end_s if asked else math.inf))
-            if asked is None or len(log.steps) > MOST_STEPS:
+            if asked is None or len(log.steps) > MAX_STEPS:
                 continue
             parsed = read_question(asked.text, asked.choices, log.first_seen())
             if set(parsed.objects) <= set(log.first_seen()):

@@ -13,7 +13,7 @@ from training.world.path import Leg, Path, Station
 from training.world.scene import Scene, SceneObject, Walk, make_walk
 from training.world.views import (
     EXACT,
-    FARTHEST_M,
+    MAX_DISTANCE_M,
     NEAREST_M,
     ROBOT,
     SAMPLE_S,
@@ -52,8 +52,8 @@ def in_view(*things, at=None):
     [
         (3.0, 0.0, True),
         (NEAREST_M - 0.1, 0.0, False),
-        (FARTHEST_M - 0.1, 0.0, True),
-        (FARTHEST_M + 0.1, 0.0, False),
+        (MAX_DISTANCE_M - 0.1, 0.0, True),
+        (MAX_DISTANCE_M + 0.1, 0.0, False),
         (-3.0, 0.0, False),
         (3.0, 3.0 * math.tan(math.radians(30)), True),
         (3.0, 3.0 * math.tan(math.radians(37)), False),

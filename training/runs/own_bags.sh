@@ -20,10 +20,10 @@ export OMP_NUM_THREADS=1
 # With its seed the sites fall 12, 4 and 4 into the splits.
 training/runs/bags.sh "$out" 900001 900020 "$camera" 480 --shares 0.6 0.2 0.2
 "$python" -m training.world.truth --samples "$out/asked.jsonl" --camera "$camera" --least 0.99
-"$python" -m training.blind --samples "$out/seen.jsonl"
+"$python" -m training.question_only_baseline --samples "$out/seen.jsonl"
 
 if [[ ! -s $out/hard.jsonl ]]; then
-  "$python" -m training.spread --model "$start" --samples "$out/seen.jsonl" --split train --tries 4 --out "$out/hard.jsonl"
+  "$python" -m training.select_hard --model "$start" --samples "$out/seen.jsonl" --split train --tries 4 --out "$out/hard.jsonl"
 fi
 "$python" -m training.sft --init "$start" --samples "$out/hard.jsonl" --steps 1000 --learning-rate 5e-4 --seed "$seed" --out "$out/sft-$seed"
 [[ -d $out/average-$seed ]] ||

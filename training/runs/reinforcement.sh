@@ -21,7 +21,7 @@ training/runs/bags.sh "$out/practice" 920001 920060 standard 36
 if [[ ! -s $out/hard.jsonl ]]; then
   "$python" -m training.prepare world --questions 1000 --per-walk 10 --seed 18 --perception opencv --out "$out/practice/rendered.jsonl"
   for practice in seen rendered; do
-    "$python" -m training.spread --model "$start" --samples "$out/practice/$practice.jsonl" --tries 4 --out "$out/practice/$practice.hard.jsonl"
+    "$python" -m training.select_hard --model "$start" --samples "$out/practice/$practice.jsonl" --tries 4 --out "$out/practice/$practice.hard.jsonl"
   done
   cat "$out"/practice/{seen,rendered}.hard.jsonl >"$out/hard.jsonl"
 fi

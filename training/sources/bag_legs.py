@@ -7,15 +7,15 @@ import functools
 import itertools
 import math
 
-from embodied_r_ros.core.motion import LEAST_STEP_DEG, LEAST_STEP_M
+from embodied_r_ros.core.motion import MIN_STEP_DEG, MIN_STEP_M
 from training.sources.bag_run import Run
 from training.world.path import Leg, Path, Station
 
 STEP_S = 0.2
 # Longer stretches of turning and walking at once are curves.
-MOST_MIXED = 2
-LEAST_TURN_DEG, LEAST_WALK_M = 20.0, 0.5
-MOST_ASIDE_DEG = 10.0
+MAX_MIXED = 2
+MIN_TURN_DEG, MIN_WALK_M = 20.0, 0.5
+MAX_ASIDE_DEG = 10.0
 HALF_TURN_DEG = 165.0
 
 
@@ -59,7 +59,7 @@ def measured_path(run: Run) -> MeasuredPath | None:
         after = middles[index + 1] if index + 1 < len(stretches) else stations[-1]
         straight = stretch.kind != 'forward' or _ahead(stations[stretch.first], stations[stretch.last])
         leg = _leg(stretch.kind, before, after)
-        slight = abs(leg.amount) < (LEAST_WALK_M if leg.kind == 'forward' else LEAST_TURN_DEG)
+        slight = abs(leg.amount) < (MIN_WALK_M if leg.kind == 'forward' else MIN_TURN_DEG)
         if not straight or (slight and index + 1 < len(stretches)):
             return None
         legs.append(leg)
@@ -74,7 +74,7 @@ def _stretches(stations: list[Station]) -> list[_Stretch] | None:
     place = 0
     for kind, group in itertools.groupby(kinds):
         first, place = place, place + len(list(group))
-        if kind == 'mixed' and place - first > MOST_MIXED:
+        if kind == 'mixed' and place - first > MAX_MIXED:
             return None
         if kind in ('rest', 'mixed'):
             continue
@@ -88,9 +88,9 @@ def _stretches(stations: list[Station]) -> list[_Stretch] | None:
 
 
 def _kind(before: Station, after: Station) -> str:
-    walks = math.hypot(after.x_m - before.x_m, after.y_m - before.y_m) >= LEAST_STEP_M
+    walks = math.hypot(after.x_m - before.x_m, after.y_m - before.y_m) >= MIN_STEP_M
     turned_deg = math.degrees(after.yaw_rad - before.yaw_rad)
-    if abs(turned_deg) >= LEAST_STEP_DEG:
+    if abs(turned_deg) >= MIN_STEP_DEG:
         return 'mixed' if walks else 'left' if turned_deg > 0 else 'right'
     return 'forward' if walks else 'rest'
 
@@ -105,4 +105,4 @@ def _ahead(before: Station, after: Station) -> bool:
     """Whether a stretch leads the way that the robot looks, and it goes on looking there."""
     way_rad = math.atan2(after.y_m - before.y_m, after.x_m - before.x_m)
     aside_rad = math.remainder(way_rad - before.yaw_rad, 2 * math.pi)
-    return math.degrees(max(abs(aside_rad), abs(after.yaw_rad - before.yaw_rad))) <= MOST_ASIDE_DEG
+    return math.degrees(max(abs(aside_rad), abs(after.yaw_rad - before.yaw_rad))) <= MAX_ASIDE_DEG

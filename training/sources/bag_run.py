@@ -24,10 +24,10 @@ from training.world.path import Station
 IMAGES_HZ = 5.0
 POSE_AGE_S = 0.2
 
-LEAST_DETECTIONS = 3
-LEAST_BASELINE_M = 0.25
+MIN_DETECTIONS = 3
+MIN_BASELINE_M = 0.25
 ASTRAY_M = 0.5
-LEAST_AGREEING = 0.8
+MIN_AGREEING = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,9 +236,9 @@ def triangulate(detections: Sequence[Detection]) -> tuple[dict[str, tuple[float,
         spots = np.array([(one.x_m, one.y_m) for one in seen])
         near = np.linalg.norm(spots - np.median(spots, axis=0), axis=1) <= ASTRAY_M
         stands = np.array([(one.from_x_m, one.from_y_m) for one in seen])[near]
-        if len(stands) < LEAST_DETECTIONS or np.ptp(stands, axis=0).max() < LEAST_BASELINE_M:
+        if len(stands) < MIN_DETECTIONS or np.ptp(stands, axis=0).max() < MIN_BASELINE_M:
             left_out[name] = 'not seen three times from two places'
-        elif near.mean() < LEAST_AGREEING:
+        elif near.mean() < MIN_AGREEING:
             left_out[name] = 'seen in several places, as of a tag that moved or hangs on two things'
         else:
             weights = np.array([1.0 / max(one.distance_m, 0.5) ** 2 for one in seen])[near]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.phrases import read_sightings
-from embodied_r_ros.core.question_words import FAMILIES, MOST_INSTRUCTIONS
+from embodied_r_ros.core.question_words import FAMILIES, MAX_INSTRUCTIONS
 from embodied_r_ros.core.records import Observation
 from training.world.path import Leg, Path, Station
 from training.world.phrasings import ACTIONS, ORDINALS, SIDES, TURN_WORDS
@@ -235,7 +235,7 @@ def _progress(survey: Survey) -> Draft | None:
     plan = plan_of(survey.walk.path)
     if (
         plan is None
-        or not 2 <= len(plan) <= MOST_INSTRUCTIONS
+        or not 2 <= len(plan) <= MAX_INSTRUCTIONS
         or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan)
     ):
         return None

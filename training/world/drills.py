@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 
-from embodied_r_ros.core.coarse import ANGLE_DEG, FARTHEST_CELLS, CoarseLog, CoarseStep, direction, polar, signed
-from embodied_r_ros.core.compact import MOST_NAMES, MOST_STEPS, Ask, bearing, metres, write_plan
+from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, direction, polar, signed
+from embodied_r_ros.core.compact import MAX_NAMES, MAX_STEPS, Ask, bearing, metres, write_plan
 from embodied_r_ros.core.question_words import FAMILIES, FORWARD, LEFT, PROGRESS_EVALUATION, RIGHT
 from embodied_r_ros.core.questions import ParsedQuestion
 from training.world.thoughts import sector, sort, think
@@ -50,16 +50,16 @@ def _angles(rng: random.Random) -> str:
 
 def _look_up(rng: random.Random) -> str:
     """From a sighting and a pose to the place of an object."""
-    step, heading, (right, ahead) = rng.randint(0, MOST_STEPS), _angle(rng), _place(rng)
+    step, heading, (right, ahead) = rng.randint(0, MAX_STEPS), _angle(rng), _place(rng)
     seen, cells = (
         signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG)),
-        rng.randint(1, FARTHEST_CELLS),
+        rng.randint(1, MAX_DISTANCE_CELLS),
     )
     way = (heading + seen) % 360
     off = polar(way, cells)
     tag = rng.randint(1, 5)
     return (
-        f'q{tag} n{rng.randrange(MOST_NAMES)} o{step} {bearing(seen)} {metres(cells)} '
+        f'q{tag} n{rng.randrange(MAX_NAMES)} o{step} {bearing(seen)} {metres(cells)} '
         f'p{step} {heading}deg {right} {ahead} = {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]}'
     )
 
@@ -81,7 +81,7 @@ def _towards(rng: random.Random) -> str:
     towards = direction(*off)
     if rng.random() < 0.5:
         return f'{text} dir {towards}deg'
-    (x, y), heading, last = _place(rng), _angle(rng), rng.randint(0, MOST_STEPS)
+    (x, y), heading, last = _place(rng), _angle(rng), rng.randint(0, MAX_STEPS)
     text = f'r1 {x + off[0]} {y + off[1]} - p{last} {heading}deg {x} {y} = {off[0]} {off[1]}'
     between = (towards - heading) % 360
     return f'{text} dir {towards}deg - {heading}deg = {between}deg {sector(rng.choice(list(FAMILIES)), between)}'
@@ -89,11 +89,11 @@ def _towards(rng: random.Random) -> str:
 
 def _moves(rng: random.Random) -> str:
     """A few steps of the pose track."""
-    step, heading, (right, ahead) = rng.randint(0, MOST_STEPS - 3), _angle(rng), _place(rng)
+    step, heading, (right, ahead) = rng.randint(0, MAX_STEPS - 3), _angle(rng), _place(rng)
     parts = [f'p{step} {heading}deg {right} {ahead}']
     for index in range(step + 1, step + rng.randint(2, 4)):
         if rng.random() < 0.6:
-            cells = rng.randint(1, FARTHEST_CELLS) if rng.random() < 0.3 else rng.randint(1, 8)
+            cells = rng.randint(1, MAX_DISTANCE_CELLS) if rng.random() < 0.3 else rng.randint(1, 8)
             off = polar(heading, cells)
             right, ahead = right + off[0], ahead + off[1]
             parts.append(f's{index} forward {metres(cells)} {off[0]} {off[1]} p{index} {heading}deg {right} {ahead}')
@@ -106,8 +106,8 @@ def _moves(rng: random.Random) -> str:
 
 def _sort(rng: random.Random) -> str:
     """The order of a few steps."""
-    steps = rng.sample(range(MOST_STEPS + 1), rng.randint(2, 4))
-    things = {f'q{index}': (f'n{rng.randrange(MOST_NAMES)}', step) for index, step in enumerate(steps, start=1)}
+    steps = rng.sample(range(MAX_STEPS + 1), rng.randint(2, 4))
+    things = {f'q{index}': (f'n{rng.randrange(MAX_NAMES)}', step) for index, step in enumerate(steps, start=1)}
     rows, order = sort(things, len(steps))
     return f'{rows} . order {" ".join(order)}'
 
@@ -127,7 +127,7 @@ def _progress(rng: random.Random) -> str:
             if rng.random() < 0.3:
                 sways = [CoarseStep(other, ANGLE_DEG * rng.randint(1, 2)) for other in (LEFT, RIGHT) if other != kind]
                 steps.append(rng.choice(sways if kind == FORWARD else [*sways, CoarseStep(FORWARD, 1)]))
-    end = rng.randint(2, min(len(steps), MOST_STEPS))
+    end = rng.randint(2, min(len(steps), MAX_STEPS))
     question = ParsedQuestion(task=PROGRESS_EVALUATION, plan=tuple(plan))
     thought = think(CoarseLog(tuple(steps[:end])), Ask(question), {}).thought
     return f'plan {write_plan(plan)} now ? {thought}'

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.core.coarse import CoarseLog, coarse_log
-from embodied_r_ros.core.compact import MOST_STEPS, name_tokens, tie
+from embodied_r_ros.core.compact import MAX_STEPS, name_tokens, tie
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.core.records import Observation
@@ -130,7 +130,7 @@ def until(observations: Sequence[Observation], end_s: float) -> list[Observation
 
 def leads_to(log: CoarseLog, question: Asked) -> bool:
     """Whether the coarse log leads to the true choice of a question."""
-    if len(log.steps) > MOST_STEPS:
+    if len(log.steps) > MAX_STEPS:
         return False
     parsed = read_question(question.text, question.choices, log.first_seen())
     try:

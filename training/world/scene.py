@@ -14,9 +14,9 @@ from training.world.nouns import NOUNS
 from training.world.path import Box, Path, make_path
 
 TAG_COUNT = 587
-LEAST_GAP_M = 1.0
+MIN_GAP_M = 1.0
 NEAREST_TO_WALK_M = 1.1
-FARTHEST_FROM_WALK_M = 5.0
+MAX_DISTANCE_FROM_WALK_M = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,12 +105,12 @@ def place_objects(
             break
         near = rng.choice(walked)
         x_m, y_m = (
-            near.x_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M,
-            near.y_m + rng.uniform(-1, 1) * FARTHEST_FROM_WALK_M,
+            near.x_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M,
+            near.y_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M,
         )
         inside = bounds_m[0] + 0.5 < x_m < bounds_m[2] - 0.5 and bounds_m[1] + 0.5 < y_m < bounds_m[3] - 0.5
         clear = all(math.hypot(x_m - spot.x_m, y_m - spot.y_m) >= NEAREST_TO_WALK_M for spot in walked)
-        apart = all(math.hypot(x_m - o.center_m[0], y_m - o.center_m[1]) >= LEAST_GAP_M for o in objects)
+        apart = all(math.hypot(x_m - o.center_m[0], y_m - o.center_m[1]) >= MIN_GAP_M for o in objects)
         if inside and clear and apart:
             side, height = rng.uniform(0.46, 0.6), rng.uniform(1.45, 1.7)
             k = len(objects)

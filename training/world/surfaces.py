@@ -17,7 +17,7 @@ from training.world.textures import Image, Texture
 ROOM_HEIGHT_M = 3.2
 SKY_HEIGHT_M = 40.0
 SKY_REACH_M = 160.0
-LEAST_TAG_HEIGHT_M = 0.3
+MIN_TAG_HEIGHT_M = 0.3
 
 _SIDE_LIGHT = {(1, 0): 0.95, (-1, 0): 0.86, (0, 1): 1.0, (0, -1): 0.8}
 
@@ -90,9 +90,9 @@ def solid(item: SceneObject, seed: int) -> Solid:
 
 
 def _tag_height(center_m: float, half_m: float) -> float:
-    room = half_m - LEAST_TAG_HEIGHT_M
+    room = half_m - MIN_TAG_HEIGHT_M
     return max(
-        LEAST_TAG_HEIGHT_M, center_m if room <= 0 else float(np.clip(CAMERA_HEIGHT_M, center_m - room, center_m + room))
+        MIN_TAG_HEIGHT_M, center_m if room <= 0 else float(np.clip(CAMERA_HEIGHT_M, center_m - room, center_m + room))
     )
 
 

@@ -13,7 +13,7 @@ from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
 
 SAMPLE_S = 0.25
-NEAREST_M, FARTHEST_M = 0.8, 6.3
+NEAREST_M, MAX_DISTANCE_M = 0.8, 6.3
 GLIMPSED_FROM_M, GLIMPSED_TO_M, GLIMPSED_ASIDE_DEG = 0.5, 8.0, 42.0
 PLATE_HALF_M = 0.25
 BLOCKING_M = 0.35
@@ -39,7 +39,7 @@ class Noise:
     bearing_deg: float = 0.0
     distance_share: float = 0.0
     missed: float = 0.0
-    reach_m: float = FARTHEST_M
+    reach_m: float = MAX_DISTANCE_M
 
 
 EXACT = Noise()
@@ -79,7 +79,7 @@ def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
     return kept
 
 
-def visible(scene: Scene, station: Station, reach_m: float = FARTHEST_M) -> dict[str, Sighting]:
+def visible(scene: Scene, station: Station, reach_m: float = MAX_DISTANCE_M) -> dict[str, Sighting]:
     """The things whose plate is wholly in view, near enough to be read and no part of it behind another thing."""
     seen = {}
     for thing in scene.objects:

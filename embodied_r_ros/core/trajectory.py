@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.frames import NS_PER_S
-from embodied_r_ros.core.phrases import MOST_MOVES, STILL, add_move, read_motion, write_moves
+from embodied_r_ros.core.phrases import MAX_MOVES, STILL, add_move, read_motion, write_moves
 from embodied_r_ros.core.records import Move, Observation
 
-MOST_TEXTS = 65536
+MAX_TEXTS = 65536
 _KINDS = ('forward', 'left', 'turn')
 _UNMEASURED = len(_KINDS)
 
@@ -34,7 +34,7 @@ _SOMEWHAT_FORWARD = re.compile(r'moved forward(?=,|$)')
 _COUNT, _FIRST, _LAST, _AMOUNT, _TURN, _SOMEWHAT = range(6)
 
 
-class Way:
+class Trajectory:
     """The motions of observations one after another; actions that say nothing count as still.
 
     Attributes:
@@ -42,7 +42,7 @@ class Way:
     """
 
     def __init__(self, observations: Sequence[Observation]) -> None:
-        if len(_ROWS) > max(MOST_TEXTS, 2 * len(observations)):
+        if len(_ROWS) > max(MAX_TEXTS, 2 * len(observations)):
             _ROWS.clear()
         self.actions = [seen.action for seen in observations]
         self._rows = np.fromiter(map(_ROWS.__getitem__, self.actions), np.intp, len(self.actions))
@@ -64,7 +64,7 @@ class Way:
     def stretch(self, start: int, end: int) -> str:
         """One phrase for the actions from position `start` up to, but without, `end`.
 
-        Moves of one kind that follow each other are summed up; more than `MOST_MOVES` are told as the turn and the walk
+        Moves of one kind that follow each other are summed up; more than `MAX_MOVES` are told as the turn and the walk
         that they come to. Of actions without amounts, those that differ from the one before are listed, as many at
         most.
         """
@@ -73,10 +73,10 @@ class Way:
         facts = _ROWS.facts.take(rows, axis=1)
         if (facts[_FIRST] == _UNMEASURED).any():
             named = (action for action in self.actions[start:end] if action and action != STILL)
-            return ', '.join([name for name, _ in itertools.groupby(named)][-MOST_MOVES:])
+            return ', '.join([name for name, _ in itertools.groupby(named)][-MAX_MOVES:])
         goes_on = (facts[_COUNT, 1:] == 1) & (facts[_FIRST, 1:] == facts[_LAST, :-1])
         breaks = np.flatnonzero(~goes_on) + 1
-        if len(breaks) >= MOST_MOVES:
+        if len(breaks) >= MAX_MOVES:
             return _straight(rows)
         begins = [*range(min(len(rows), 1)), *breaks.tolist()]
         moves: list[Move] = []
@@ -84,7 +84,7 @@ class Way:
             for move in _ROWS.moves[rows[begin]]:
                 add_move(moves, move)
             add_move(moves, Move(kind=moves[-1].kind, amount=float(facts[_AMOUNT, begin + 1 : until].sum())))
-        return write_moves(moves) if len(moves) <= MOST_MOVES else _straight(rows)
+        return write_moves(moves) if len(moves) <= MAX_MOVES else _straight(rows)
 
 
 def _straight(rows: NDArray[np.intp]) -> str:
@@ -105,7 +105,7 @@ def _straight(rows: NDArray[np.intp]) -> str:
 
 def prepare(action: str) -> None:
     """Read an action now, so that no question waits for it."""
-    if len(_ROWS) >= MOST_TEXTS:
+    if len(_ROWS) >= MAX_TEXTS:
         _ROWS.clear()
     _ = _ROWS[action]
 

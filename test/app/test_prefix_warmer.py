@@ -6,24 +6,24 @@ import pytest
 from fake_models import FakeReasoner, observation
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
+from embodied_r_ros.app.prefix_warmer import PrefixWarmer
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Question
-from embodied_r_ros.nodes.ahead import Ahead
 from embodied_r_ros.share import share_path
 
 
 class FakeReader(FakeReasoner):
-    """Notes what it is shown ahead; it takes its time."""
+    """Notes what it is shown warmer; it takes its time."""
 
     def __init__(self):
         super().__init__()
         self.read = []
         self.error = None
 
-    async def read_ahead(self, text):
+    async def prefill(self, text):
         self.read.append(text)
         await asyncio.sleep(0.01)
         if self.error:
@@ -43,11 +43,11 @@ def shown(reader, count, prompt_format=None, most=32):
 
     async def scene():
         memory = ObservationMemory(100)
-        ahead = Ahead(reader, prompt_format or CompactFormat(), memory, most)
-        running = asyncio.ensure_future(ahead.run())
+        warmer = PrefixWarmer(reader, prompt_format or CompactFormat(), memory, most)
+        running = asyncio.ensure_future(warmer.run())
         for one in seen(count):
             memory.add(one)
-            ahead.note()
+            warmer.note()
         await asyncio.sleep(0.05)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -93,9 +93,9 @@ def test_a_question_finds_the_observations_read():
     computed = []
     block = model._model._block
     model._model._block = lambda ids, start: computed.append(len(ids)) or block(ids, start)
-    asyncio.run(model.read_ahead(opening(20)))
-    read_ahead, computed[:] = sum(computed), []
+    asyncio.run(model.prefill(opening(20)))
+    prefill, computed[:] = sum(computed), []
     prompt = model._tokenizer.encode(f'<s> {opening(20)} where q1 n12 : w4 ?')
     next(model.generate_ids(prompt))
-    assert read_ahead > 150
+    assert prefill > 150
     assert sum(computed) < 64 + 8

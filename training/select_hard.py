@@ -1,6 +1,6 @@
 """Keep the questions on which sampled answers differ: a group that is all right or all wrong teaches GRPO nothing.
 
-python -m training.spread --model out/sft --samples out/world.jsonl --split train --out out/hard.jsonl
+python -m training.select_hard --model out/sft --samples out/world.jsonl --split train --out out/hard.jsonl
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AT_ONCE = 16
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m training.spread', description=(__doc__ or '').split('\n')[0])
+    parser = argparse.ArgumentParser(prog='python -m training.select_hard', description=(__doc__ or '').split('\n')[0])
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples with observations')
     parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
     parser.add_argument('--out', type=pathlib.Path, required=True, help='file of the samples that are kept')
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         keep_spread(options)
     except EmbodiedRError as error:
-        print(f'training.spread: {error}', file=sys.stderr)
+        print(f'training.select_hard: {error}', file=sys.stderr)
         return 2
     return 0
 

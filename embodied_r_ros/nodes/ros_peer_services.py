@@ -10,16 +10,16 @@ from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.srv import Capture, Focus
 from rclpy.callback_groups import ReentrantCallbackGroup
 
+from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.records import ErrorCode
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge
 from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
 from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.surroundings import Declined
 
 
-class Neighbours:
+class RosPeerServices:
     """camera_node and perception_node, as services, for coroutines in the bridge's loop."""
 
     def __init__(self, node: ManagedNode, bridge: AsyncBridge, group: ReentrantCallbackGroup) -> None:

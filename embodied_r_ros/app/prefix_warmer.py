@@ -13,10 +13,10 @@ from embodied_r_ros.core.reasoning import keep_way
 
 
 @runtime_checkable
-class ReadsAhead(Protocol):
+class SupportsPrefill(Protocol):
     """A language model that can be shown the beginning of a prompt before the rest is known."""
 
-    async def read_ahead(self, text: str) -> None:
+    async def prefill(self, text: str) -> None:
         """Read the beginning of the next prompt.
 
         Raises:
@@ -24,7 +24,7 @@ class ReadsAhead(Protocol):
         """
 
 
-class Ahead:
+class PrefixWarmer:
     """Shows the model the present session whenever something new was observed; a burst is shown once.
 
     A model behind a server keeps its own prefixes, and is left alone.
@@ -49,7 +49,7 @@ class Ahead:
 
     async def run(self) -> None:
         """Read ahead until cancelled; returns at once where the model cannot."""
-        if not isinstance(self._lm, ReadsAhead):
+        if not isinstance(self._lm, SupportsPrefill):
             return
         while True:
             await self._news.wait()
@@ -59,6 +59,6 @@ class Ahead:
             text = self._format.opening(keep_way(window, range(len(window)))) if few else ''
             if text:
                 try:
-                    await self._lm.read_ahead(text)
+                    await self._lm.prefill(text)
                 except EmbodiedRError:
                     return

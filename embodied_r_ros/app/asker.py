@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable
 
 from embodied_r_ros.adapters.lm import LanguageModel, drive
+from embodied_r_ros.app import windows
+from embodied_r_ros.app.peer_services import Declined, PeerServices
+from embodied_r_ros.app.prefix_warmer import PrefixWarmer
+from embodied_r_ros.app.readiness import Backend, probe
+from embodied_r_ros.app.request import Request
+from embodied_r_ros.app.stages import OnProgress, Stages
+from embodied_r_ros.app.timeline import Timeline
 from embodied_r_ros.core import answers, reasoning
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
+from embodied_r_ros.core.latest_motion import LATEST_MOTION, with_latest_motion, without_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, sharing
-from embodied_r_ros.core.present import PRESENT, with_present, without_present
 from embodied_r_ros.core.records import Answer, ErrorCode, Observation, Pose
 from embodied_r_ros.core.settings import check, setting
-from embodied_r_ros.nodes import windows
-from embodied_r_ros.nodes.ahead import Ahead
-from embodied_r_ros.nodes.readiness import Backend, probe
-from embodied_r_ros.nodes.requests import Request
-from embodied_r_ros.nodes.stages import OnProgress, Stages
-from embodied_r_ros.nodes.surroundings import Declined, Surroundings
-from embodied_r_ros.nodes.timeline import Timeline
 
 _RETRY_FIRST_S = 0.5
 _RETRY_LONGEST_S = 5.0
@@ -55,7 +55,7 @@ class AskerSettings:
     focus_share: float = setting(
         0.5, 'share of the remaining time that looking again may take', minimum=0.05, maximum=0.95
     )
-    present_motion: bool = setting(
+    latest_motion: bool = setting(
         True, 'tell the reasoner of measured motion since the last key frame (needs odometry)'
     )
 
@@ -71,7 +71,7 @@ class Asker:
         memory: where observations go.
         lm: who thinks.
         prompt_format: how it is asked.
-        around: the neighbours.
+        peers: the other nodes, as a question needs them.
         say: gets a level ('info', 'warning', 'error') and a sentence for people.
     """
 
@@ -82,7 +82,7 @@ class Asker:
         memory: ObservationMemory,
         lm: LanguageModel,
         prompt_format: PromptFormat,
-        around: Surroundings,
+        peers: PeerServices,
         say: Callable[[str, str], None],
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
@@ -94,12 +94,12 @@ class Asker:
         self._reasoning_settings = reasoning_settings
         self._lm = lm
         self._format = prompt_format
-        self._around = around
+        self._peers = peers
         self._say = say
         self._open: set[asyncio.Task[Answer]] = set()
         self._probing: asyncio.Future[bool] | None = None
         self._pose: tuple[int, Pose] | None = None
-        self._ahead = Ahead(lm, prompt_format, memory, reasoning_settings.max_observations)
+        self._prefix_warmer = PrefixWarmer(lm, prompt_format, memory, reasoning_settings.max_observations)
 
     @property
     def model(self) -> str:
@@ -115,7 +115,7 @@ class Asker:
         """A key frame has come; what is written about it will follow."""
         if session != self.timeline.session:
             self._pose = None
-        self.timeline.key_frame(session, index, stamp_ns, self._around.now_ns())
+        self.timeline.key_frame(session, index, stamp_ns, self._peers.now_ns())
 
     def note_observation(self, observation: Observation) -> None:
         """Take in what perception wrote; no words at all say that it gave the key frame up."""
@@ -123,13 +123,13 @@ class Asker:
             self.timeline.given_up(observation.session, observation.index)
             return
         self.memory.add(observation)
-        self.timeline.observed(observation, self._around.now_ns())
-        self._ahead.note()
+        self.timeline.observed(observation, self._peers.now_ns())
+        self._prefix_warmer.note()
 
     def note_pose(self, stamp_ns: int, pose: Pose) -> None:
         """Where the robot is now."""
         self._pose = (stamp_ns, pose)
-        self.timeline.heard(stamp_ns, self._around.now_ns())
+        self.timeline.heard(stamp_ns, self._peers.now_ns())
 
     async def run(self) -> None:
         """Get the model ready, however long that takes; then have it read ahead, where it can, until cancelled."""
@@ -142,7 +142,7 @@ class Asker:
             self.backend = Backend.DOWN
             await asyncio.sleep(wait_s)
             wait_s = min(2.0 * wait_s, _RETRY_LONGEST_S)
-        await self._ahead.run()
+        await self._prefix_warmer.run()
 
     async def interrupt(self) -> None:
         """End all questions under way; they are answered NOT_ACTIVE."""
@@ -162,7 +162,7 @@ class Asker:
             answer = Answer(error_code=ErrorCode.BUSY, error_msg=busy)
         else:
             answer = await self._within(deadline_s, request, stages)
-        self._ahead.note()
+        self._prefix_warmer.note()
         self.counters[answer.error_code.name.lower()] += 1
         timings_s = {**stages.finish(), **answer.timings_s, 'total': stages.total_s}
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
@@ -231,7 +231,7 @@ class Asker:
 
     async def _fresh(self, stages: Stages, end_s: float) -> None:
         stages.begin('capture')
-        session, index, stamp_ns = await self._around.capture(end_s - time.monotonic())
+        session, index, stamp_ns = await self._peers.capture(end_s - time.monotonic())
         self.note_key_frame(session, index, stamp_ns)
         stages.begin('describe')
         await self.timeline.wait_until(lambda: self.timeline.settled(session, index, stamp_ns), end_s)
@@ -247,7 +247,7 @@ class Asker:
             # Said before the window is cut: where /clock does not run yet, every window lies in the future.
             message = 'no key frame has come yet; see that the camera runs and that camera_node hears its topic'
             raise Declined(ErrorCode.NO_FRAMES, message)
-        window = windows.cut(request, self.timeline.present_ns(self._around.now_ns()))
+        window = windows.cut(request, self.timeline.present_ns(self._peers.now_ns()))
         if self.timeline.in_flight(window.start_ns, window.end_ns):
             stages.begin('describe')
             until_s = time.monotonic() + self._settings.describe_share * (end_s - time.monotonic())
@@ -256,9 +256,9 @@ class Asker:
         observations = self.memory.window(session, window.start_ns, window.end_ns)
         if not observations:
             raise windows.nothing_in(window, seen, self.timeline.key_frames)
-        reaches_present = self._settings.present_motion and observations[-1] is seen[-1]
+        reaches_present = self._settings.latest_motion and observations[-1] is seen[-1]
         if reaches_present and self._pose is not None and self._pose[0] <= window.end_ns:
-            return with_present(observations, *self._pose)
+            return with_latest_motion(observations, *self._pose)
         return observations
 
     def _promising(self, request: Request, observations: list[Observation]) -> list[int]:
@@ -283,7 +283,7 @@ class Asker:
         stages.begin('focus')
         budget_s = self._settings.focus_share * (end_s - time.monotonic())
         try:
-            found = await self._around.focus(observations[0].session, indices, request.question.text, budget_s)
+            found = await self._peers.focus(observations[0].session, indices, request.question.text, budget_s)
         except EmbodiedRError as error:
             if request.focus == 'always':
                 raise
@@ -294,7 +294,7 @@ class Asker:
             return observations
         return [
             dataclasses.replace(seen, text=f'{seen.text}; {found[seen.index]}')
-            if found.get(seen.index) and seen.source != PRESENT
+            if found.get(seen.index) and seen.source != LATEST_MOTION
             else seen
             for seen in observations
         ]
@@ -307,9 +307,9 @@ class Asker:
             answer = await drive(steps, self._lm, lambda piece: loop.call_soon_threadsafe(stages.heard, piece))
         except CannotTell as error:
             return reasoning.failure(error)
-        return without_present(answer, observations)
+        return without_latest_motion(answer, observations)
 
 
 def _described(observations: list[Observation]) -> list[Observation]:
     """Those that stand for a key frame."""
-    return [observation for observation in observations if observation.source != PRESENT]
+    return [observation for observation in observations if observation.source != LATEST_MOTION]

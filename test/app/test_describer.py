@@ -6,11 +6,11 @@ import math
 import pytest
 from fake_models import NS, SESSION, FakePerceiver, key_frame
 
+from embodied_r_ros.app.describer import Describer, DescriberSettings, ReadingStatus
+from embodied_r_ros.app.key_frame_store import KeyFrameStore
+from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.core.errors import BackendRefused, InputError, ReplyError, SettingsError
 from embodied_r_ros.core.records import Motion, MotionSource
-from embodied_r_ros.nodes.describer import Describer, DescriberSettings, ReadingStatus
-from embodied_r_ros.nodes.key_frame_store import KeyFrameStore
-from embodied_r_ros.nodes.readiness import Backend
 
 QUICK = {'retry_first_s': 0.01, 'retry_longest_s': 0.02}
 
@@ -141,7 +141,7 @@ def test_requests_run_side_by_side_up_to_concurrency_and_are_published_as_they_f
             await bench.until(lambda: bench.perceiver.at_once == 3)
             bench.perceiver.gate.set()
             await bench.until(lambda: len(bench.published) == 8)
-            assert bench.perceiver.most_at_once == 3
+            assert bench.perceiver.max_at_once == 3
 
     run(scene())
 

@@ -4,17 +4,17 @@ import asyncio
 
 from fake_models import NS, SESSION, FakeReasoner, observation
 
+from embodied_r_ros.app.asker import Asker, AskerSettings
+from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Question
-from embodied_r_ros.nodes.asker import Asker, AskerSettings
-from embodied_r_ros.nodes.requests import Request
 
 CHOICES = ('left', 'right')
 
 
-class FakeSurroundings:
+class FakePeerServices:
     """A camera and a perception that do as told."""
 
     def __init__(self):
@@ -43,13 +43,13 @@ class Bench:
 
     def __init__(self, seen=10, reply='<think>Frame 1 shows it.</think><answer>A</answer>', **values):
         self.lm = FakeReasoner(reply)
-        self.around = FakeSurroundings()
+        self.peers = FakePeerServices()
         self.said = []
-        reasoning = {name: values.pop(name) for name in ('least_confidence',) if name in values}
+        reasoning = {name: values.pop(name) for name in ('min_confidence',) if name in values}
         settings = AskerSettings(**{'deadline_s': 2.0, **values})
         memory = ObservationMemory(100)
         self.asker = Asker(
-            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.around, self._say
+            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.peers, self._say
         )
         for index in range(seen):
             self.see(index)

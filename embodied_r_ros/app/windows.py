@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from embodied_r_ros.app.peer_services import Declined
+from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import ErrorCode, Observation
-from embodied_r_ros.nodes.requests import Request
-from embodied_r_ros.nodes.surroundings import Declined
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,25 +1,21 @@
 """Looking again: off, auto and always, by an asker in an asyncio loop of its own."""
 
 import pytest
+from asker_bench import Bench, ask_once, scene
+from fake_models import SESSION
 
-pytestmark = pytest.mark.ros  # requests are records beside their messages
-pytest.importorskip('embodied_r_interfaces')
-
-from asker_bench import Bench, ask_once, scene  # noqa: E402
-from fake_models import SESSION  # noqa: E402
-
-from embodied_r_ros.core.errors import BackendUnavailable, CannotTell  # noqa: E402
-from embodied_r_ros.core.prompts import PaperFormat  # noqa: E402
-from embodied_r_ros.core.records import ErrorCode  # noqa: E402
+from embodied_r_ros.core.errors import BackendUnavailable, CannotTell
+from embodied_r_ros.core.prompts import PaperFormat
+from embodied_r_ros.core.records import ErrorCode
 
 
 @scene
 async def test_focus_always_adds_the_second_look_to_what_was_written(bench):
-    bench.around.readings = {9: 'a red door on the left'}
+    bench.peers.readings = {9: 'a red door on the left'}
     answer = await bench.ask(focus='always')
     assert answer.error_code is ErrorCode.OK
     assert 'thing 9 straight ahead at 2.0 m; a red door on the left' in bench.prompt
-    session, indices, question, timeout_s = bench.around.focused[0]
+    session, indices, question, timeout_s = bench.peers.focused[0]
     assert (session, len(indices), question) == (SESSION, 4, 'Which way?')
     assert 0.0 < timeout_s <= 1.0
     assert bench.asker.memory.window()[-1].text == 'thing 9 straight ahead at 2.0 m'
@@ -28,22 +24,22 @@ async def test_focus_always_adds_the_second_look_to_what_was_written(bench):
 def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():
     bench = Bench()
     assert ask_once(bench, focus='auto').error_code is ErrorCode.OK
-    assert bench.around.focused == []
+    assert bench.peers.focused == []
     letters = iter('AB' * 4)
-    unsure = Bench(reply=lambda: f'<think>Frame 1</think><answer>{next(letters)}</answer>', least_confidence=1.0)
+    unsure = Bench(reply=lambda: f'<think>Frame 1</think><answer>{next(letters)}</answer>', min_confidence=1.0)
     answer = ask_once(unsure, focus='auto', votes=2)
     assert answer.error_code is ErrorCode.CANNOT_TELL
-    assert len(unsure.around.focused) == 1
+    assert len(unsure.peers.focused) == 1
 
 
 @scene
 async def test_focus_auto_looks_again_first_at_what_shares_words_with_the_question(bench):
     bench.see(3, text='a red door on the left')
     bench.see(6, text='a red door, far')
-    bench.around.readings = {3: 'the red door is ajar'}
+    bench.peers.readings = {3: 'the red door is ajar'}
     answer = await bench.ask('Is the red door open?', ('yes', 'no'), focus='auto')
     assert answer.error_code is ErrorCode.OK
-    assert [indices for _, indices, _, _ in bench.around.focused] == [[3, 6]]
+    assert [indices for _, indices, _, _ in bench.peers.focused] == [[3, 6]]
     assert len(bench.lm.requests) == 1
     assert 'a red door on the left; the red door is ajar' in bench.prompt
 
@@ -51,7 +47,7 @@ async def test_focus_auto_looks_again_first_at_what_shares_words_with_the_questi
 @scene
 async def test_focus_auto_answers_without_a_second_look_where_that_fails(bench):
     bench.see(3, text='a red door on the left')
-    bench.around.readings = BackendUnavailable("nobody offers the service '/focus'")
+    bench.peers.readings = BackendUnavailable("nobody offers the service '/focus'")
     answer = await bench.ask('Is the red door open?', ('yes', 'no'), focus='auto')
     assert answer.error_code is ErrorCode.OK
     assert bench.asker.counters['focus_failed'] == 1
@@ -79,5 +75,5 @@ class Forgetful(PaperFormat):
 def test_what_was_not_written_down_is_looked_for_again(focus, readings, code):
     bench = Bench()
     bench.asker._format = Forgetful()
-    bench.around.readings = readings
+    bench.peers.readings = readings
     assert ask_once(bench, focus=focus).error_code is code

@@ -8,13 +8,13 @@ import random
 import pytest
 from worked import arrived
 
-from embodied_r_ros.core.phrases import LEAST_TURN_DEG, MOST_MOVES, STILL, add_move, read_motion, write_moves
+from embodied_r_ros.core.phrases import MAX_MOVES, MIN_TURN_DEG, STILL, add_move, read_motion, write_moves
 from embodied_r_ros.core.records import Observation
-from embodied_r_ros.core.way import Way
+from embodied_r_ros.core.trajectory import Trajectory
 
 
 def way(actions):
-    return Way(
+    return Trajectory(
         [
             Observation(session=0, index=index, stamp_ns=index * 10**9, action=action, text='')
             for index, action in enumerate(actions)
@@ -48,7 +48,7 @@ def test_motions_one_after_another_are_joined(actions, words):
 def test_many_motions_are_joined_into_the_way_they_come_to():
     rng = random.Random(1)
     actions = []
-    for _ in range(MOST_MOVES):
+    for _ in range(MAX_MOVES):
         actions += [f'moved forward {rng.uniform(0.5, 2):.2f} m', f'rotated left {rng.randint(20, 80)} deg']
     moves = [move for action in actions for move in read_motion(action)]
     joined = read_motion(join_motions(actions))
@@ -79,18 +79,18 @@ def test_however_long_a_stretch_is_its_phrase_leads_where_its_moves_lead(seed):
     told = arrived(read_motion(join_motions(actions)))
     true = arrived([move for action in actions for move in read_motion(action)])
     # The phrase is in whole centimetres, and leaves out what is hardly a turn, before the walk and after it.
-    assert math.dist(told[:2], true[:2]) < 0.01 + math.radians(LEAST_TURN_DEG) * math.hypot(*true[:2])
-    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=2 * LEAST_TURN_DEG)
+    assert math.dist(told[:2], true[:2]) < 0.01 + math.radians(MIN_TURN_DEG) * math.hypot(*true[:2])
+    assert (told[2] - true[2] + 180) % 360 - 180 == pytest.approx(0, abs=2 * MIN_TURN_DEG)
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_few_moves_are_told_one_by_one(seed):
-    actions = some_actions(random.Random(seed), MOST_MOVES // 2)
+    actions = some_actions(random.Random(seed), MAX_MOVES // 2)
     summed = []
     for action in actions:
         for move in read_motion(action):
             add_move(summed, move)
-    assert 0 < len(summed) <= MOST_MOVES
+    assert 0 < len(summed) <= MAX_MOVES
     assert join_motions(actions) == write_moves(summed)
 
 
@@ -110,8 +110,8 @@ def test_amounts_are_summed_only_where_all_of_a_stretch_have_them(start, end, wo
 
 
 def test_of_many_actions_without_amounts_the_last_are_listed():
-    actions = [f'tilted {way}' for way in ('upward', 'downward') * MOST_MOVES]
-    assert join_motions(actions).split(', ') == actions[-MOST_MOVES:]
+    actions = [f'tilted {way}' for way in ('upward', 'downward') * MAX_MOVES]
+    assert join_motions(actions).split(', ') == actions[-MAX_MOVES:]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from training.blind import blind_right, blind_shares, main
+from training.question_only_baseline import main, question_only_right, question_only_shares
 
 SIDES = ('ahead', 'right', 'behind', 'left')
 
@@ -31,7 +31,7 @@ def exam(count, giveaway, seed=0):
 
 
 def share(samples, fit_on=None):
-    return float(np.mean(blind_right(samples, fit_on)))
+    return float(np.mean(question_only_right(samples, fit_on)))
 
 
 def found(giveaway):
@@ -79,14 +79,14 @@ def test_a_giveaway_is_found_by_a_reader_fitted_on_other_samples():
 
 def test_the_same_seed_reads_the_same():
     samples = exam(40, lambda rng, noun, choices: rng.choice(choices))
-    assert blind_right(samples, seed=1).tolist() == blind_right(samples, seed=1).tolist()
-    assert blind_right(samples).shape == (40,)
+    assert question_only_right(samples, seed=1).tolist() == question_only_right(samples, seed=1).tolist()
+    assert question_only_right(samples).shape == (40,)
 
 
 def test_shares_say_how_surely_the_answer_is_given_away():
     tied = dict(zip(('sofa', 'lamp', 'desk', 'door'), SIDES))
-    given = blind_shares(exam(120, lambda rng, noun, choices: tied[noun]))
-    hidden = blind_shares(exam(120, lambda rng, noun, choices: rng.choice(choices)))
+    given = question_only_shares(exam(120, lambda rng, noun, choices: tied[noun]))
+    hidden = question_only_shares(exam(120, lambda rng, noun, choices: rng.choice(choices)))
     assert given.mean() > 0.6 > 0.4 > hidden.mean()
     assert given.max() <= 1.0
 
@@ -98,11 +98,11 @@ def test_numbers_are_read_as_what_is_usual_elsewhere():
         for n in range(20)
         for asked, number in usual.items()
     ]
-    assert blind_right(samples).tolist() == [1.0] * 40
-    assert blind_shares(samples).tolist() == [1.0] * 40
+    assert question_only_right(samples).tolist() == [1.0] * 40
+    assert question_only_shares(samples).tolist() == [1.0] * 40
     unlike = [{**sample, 'answer': '50'} for sample in samples[:2]]
-    assert blind_right(unlike, samples).tolist() == [0.0, 0.0]
-    assert blind_right(samples[:1], exam(8, lambda rng, noun, choices: choices[0])).tolist() == [0.0]
+    assert question_only_right(unlike, samples).tolist() == [0.0, 0.0]
+    assert question_only_right(samples[:1], exam(8, lambda rng, noun, choices: choices[0])).tolist() == [0.0]
 
 
 def test_the_splits_of_one_file_are_read_apart(tmp_path, capsys):

@@ -1,6 +1,6 @@
 """A reader that sees the questions and choices alone: what it gets right above chance, the questions give away.
 
-python -m training.blind --fit out/others.jsonl --samples out/world.jsonl
+python -m training.question_only_baseline --fit out/others.jsonl --samples out/world.jsonl
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ Rate = Callable[[NDArray[np.float64], int], float]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print, per task, what the reader gets right beside chance; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m training.blind', description='Read questions alone.')
+    parser = argparse.ArgumentParser(
+        prog='python -m training.question_only_baseline', description='Read questions alone.'
+    )
     parser.add_argument(
         '--fit',
         type=pathlib.Path,
@@ -42,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         samples = read_samples(options.samples, options.split)
-        right = blind_right(samples, read_samples(options.fit, options.fit_split) if options.fit else None)
+        right = question_only_right(samples, read_samples(options.fit, options.fit_split) if options.fit else None)
     except EmbodiedRError as error:
-        print(f'training.blind: {error}', file=sys.stderr)
+        print(f'training.question_only_baseline: {error}', file=sys.stderr)
         return 2
     guessing = np.array([chance(sample) for sample in samples])
     tasks = np.array([sample['category'] for sample in samples])
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def blind_right(
+def question_only_right(
     samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0
 ) -> NDArray[np.float64]:
     """What a question-only reader gets right.
@@ -76,10 +78,10 @@ def blind_right(
     return _read(samples, fit_on, seed, lambda scores, truth: float(np.argmax(scores) == truth))
 
 
-def blind_shares(
+def question_only_shares(
     samples: Sequence[Sample], fit_on: Sequence[Sample] | None = None, seed: int = 0
 ) -> NDArray[np.float64]:
-    """How surely the reader of `blind_right` gives the right answer.
+    """How surely the reader of `question_only_right` gives the right answer.
 
     Returns:
         (n,) in the order of the samples: its probability of the right choice, the mean relative accuracy for a number.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 OnProgress = Callable[[str, str], None]
 
-_LEAST_PERIOD_S = 0.1
+_MIN_PERIOD_S = 0.1
 _TAGS = re.compile(r'</?think>|<[^<>]*$')
 _ANSWER = re.compile(r'<answer.*', re.DOTALL)
 
@@ -47,7 +47,7 @@ class Stages:
         self._heard += piece
         first_words = not self._has_words and bool(self._words())
         self._has_words |= first_words
-        if first_words or time.monotonic() - self._told_s >= _LEAST_PERIOD_S:
+        if first_words or time.monotonic() - self._told_s >= _MIN_PERIOD_S:
             self._tell()
 
     def finish(self) -> dict[str, float]:

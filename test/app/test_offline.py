@@ -9,8 +9,8 @@ import math
 import builders
 import pytest
 
-from embodied_r_ros import offline
 from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.app import offline
 from embodied_r_ros.core.errors import BackendTimeout, BackendUnavailable, InputError, ReplyError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.prompts import PaperFormat

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from embodied_r_ros.core.present import PRESENT, with_present, without_present
+from embodied_r_ros.core.latest_motion import LATEST_MOTION, with_latest_motion, without_latest_motion
 from embodied_r_ros.core.records import Answer, Evidence, Observation, Pose
 
 
@@ -21,9 +21,9 @@ SEEN = [
 
 
 def test_the_motion_since_the_last_key_frame_is_an_observation_of_its_own():
-    *before, present = with_present(SEEN, 30, pose(2.5))
+    *before, present = with_latest_motion(SEEN, 30, pose(2.5))
     assert before == SEEN
-    assert (present.index, present.stamp_ns, present.source) == (5, 30, PRESENT)
+    assert (present.index, present.stamp_ns, present.source) == (5, 30, LATEST_MOTION)
     assert (present.action, present.text) == ('moved forward 1.50 m', 'nothing new')
     assert present.pose == pose(2.5)
 
@@ -37,10 +37,10 @@ def test_the_motion_since_the_last_key_frame_is_an_observation_of_its_own():
     ],
 )
 def test_nothing_is_added(seen, stamp_ns, x_m):
-    assert with_present(seen, stamp_ns, pose(x_m)) == seen
+    assert with_latest_motion(seen, stamp_ns, pose(x_m)) == seen
 
 
 def test_the_present_is_no_evidence():
-    seen = with_present(SEEN, 30, pose(2.5))
+    seen = with_latest_motion(SEEN, 30, pose(2.5))
     cited = tuple(Evidence(session=1, index=one.index, stamp_ns=one.stamp_ns, text=one.text) for one in seen)
-    assert without_present(Answer(evidence=cited), seen).evidence == cited[:2]
+    assert without_latest_motion(Answer(evidence=cited), seen).evidence == cited[:2]

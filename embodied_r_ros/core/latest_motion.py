@@ -9,10 +9,10 @@ from embodied_r_ros.core import phrases
 from embodied_r_ros.core.motion import motion_from_poses
 from embodied_r_ros.core.records import Answer, Observation, Pose
 
-PRESENT = 'present'
+LATEST_MOTION = 'present'
 
 
-def with_present(observations: Sequence[Observation], stamp_ns: int, pose: Pose) -> list[Observation]:
+def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose: Pose) -> list[Observation]:
     """The observations, and after them where the robot has got to since the last of them.
 
     Args:
@@ -35,14 +35,14 @@ def with_present(observations: Sequence[Observation], stamp_ns: int, pose: Pose)
         stamp_ns=stamp_ns,
         action=action,
         text=phrases.NOTHING_NEW,
-        source=PRESENT,
+        source=LATEST_MOTION,
         pose=pose,
     )
     return [*observations, present]
 
 
-def without_present(answer: Answer, observations: Sequence[Observation]) -> Answer:
+def without_latest_motion(answer: Answer, observations: Sequence[Observation]) -> Answer:
     """The answer without the present in its evidence, since there is no frame to show for it."""
-    stamps_ns = {observation.stamp_ns for observation in observations if observation.source == PRESENT}
+    stamps_ns = {observation.stamp_ns for observation in observations if observation.source == LATEST_MOTION}
     evidence = tuple(cited for cited in answer.evidence if cited.stamp_ns not in stamps_ns)
     return dataclasses.replace(answer, evidence=evidence)

@@ -17,7 +17,7 @@ class Declined(EmbodiedRError):
         self.code = code
 
 
-class Surroundings(Protocol):
+class PeerServices(Protocol):
     """The neighbours of the reasoning node, as a question needs them."""
 
     def now_ns(self) -> int:

@@ -20,9 +20,9 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import TIME_JUMP_NS, KeyFramer
+from embodied_r_ros.core.latest_motion import with_latest_motion, without_latest_motion
 from embodied_r_ros.core.matching import Grey
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.present import with_present, without_present
 from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Observation, Pose, Question
 
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
@@ -183,7 +183,7 @@ async def answer(
         await lm.probe()
         seen = _window(observations, recording, last_s, until_s)
         steps = reasoning.answer(question, seen, prompt_format, settings or reasoning.ReasoningSettings(), lm.name)
-        found = without_present(await drive(steps, lm, on_text), seen)
+        found = without_latest_motion(await drive(steps, lm, on_text), seen)
     except (BackendError, InputError, ReplyError) as error:
         seen = observations
         found = _failure(error, lm, prompt_format)
@@ -249,7 +249,7 @@ def _window(
     seen = memory.window(start_ns=None if last_s is None else end_ns - round(last_s * NS_PER_S), end_ns=end_ns)
     at_end = until_s is None and bool(seen) and seen[-1].index == recording.key_frames[-1].index
     if at_end and recording.last_pose is not None:
-        return with_present(seen, *recording.last_pose)
+        return with_latest_motion(seen, *recording.last_pose)
     return seen
 
 

@@ -1,6 +1,6 @@
 """What is told of an answer while it is thought about."""
 
-from embodied_r_ros.nodes.stages import Stages
+from embodied_r_ros.app.stages import Stages
 
 
 def told_of(*pieces):

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
+from embodied_r_ros.app.key_frame_store import KeyFrameStore
+from embodied_r_ros.app.readiness import Backend, probe, wait_or_cancel
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
 from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Observation
 from embodied_r_ros.core.settings import check, setting
-from embodied_r_ros.nodes.key_frame_store import KeyFrameStore
-from embodied_r_ros.nodes.readiness import Backend, probe, wait_or_cancel
 
 _DESCRIBED_KEPT = 4096
 # The same key frame would fail in the same way again.

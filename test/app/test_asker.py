@@ -5,17 +5,13 @@ import math
 import time
 
 import pytest
+from asker_bench import Bench, ask_once, scene
 from fake_models import NS, SESSION, observation, pose_at
 
-pytestmark = pytest.mark.ros  # requests are records beside their messages
-pytest.importorskip('embodied_r_interfaces')
-
-from asker_bench import Bench, ask_once, scene  # noqa: E402
-
-from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError  # noqa: E402
-from embodied_r_ros.core.records import ErrorCode  # noqa: E402
-from embodied_r_ros.nodes.readiness import Backend  # noqa: E402
-from embodied_r_ros.nodes.surroundings import Declined  # noqa: E402
+from embodied_r_ros.app.peer_services import Declined
+from embodied_r_ros.app.readiness import Backend
+from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError
+from embodied_r_ros.core.records import ErrorCode
 
 
 def test_an_answer_carries_choice_thinking_evidence_counts_timings_and_ids():
@@ -58,7 +54,7 @@ def test_no_camera_yet_is_no_frames():
 
 def test_no_camera_yet_is_no_frames_also_while_sim_time_has_not_begun():
     bench = Bench(seen=0)
-    bench.around.now = 0
+    bench.peers.now = 0
     assert ask_once(bench, start_ns=SESSION, end_ns=SESSION + NS).error_code is ErrorCode.NO_FRAMES
 
 
@@ -78,7 +74,7 @@ def test_a_window_in_the_future_is_window_empty():
 
 def test_a_window_with_no_frames_is_window_empty_and_says_where_they_are():
     bench = Bench()
-    bench.around.now = SESSION + 50 * NS
+    bench.peers.now = SESSION + 50 * NS
     answer = ask_once(bench, last_s=20.0)
     assert answer.error_code is ErrorCode.WINDOW_EMPTY
     assert 'this session has 10, from 50.0 s to 41.0 s before as_of' in answer.error_msg
@@ -96,7 +92,7 @@ def test_as_of_leaves_out_what_came_later():
 
 def test_the_last_seconds_count_from_the_newest_stamp_when_a_bag_is_played_without_clock():
     bench = Bench(seen=0)
-    bench.around.now = SESSION + 10**18
+    bench.peers.now = SESSION + 10**18
     for index in range(10):
         bench.see(index)
     assert ask_once(bench, last_s=3.0).available == 4
@@ -104,7 +100,7 @@ def test_the_last_seconds_count_from_the_newest_stamp_when_a_bag_is_played_witho
 
 def test_the_last_seconds_count_from_the_newest_stamp_while_sim_time_has_not_begun():
     bench = Bench(seen=0)
-    bench.around.now = 0
+    bench.peers.now = 0
     for index in range(10):
         bench.see(index)
     assert ask_once(bench, last_s=3.0).available == 4
@@ -115,7 +111,7 @@ def test_windows_never_cross_sessions_even_when_time_jumped_back():
     earlier = SESSION - 500 * NS
     for index in range(2):
         bench.see(index, session=earlier)
-    bench.around.now = earlier + 2 * NS
+    bench.peers.now = earlier + 2 * NS
     answer = ask_once(bench)
     assert (answer.available, answer.seen_until_ns) == (2, earlier + NS)
 
@@ -212,7 +208,7 @@ async def test_key_frames_that_none_described_are_no_frames_with_the_reason(benc
 
 @scene
 async def test_fresh_captures_and_waits_for_the_description(bench):
-    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
 
     async def describe_later():
         await asyncio.sleep(0.1)
@@ -228,10 +224,10 @@ async def test_fresh_captures_and_waits_for_the_description(bench):
 
 @scene
 async def test_fresh_without_a_frame_or_a_camera_node_is_an_error_not_an_old_answer(bench):
-    bench.around.captured = Declined(ErrorCode.NO_FRAMES, 'no image yet')
+    bench.peers.captured = Declined(ErrorCode.NO_FRAMES, 'no image yet')
     answer = await bench.ask(fresh=True)
     assert (answer.error_code, answer.error_msg) == (ErrorCode.NO_FRAMES, 'no image yet')
-    bench.around.captured = BackendUnavailable("nobody offers the service 'capture'")
+    bench.peers.captured = BackendUnavailable("nobody offers the service 'capture'")
     answer = await bench.ask(fresh=True)
     assert answer.error_code is ErrorCode.SERVER_DOWN
     assert 'capture' in answer.error_msg
@@ -239,7 +235,7 @@ async def test_fresh_without_a_frame_or_a_camera_node_is_an_error_not_an_old_ans
 
 @scene
 async def test_fresh_that_is_never_described_is_a_timeout(bench):
-    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
     answer = await bench.ask(fresh=True, deadline_s=0.2)
     assert answer.error_code is ErrorCode.TIMEOUT
     assert "'describe'" in answer.error_msg
@@ -247,7 +243,7 @@ async def test_fresh_that_is_never_described_is_a_timeout(bench):
 
 @scene
 async def test_fresh_whose_key_frame_is_given_up_is_no_frames_at_once(bench):
-    bench.around.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
     asking = asyncio.ensure_future(bench.ask(fresh=True))
     await asyncio.sleep(0.05)
     assert not asking.done()

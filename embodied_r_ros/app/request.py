@@ -1,0 +1,39 @@
+"""A question as the reasoning node takes it: its window, its deadline, and how closely to look."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.records import Question
+
+FOCUS_MODES = ('off', 'auto', 'always')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """A `SpatialQuestion` as the reasoning node works on it. None stands for what the asker left to the node.
+
+    Attributes:
+        start_ns, end_ns: window bounds in ROS time, both ends included.
+        last_s: window length before as_of; never together with bounds.
+        as_of_ns: ROS time that counts as now.
+        focus: 'off', 'auto' or 'always'.
+        deadline_s: wall-clock seconds allowed in all.
+    """
+
+    question: Question
+    start_ns: int | None = None
+    end_ns: int | None = None
+    last_s: float | None = None
+    as_of_ns: int | None = None
+    focus: str = 'off'
+    fresh: bool = False
+    deadline_s: float | None = None
+
+    def window(self, now_ns: int) -> tuple[int | None, int]:
+        """First and last stamp that count, both included; None as the first for the session's begin."""
+        as_of_ns = now_ns if self.as_of_ns is None else self.as_of_ns
+        if self.last_s is not None:
+            return as_of_ns - round(self.last_s * NS_PER_S), as_of_ns
+        return self.start_ns, as_of_ns if self.end_ns is None else min(self.end_ns, as_of_ns)
