@@ -108,7 +108,8 @@ class ReasoningNode(ManagedNode):
     def _take_key_frame(self, message: messages.KeyFrame) -> None:
         self._diagnostics.seen('key_frame')
         stamp_ns = ns_from_stamp(message.header.stamp)
-        self._bridge.post(self._asker.note_key_frame, message.session, message.index, stamp_ns)
+        key = (message.camera, message.session, message.index)
+        self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
     def _take_observation(self, message: messages.Observation) -> None:
         self._diagnostics.seen('observation')

@@ -10,12 +10,13 @@ from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.srv import Capture, Focus
 from rclpy.callback_groups import ReentrantCallbackGroup
 
+from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.core.errors import BackendUnavailable
-from embodied_r_ros.core.records import ErrorCode
+from embodied_r_ros.core.records import ErrorCode, Key
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge
-from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
+from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp, sighting_from_message
 from embodied_r_ros.nodes.managed import ManagedNode
 
 
@@ -34,18 +35,26 @@ class RosPeerServices:
         """ROS time."""
         return int(self._node.get_clock().now().nanoseconds)
 
-    async def capture(self, timeout_s: float) -> tuple[int, int, int]:
-        """Session, index and stamp of the newest frame, made a key frame."""
+    async def capture(self, timeout_s: float) -> tuple[Key, int]:
+        """Key and stamp of the newest frame, made a key frame."""
         response = await self._call(self._capture, Capture.Request(), timeout_s)
-        return response.session, response.index, ns_from_stamp(response.stamp)
+        return (response.camera, response.session, response.index), ns_from_stamp(response.stamp)
 
-    async def focus(self, session: int, indices: Sequence[int], question: str, timeout_s: float) -> dict[int, str]:
-        """What a second look found, by index of the key frame."""
+    async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
+        """What a second look at key frames of one camera and session found."""
+        camera, session, _ = keys[0]
         allowed_ns = round(timeout_s * NS_PER_S)
         deadline = Duration(sec=allowed_ns // NS_PER_S, nanosec=allowed_ns % NS_PER_S)
-        request = Focus.Request(session=session, indices=list(indices), question=question, deadline=deadline)
+        indices = [index for _, _, index in keys]
+        request = Focus.Request(camera=camera, session=session, indices=indices, question=question, deadline=deadline)
         response = await self._call(self._focus, request, timeout_s + 0.5)
-        return {seen.index: seen.text for seen in response.readings if seen.status == messages.FocusReading.FOUND}
+        return {
+            (camera, session, seen.index): Description(
+                sightings=tuple(map(sighting_from_message, seen.sightings)), text=seen.text
+            )
+            for seen in response.readings
+            if seen.status == messages.FocusReading.FOUND
+        }
 
     async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
         if not client.service_is_ready():
