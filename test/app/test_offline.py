@@ -14,7 +14,7 @@ from embodied_r_ros.app import offline
 from embodied_r_ros.core.errors import BackendTimeout, BackendUnavailable, InputError, ReplyError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.records import Completion, ErrorCode, Question
+from embodied_r_ros.core.records import Completion, ErrorCode, Motion, Question
 
 pytestmark = pytest.mark.system
 
@@ -37,7 +37,7 @@ class Eye:
         await asyncio.sleep(0.002 * (5 - current.index))
         if current.index in self._troubles:
             raise self._troubles[current.index]
-        return Description(action='moved right' if previous else '', text=f'thing {current.index}')
+        return Description(motion=Motion(name='move right') if previous else None, text=f'thing {current.index}')
 
     async def focus(self, previous, current, question_text):
         raise AssertionError('nothing here looks again')
