@@ -15,9 +15,10 @@ from typing import Any
 from embodied_r_interfaces import msg as messages
 from sensor_msgs.msg import CompressedImage, Image
 
-from benchmarks._figure import percentile, times
+from benchmarks._figure import times
 from benchmarks._graph import Graph
 from benchmarks._pictures import jpeg, pan
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import header, ns_from_stamp
 from embodied_r_ros.share import share_path
