@@ -18,8 +18,8 @@ from embodied_r_ros.core.errors import BackendError, BackendRefused, InputError,
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.records import KeyFrame, Observation, Question
+from embodied_r_ros.evaluation.samples import Sample, from_observations
 from training.pair_cache import PairCache, file_key, pair_key
-from training.samples import Sample, from_observations
 
 RECORDINGS_AT_ONCE = 4
 FOCUS_FRAMES = 4
