@@ -141,7 +141,7 @@ def test_the_present_is_read_but_not_cited(recording):
     last = len(recording.key_frames)
     mind = Mind(f'<think> Frame 0 and Frame {last} </think> <answer> B </answer>')
     result = ask(recording, mind=mind)
-    assert result.observations[-1].source == 'present'
+    assert result.observations[-1].source == 'latest motion'
     assert f'Frame {last}: After Move right' in mind.prompts[0]
     assert [cited.index for cited in result.answer.evidence] == [0]
 
