@@ -94,7 +94,8 @@ def read_samples(path: pathlib.Path) -> list[Sample]:
         InputError: the file cannot be read, or a line is no such question.
     """
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        with path.open(encoding='utf-8') as file:
+            lines = list(file)
     except OSError as error:
         raise InputError(f'wanted a file of questions, got {str(path)!r}: {error.strerror}') from error
     samples = []

@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     replies = _replies(options, options.model, samples)
     if options.answers:
         options.answers.parent.mkdir(parents=True, exist_ok=True)
-        options.answers.write_text(''.join(json.dumps(_entry(s, r.answer)) + '\n' for s, r in zip(samples, replies)))
+        lines = (json.dumps(_entry(sample, reply.answer)) + '\n' for sample, reply in zip(samples, replies))
+        options.answers.write_text(''.join(lines), encoding='utf-8')
     report = summarise(samples, replies)
     if options.judge:
         judge = InProcessJudge.load(options.judge)

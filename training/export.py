@@ -78,8 +78,9 @@ def export(
     whole.save_pretrained(unfinished)
     save_tokenizer(load_tokenizer(model), unfinished)
     if made_from:
-        (unfinished / 'training.json').write_text(json.dumps(made_from, indent=2) + '\n')
-    (unfinished / 'README.md').write_text(card(out.name, made_from, told, (unfinished / 'tokenizer').is_dir()))
+        (unfinished / 'training.json').write_text(json.dumps(made_from, indent=2) + '\n', encoding='utf-8')
+    model_card = card(out.name, made_from, told, (unfinished / 'tokenizer').is_dir())
+    (unfinished / 'README.md').write_text(model_card, encoding='utf-8')
     unfinished.replace(out)
     return sum(path.stat().st_size for path in out.glob('*.safetensors'))
 
