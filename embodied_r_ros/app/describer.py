@@ -20,7 +20,9 @@ from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Observation
 from embodied_r_ros.core.settings import check, setting
 
-_DESCRIBED_KEPT = 4096
+_SESSIONS_KEPT = 64
+_SETTLED_KEPT = 4096
+Key = tuple[int, int]
 # The same key frame would fail in the same way again.
 _HOPELESS = (BackendRefused, InputError)
 
@@ -95,12 +97,14 @@ class Describer:
         self._publish = publish
         self._say = say
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
-        self._session: int | None = None
+        # In the order in which they were first heard of, since simulated time may jump back; the last is the present.
+        self._sessions: collections.deque[int] = collections.deque(maxlen=_SESSIONS_KEPT)
         # Key frames neither described nor given up; without their images, which are bounded in bytes.
-        self._open: dict[int, KeyFrame] = {}
-        self._pending: list[int] = []
-        self._attempts: collections.Counter[int] = collections.Counter()
-        self._described: collections.OrderedDict[int, None] = collections.OrderedDict()
+        self._open: dict[Key, KeyFrame] = {}
+        self._pending: list[Key] = []
+        self._attempts: collections.Counter[Key] = collections.Counter()
+        # Described or given up. Key frames come again when a node is activated again, those of older sessions too.
+        self._settled: collections.OrderedDict[Key, None] = collections.OrderedDict()
         self._in_flight: set[asyncio.Task[Description]] = set()
         self._arrival = asyncio.Event()
         self._recovery: asyncio.Task[None] | None = None
@@ -121,19 +125,27 @@ class Describer:
         return self._held.nbytes
 
     def add(self, frame: KeyFrame) -> None:
-        """Take in a key frame. The first of another session ends all that is under way for the one before."""
-        if frame.session != self._session:
+        """Take in a key frame. The first of a session not heard of before ends all that is under way for the last one.
+
+        One that is settled already is passed over; a late one of an older session is given up.
+        """
+        if frame.session not in self._sessions:
             self._begin_session(frame.session)
-        if frame.index in self._described or frame.index in self._open:
+        key = _key(frame)
+        if key in self._settled or key in self._open:
             return
         self.counters['key_frames'] += 1
+        if not self._is_present(frame):
+            self._drop(frame, 'its session is over')
+            return
         self._held.add(frame)
-        self._open[frame.index] = dataclasses.replace(frame, image=EncodedImage(data=b''))
-        self._pending.append(frame.index)
+        self._open[key] = dataclasses.replace(frame, image=EncodedImage(data=b''))
+        self._pending.append(key)
         self._pending_changed()
 
     async def run(self) -> None:
-        """Describe what is pending and what comes, until cancelled. A perceiver that is down is waited for."""
+        """Describe what is open and what comes, until cancelled. A perceiver that is down is waited for."""
+        self._pending = list(self._open)  # with what was under way when the last run was cancelled
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.concurrency)]
         try:
             await asyncio.gather(self._ready(), *workers)
@@ -176,40 +188,51 @@ class Describer:
         return Reading(index=index, status=ReadingStatus.FOUND, text=text)
 
     def _begin_session(self, session: int) -> None:
-        for index in list(self._open):
-            self._drop(index, 'a new session began')
+        for frame in list(self._open.values()):
+            self._drop(frame, 'a new session began')
         self._pending.clear()
-        self._session = session
+        self._sessions.append(session)
         self._held.clear()
-        self._attempts.clear()
-        self._described.clear()
         for task in self._in_flight:
             task.cancel()
 
-    def _drop(self, index: int, why: str) -> None:
-        self.counters['dropped'] += 1
-        if self.counters['dropped'] in (1, 10, 100) or self.counters['dropped'] % 1000 == 0:
-            self._say('warning', f'key frame {index} is dropped undescribed: {why} ({self.counters["dropped"]} so far)')
-        self._give_up(index)
+    def _is_present(self, frame: KeyFrame) -> bool:
+        """Whether a key frame is of the present session."""
+        return frame.session == self._sessions[-1]
 
-    def _give_up(self, index: int) -> None:
-        frame = self._open.pop(index, None)
-        if frame is not None:
-            source = self._perceiver.source
-            wordless = Observation(
-                session=frame.session, index=index, stamp_ns=frame.stamp_ns, action='', text='', source=source
-            )
-            self._publish(wordless, frame)
+    def _drop(self, frame: KeyFrame, why: str) -> None:
+        self.counters['dropped'] += 1
+        count = self.counters['dropped']
+        if count in (1, 10, 100) or count % 1000 == 0:
+            self._say('warning', f'key frame {frame.index} is dropped undescribed: {why} ({count} so far)')
+        self._give_up(frame)
+
+    def _give_up(self, frame: KeyFrame) -> None:
+        source = self._perceiver.source
+        wordless = Observation(
+            session=frame.session, index=frame.index, stamp_ns=frame.stamp_ns, action='', text='', source=source
+        )
+        self._settle(wordless, frame)
+
+    def _settle(self, observation: Observation, frame: KeyFrame) -> None:
+        """Publish what came of a key frame, and remember that nothing more will."""
+        key = _key(frame)
+        self._open.pop(key, None)
+        self._attempts.pop(key, None)
+        self._settled[key] = None
+        if len(self._settled) > _SETTLED_KEPT:
+            self._settled.popitem(last=False)
+        self._publish(observation, frame)
 
     async def _work(self) -> None:
         while True:
             while not self._pending or self.backend is not Backend.READY:
                 self._arrival.clear()
                 await self._arrival.wait()
-            index = self._pending.pop()
-            frame = self._held.get(self._session, index) if self._session is not None else None
+            key = self._pending.pop()
+            frame = self._held.get(*key)
             if frame is None:
-                self._drop(index, 'its image had to go before its turn came')
+                self._drop(self._open[key], 'its image had to go before its turn came')
                 continue
             await self._describe(frame)
 
@@ -223,7 +246,7 @@ class Describer:
         finally:
             task.cancel()
             self._in_flight.remove(task)
-        if frame.session != self._session:
+        if not self._is_present(frame):
             return
         if not task.done() or task.cancelled():
             self._failed(frame, BackendError(f'no description within {self._settings.describe_s:.1f} s'))
@@ -236,10 +259,6 @@ class Describer:
 
     def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
         self.counters['described'] += 1
-        self._open.pop(frame.index, None)
-        self._described[frame.index] = None
-        if len(self._described) > _DESCRIBED_KEPT:
-            self._described.popitem(last=False)
         observation = Observation(
             session=frame.session,
             index=frame.index,
@@ -251,7 +270,7 @@ class Describer:
             latency_s=latency_s,
             pose=frame.pose,
         )
-        self._publish(observation, frame)
+        self._settle(observation, frame)
 
     async def _after(self, frame: KeyFrame, error: BaseException) -> None:
         """A frame costs an attempt only where the server is up; a server that is down costs patience."""
@@ -260,28 +279,29 @@ class Describer:
             if await self._ready():
                 self._requeue(frame)
                 return
-            if frame.session != self._session:
+            if not self._is_present(frame):
                 return
         self._failed(frame, error)
 
     def _failed(self, frame: KeyFrame, error: BaseException) -> None:
-        self._attempts[frame.index] += 1
-        if self._attempts[frame.index] < self._settings.attempts and not isinstance(error, _HOPELESS):
+        key = _key(frame)
+        self._attempts[key] += 1
+        if self._attempts[key] < self._settings.attempts and not isinstance(error, _HOPELESS):
             self.counters['retried'] += 1
             self._requeue(frame)
             return
         self.counters['failed'] += 1
-        self._say('error', f'key frame {frame.index} is given up after {self._attempts[frame.index]} attempts: {error}')
-        self._give_up(frame.index)
+        self._say('error', f'key frame {frame.index} is given up after {self._attempts[key]} attempts: {error}')
+        self._give_up(frame)
 
     def _requeue(self, frame: KeyFrame) -> None:
-        if frame.session == self._session:
-            self._pending.insert(0, frame.index)
+        if self._is_present(frame):
+            self._pending.insert(0, _key(frame))
             self._pending_changed()
 
     def _pending_changed(self) -> None:
-        if len(self._pending) > self._settings.backlog:
-            self._drop(self._pending.pop(0), f'more than {self._settings.backlog} key frames wait')
+        while len(self._pending) > self._settings.backlog:
+            self._drop(self._open[self._pending.pop(0)], f'more than {self._settings.backlog} key frames wait')
         self._arrival.set()
 
     async def _ready(self) -> bool:
@@ -308,3 +328,7 @@ class Describer:
         self.backend, self.trouble = Backend.READY, ''
         self._arrival.set()
         return was_down
+
+
+def _key(frame: KeyFrame) -> Key:
+    return frame.session, frame.index
