@@ -27,6 +27,7 @@ from embodied_r_ros.core.models import ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from training.judge import Case, InProcessJudge, Judge, admit
+from training.prompts import ask_sample
 from training.question_only_baseline import question_only_right
 from training.rewards import relative_accuracy
 from training.samples import Sample, chance, read_samples, to_observations
@@ -103,7 +104,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _replies(options: argparse.Namespace, model: str, samples: Sequence[Sample]) -> list[Reply]:
     pair = reasoner_model(options, model)
-    return asyncio.run(answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair)))
+    work = answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair), concurrency_of(pair))
+    return asyncio.run(work)
 
 
 def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
@@ -121,6 +123,11 @@ def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
     )
 
 
+def concurrency_of(model: ReasonerModel) -> int:
+    """How many requests a reasoner takes side by side: as its server's settings say, one in this process."""
+    return model.server.concurrency if model.backend == 'openai' else 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reply:
     """What came of a sample: the robot's answer, and the model's reply that it was read from, where there was one."""
@@ -130,7 +137,7 @@ class Reply:
 
 
 class _Heard:
-    """A LanguageModel that keeps the last reply of another one."""
+    """A LanguageModel for one sample: it keeps the last reply of the one that does the thinking."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.name, self._model = model.name, model
@@ -147,24 +154,32 @@ class _Heard:
         await self._model.aclose()
 
 
-async def answer_all(samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat) -> list[Reply]:
-    """An answer to each sample; where the reasoner declines or its reply is unreadable, the answer carries the code."""
-    replies = []
-    heard, settings = _Heard(model), ReasoningSettings()
-    try:
-        await heard.probe()
-        for sample in samples:
-            question = Question(text=sample['question'], choices=tuple(sample['choices']))
-            heard.last = None
-            steps = reasoning.answer(question, to_observations(sample), prompt_format, settings, model.name)
+async def answer_all(
+    samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, concurrency: int = 1
+) -> list[Reply]:
+    """An answer to each sample, in their order, so many of them under way side by side.
+
+    Where the reasoner declines or its reply is unreadable, the answer carries the code.
+    """
+    free = asyncio.Semaphore(concurrency)
+
+    async def reply(sample: Sample) -> Reply:
+        question = Question(text=sample['question'], choices=tuple(sample['choices']))
+        heard = _Heard(model)
+        async with free:  # time-out and timings run from here on
+            seen = to_observations(sample)
+            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name)
             try:
                 answer = await drive(steps, heard)
             except EmbodiedRError as error:
                 answer = reasoning.failure(error)
-            replies.append(Reply(answer=answer, completion=heard.last))
+        return Reply(answer=answer, completion=heard.last)
+
+    try:
+        await model.probe()
+        return list(await asyncio.gather(*map(reply, samples)))
     finally:
-        await heard.aclose()
-    return replies
+        await model.aclose()
 
 
 def score(sample: Sample, answer: Answer) -> float:
@@ -243,12 +258,10 @@ def judged(
     cases, choices = [], []
     for sample, reply in zip(samples, replies):
         if reply.completion is not None and reply.answer.choice >= 0:
-            question = Question(text=sample['question'], choices=tuple(sample['choices']))
-            seen = reasoning.choose(question, to_observations(sample), ReasoningSettings().max_observations)
-            prompt = prompt_format.ask(question, seen)
+            prompt = ask_sample(sample, prompt_format)
             thought = prompt.read(reply.completion)
-            thinking = thought.raw_thinking or thought.thinking
-            cases.append(Case(question=question.text, choices=question.choices, thinking=thinking, asked=prompt))
+            thinking, options = thought.raw_thinking or thought.thinking, tuple(sample['choices'])
+            cases.append(Case(question=sample['question'], choices=options, thinking=thinking, asked=prompt))
             choices.append(reply.answer.choice)
     told = [(choice, said) for choice, said in zip(choices, judge.judge(cases)) if said is not None]
     if told:
