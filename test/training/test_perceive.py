@@ -18,7 +18,7 @@ import pytest
 from fake_openai import FakeOpenAI, Recorded
 
 from training import observing, perceive
-from training.pair_cache import PairCache, key_of
+from training.pair_cache import key_of
 from training.samples import read_samples
 
 pytestmark = pytest.mark.system
@@ -302,18 +302,3 @@ def test_a_disk_that_takes_nothing_ends_the_run(tmp_path: Path, capsys: pytest.C
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SystemExit):
         perceive.main(['--samples', 's', '--out', 'o', '--shard', text])
-
-
-def test_a_file_that_the_disk_lost_is_written_anew(tmp_path: Path) -> None:
-    cache = PairCache(tmp_path / 'cache')
-    assert cache.get('abcd') is None
-    cache.put('abcd', {'text': 'a sofa'})
-    assert cache.get('abcd') == {'text': 'a sofa'}
-    (file,) = (tmp_path / 'cache').rglob('*.json')
-    file.write_text('{"text": "a so')
-    assert cache.get('abcd') is None
-
-
-def test_no_two_lists_share_a_key() -> None:
-    lists = [[], [''], ['', ''], ['ab'], ['a', 'b'], [b'a', 'b1:c'], ['a', 'b', 'c'], ['1:a']]
-    assert len({key_of(parts) for parts in lists}) == len(lists)
