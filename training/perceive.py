@@ -65,32 +65,50 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.perceive', description='Observe the recordings that samples name.'
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples with media')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file for the same samples with observations')
-    parser.add_argument('--cache', type=pathlib.Path, help='folder of what was described before (default: OUT.cache)')
     parser.add_argument(
-        '--perception', choices=('opencv', 'openai'), default='opencv', help='who looks (default %(default)s)'
+        '--samples', type=pathlib.Path, required=True, help='Read samples that name media from this file.'
     )
-    parser.add_argument('--vlm-url', default='', help='server of the vision-language model')
-    parser.add_argument('--vlm-model', default='', help='model id that it lists (default: the only one)')
     parser.add_argument(
-        '--labels', type=pathlib.Path, help='nouns of the tags (default: labels.yaml beside each recording)'
+        '--out', type=pathlib.Path, required=True, help='Write the same samples with observations to this file.'
+    )
+    parser.add_argument(
+        '--cache', type=pathlib.Path, help='Keep what was described in this folder (default: OUT.cache).'
+    )
+    parser.add_argument(
+        '--perception',
+        choices=('opencv', 'openai'),
+        default='opencv',
+        help='Have OpenCV or a served model look (default: %(default)s).',
+    )
+    parser.add_argument('--vlm-url', default='', help='Ask the vision-language model on this server.')
+    parser.add_argument(
+        '--vlm-model', default='', help='Ask the model that the server lists by this id (default: its only one).'
+    )
+    parser.add_argument(
+        '--labels',
+        type=pathlib.Path,
+        help='Read the nouns of the tags from this file (default: labels.yaml beside each recording).',
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
-        help='side of the tags in metres, 0 for unknown (default %(default)s)',
+        help='Take the tags to have sides of this many metres; 0 is unknown (default: %(default)s).',
     )
     parser.add_argument(
-        '--max-gap', type=float, default=0.0, help='a key frame at least every so many seconds (default: 0, never)'
+        '--max-gap',
+        type=float,
+        default=0.0,
+        help='Take a key frame at least every so many seconds; 0 is never (default: %(default)s).',
     )
-    parser.add_argument('--requests', type=int, default=8, help='descriptions under way at once (default %(default)s)')
     parser.add_argument(
-        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='only this part, 1 to N, of the recordings'
+        '--requests', type=int, default=8, help='Ask for this many descriptions at once (default: %(default)s).'
     )
     parser.add_argument(
-        '--focus', action='store_true', help='look again with each question in mind, where the robot would'
+        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='Look at this part, 1 to N, of the recordings only.'
+    )
+    parser.add_argument(
+        '--focus', action='store_true', help='Look again with each question in mind, where the robot would.'
     )
     return parser
 

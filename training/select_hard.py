@@ -26,11 +26,17 @@ from training.sources.progress import progress
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m training.select_hard', description=(__doc__ or '').split('\n')[0])
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples with observations')
-    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file of the samples that are kept')
-    parser.add_argument('--tries', type=int, default=8, help='sampled answers to each question (default %(default)s)')
-    parser.add_argument('--temperature', type=float, default=1.0, help='of the sampling (default %(default)s)')
+    parser.add_argument(
+        '--samples', type=pathlib.Path, required=True, help='Read samples with observations from this file.'
+    )
+    parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples that are kept to this file.')
+    parser.add_argument(
+        '--tries', type=int, default=8, help='Sample this many answers to each question (default: %(default)s).'
+    )
+    parser.add_argument(
+        '--temperature', type=float, default=1.0, help='Sample at this temperature (default: %(default)s).'
+    )
     add_reasoner_options(parser)
     options = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Evaluation: accuracy with interval, chance, blind and codes, of scripted models put through the robot's own code."""
+"""Evaluation: accuracy with interval, baselines and codes, of scripted models put through the robot's own code."""
 
 from __future__ import annotations
 
