@@ -22,7 +22,7 @@ from embodied_r_ros.core.settings import check, setting
 
 _SESSIONS_KEPT = 64
 _SETTLED_KEPT = 4096
-Key = tuple[int, int]
+Key = tuple[int, int]  # session and index
 # The same key frame would fail in the same way again.
 _HOPELESS = (BackendRefused, InputError)
 
