@@ -1,5 +1,6 @@
 """From the install space, with the checkout out of reach, everything that belongs to the package is found."""
 
+import ast
 import configparser
 import os
 import pathlib
@@ -10,6 +11,8 @@ import sys
 import xml.etree.ElementTree
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import embodied_r_ros
 
@@ -153,6 +156,44 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
     }
     assert ros
     assert ros <= declared
+
+
+def required(path):
+    """What a requirements file asks for, by name; a name with markers for several Pythons has several entries."""
+    found = {}
+    for line in (ROOT / 'requirements' / path).read_text(encoding='utf-8').split('\n'):
+        if line and not line.startswith('#'):
+            found.setdefault(Requirement(line).name, []).append(Requirement(line).specifier)
+    return found
+
+
+@pytest.fixture(scope='module')
+def extras():
+    """The extras of setup.py, each a list of requirements."""
+    for call in ast.walk(ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8'))):
+        if isinstance(call, ast.keyword) and call.arg == 'extras_require':
+            return {name: [Requirement(one) for one in ones] for name, ones in ast.literal_eval(call.value).items()}
+    raise AssertionError('setup.py declares no extras')
+
+
+def test_an_extra_takes_the_versions_that_the_requirements_pin(extras):
+    known = required('base.txt') | required('training.txt')
+    for extra in (one for ones in extras.values() for one in ones if one.name in known):
+        for wanted in known[extra.name]:
+            pinned = [part.version for part in wanted if part.operator == '==']
+            assert all(map(extra.specifier.contains, pinned)), f'{extra} leaves out {wanted}'
+            assert pinned or extra.specifier == wanted, f'{extra} is not {wanted}'
+
+
+def test_the_training_extra_begins_at_the_lowest_pin_of_each_requirement(extras):
+    lowest = {
+        name: min(Version(part.version) for wanted in found for part in wanted)
+        for name, found in required('training.txt').items()
+    }
+    named = {one.name: one.specifier for one in extras['training']}
+    assert named.keys() == {*lowest, 'rosbags'}
+    for name, version in lowest.items():
+        assert [Version(part.version) for part in named[name] if part.operator == '>='] == [version]
 
 
 def test_both_packages_have_one_version():

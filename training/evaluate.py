@@ -29,6 +29,7 @@ from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from embodied_r_ros.evaluation.intervals import interval, macro_interval
 from embodied_r_ros.evaluation.samples import Sample, chance, read_samples, to_observations
 from training.judge import Case, InProcessJudge, Judge, admit
+from training.prompts import ask_sample
 from training.question_only_baseline import question_only_right
 from training.rewards import relative_accuracy
 from training.trials import trials
@@ -52,28 +53,46 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.evaluate', description='Evaluate a reasoner on samples, alone or against another.'
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
-    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
     parser.add_argument(
-        '--fold', default=None, metavar='I/K', help='only the scenes of one of K folds, which training left out'
+        '--samples', type=pathlib.Path, required=True, help='Read samples from this file, one JSON object per line.'
     )
-    parser.add_argument('--against', default='', help='folder of a second one, to compare with question by question')
+    parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
+    parser.add_argument(
+        '--fold',
+        default=None,
+        metavar='I/K',
+        help='Take only the scenes of this one of K folds, which training left out.',
+    )
+    parser.add_argument('--against', default='', help='Compare with the reasoner in this folder, question by question.')
     add_reasoner_options(parser)
     parser.add_argument(
-        '--judge', type=pathlib.Path, default=None, help='folder of the model that judges consistency, if admitted'
+        '--judge',
+        type=pathlib.Path,
+        default=None,
+        help='Have the model in this folder judge consistency, if it is admitted.',
     )
-    parser.add_argument('--answers', type=pathlib.Path, default=None, help='file for every answer with its thinking')
-    parser.add_argument('--json', action='store_true', help='print one JSON line in place of a table')
+    parser.add_argument(
+        '--answers', type=pathlib.Path, default=None, help='Write every answer with its thinking to this file.'
+    )
+    parser.add_argument('--json', action='store_true', help='Print one JSON line in place of a table.')
     return parser
 
 
 def add_reasoner_options(parser: argparse.ArgumentParser) -> None:
     """Declare what names a reasoner."""
-    parser.add_argument('--model', default='', help='folder of the reasoner (default: that of the model pair)')
-    parser.add_argument('--models', default='embedded', help='model pair of config/models (default %(default)s)')
-    parser.add_argument('--reasoner', default='', help='numpy, openai or transformers (default: as in the pair)')
-    parser.add_argument('--format', default='', help='prompt format, compact or paper (default: as in the pair)')
-    parser.add_argument('--lm-url', default='', help='server of the reasoner; --model is then the id that it lists')
+    parser.add_argument(
+        '--model', default='', help='Take the reasoner in this folder (default: that of the model pair).'
+    )
+    parser.add_argument(
+        '--models', default='embedded', help='Take this model pair of config/models (default: %(default)s).'
+    )
+    parser.add_argument(
+        '--reasoner', default='', help='Run the reasoner with numpy, openai or transformers (default: as in the pair).'
+    )
+    parser.add_argument(
+        '--format', default='', help='Ask in this prompt format, compact or paper (default: as in the pair).'
+    )
+    parser.add_argument('--lm-url', default='', help='Ask the reasoner on this server, by the id in --model.')
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -89,7 +108,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     replies = _replies(options, options.model, samples)
     if options.answers:
         options.answers.parent.mkdir(parents=True, exist_ok=True)
-        options.answers.write_text(''.join(json.dumps(_entry(s, r.answer)) + '\n' for s, r in zip(samples, replies)))
+        lines = (json.dumps(_entry(sample, reply.answer)) + '\n' for sample, reply in zip(samples, replies))
+        options.answers.write_text(''.join(lines), encoding='utf-8')
     report = summarise(samples, replies)
     if options.judge:
         judge = InProcessJudge.load(options.judge)
@@ -102,7 +122,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _replies(options: argparse.Namespace, model: str, samples: Sequence[Sample]) -> list[Reply]:
     pair = reasoner_model(options, model)
-    return asyncio.run(answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair)))
+    work = answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair), concurrency_of(pair))
+    return asyncio.run(work)
 
 
 def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
@@ -120,6 +141,11 @@ def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
     )
 
 
+def concurrency_of(model: ReasonerModel) -> int:
+    """How many requests a reasoner takes side by side: as its server's settings say, one in this process."""
+    return model.server.concurrency if model.backend == 'openai' else 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reply:
     """What came of a sample: the robot's answer, and the model's reply that it was read from, where there was one."""
@@ -129,7 +155,7 @@ class Reply:
 
 
 class _Heard:
-    """A LanguageModel that keeps the last reply of another one."""
+    """A LanguageModel for one sample: it keeps the last reply of the one that does the thinking."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.name, self._model = model.name, model
@@ -146,24 +172,32 @@ class _Heard:
         await self._model.aclose()
 
 
-async def answer_all(samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat) -> list[Reply]:
-    """An answer to each sample; where the reasoner declines or its reply is unreadable, the answer carries the code."""
-    replies = []
-    heard, settings = _Heard(model), ReasoningSettings()
-    try:
-        await heard.probe()
-        for sample in samples:
-            question = Question(text=sample['question'], choices=tuple(sample['choices']))
-            heard.last = None
-            steps = reasoning.answer(question, to_observations(sample), prompt_format, settings, model.name)
+async def answer_all(
+    samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, concurrency: int = 1
+) -> list[Reply]:
+    """An answer to each sample, in their order, so many of them under way side by side.
+
+    Where the reasoner declines or its reply is unreadable, the answer carries the code.
+    """
+    free = asyncio.Semaphore(concurrency)
+
+    async def reply(sample: Sample) -> Reply:
+        question = Question(text=sample['question'], choices=tuple(sample['choices']))
+        heard = _Heard(model)
+        async with free:  # time-out and timings run from here on
+            seen = to_observations(sample)
+            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name)
             try:
                 answer = await drive(steps, heard)
             except EmbodiedRError as error:
                 answer = reasoning.failure(error)
-            replies.append(Reply(answer=answer, completion=heard.last))
+        return Reply(answer=answer, completion=heard.last)
+
+    try:
+        await model.probe()
+        return list(await asyncio.gather(*map(reply, samples)))
     finally:
-        await heard.aclose()
-    return replies
+        await model.aclose()
 
 
 def score(sample: Sample, answer: Answer) -> float:
@@ -174,9 +208,9 @@ def score(sample: Sample, answer: Answer) -> float:
 
 
 def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval, beside chance and a reader of the questions alone, in all and per task."""
+    """Accuracy with its 95 % interval, beside chance and the question-only baseline, in all and per task."""
     scores = _scores(samples, replies)
-    blind = question_only_right(samples)
+    question_only = question_only_right(samples)
     guessed = np.array([chance(sample) for sample in samples])
     scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
     per_task = {}
@@ -187,7 +221,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
             'accuracy': _mean(scores[of]),
             'interval': interval(scores[of], scenes[of]),
             'chance': _mean(guessed[of]),
-            'blind': _mean(blind[of]),
+            'question_only': _mean(question_only[of]),
         }
     codes = [reply.answer.error_code.name for reply in replies]
     lengths = [reply.completion.tokens for reply in replies if reply.completion and reply.completion.tokens]
@@ -199,7 +233,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
         'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
         'macro_interval': macro_interval(scores, scenes, tasks),
         'chance': _mean(guessed),
-        'blind': _mean(blind),
+        'question_only': _mean(question_only),
         'consistency': None,
         'tokens': round(float(np.mean(lengths)), 1) if lengths else None,
         'codes': {code: codes.count(code) for code in dict.fromkeys(codes)},
@@ -242,12 +276,10 @@ def judged(
     cases, choices = [], []
     for sample, reply in zip(samples, replies):
         if reply.completion is not None and reply.answer.choice >= 0:
-            question = Question(text=sample['question'], choices=tuple(sample['choices']))
-            seen = reasoning.choose(question, to_observations(sample), ReasoningSettings().max_observations)
-            prompt = prompt_format.ask(question, seen)
+            prompt = ask_sample(sample, prompt_format)
             thought = prompt.read(reply.completion)
-            thinking = thought.raw_thinking or thought.thinking
-            cases.append(Case(question=question.text, choices=question.choices, thinking=thinking, asked=prompt))
+            thinking, options = thought.raw_thinking or thought.thinking, tuple(sample['choices'])
+            cases.append(Case(question=sample['question'], choices=options, thinking=thinking, asked=prompt))
             choices.append(reply.answer.choice)
     told = [(choice, said) for choice, said in zip(choices, judge.judge(cases)) if said is not None]
     if told:
@@ -269,14 +301,14 @@ def _mean(values: NDArray[Any]) -> float:
 
 def table(report: dict[str, Any]) -> str:
     """The report for people."""
-    lines = [f'{"task":22} {"n":>5} {"right":>6}  {"95 % interval":15} {"chance":>6} {"blind":>6}']
+    lines = [f'{"task":22} {"n":>5} {"right":>6}  {"95 % interval":15} {"chance":>6} {"question only":>13}']
     macro = {**report, 'accuracy': report['macro'], 'interval': report['macro_interval']}
     rows = [*report['per_task'].items(), ('mean of tasks', macro), ('all', report)]
     for name, entry in rows:
         low, high = entry['interval']
         lines.append(
             f'{name:22} {entry["questions"]:5} {entry["accuracy"]:6.1%}  [{low:6.1%}, {high:6.1%}] '
-            f'{entry["chance"]:6.1%} {entry["blind"]:6.1%}'
+            f'{entry["chance"]:6.1%} {entry["question_only"]:13.1%}'
         )
     lines.append('codes: ' + ', '.join(f'{code} {count}' for code, count in report['codes'].items()))
     if report['tokens'] is not None:

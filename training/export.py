@@ -32,14 +32,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog='python -m training.export', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--model', type=pathlib.Path, required=True, help='folder that training.grpo or sft has written'
+        '--model',
+        type=pathlib.Path,
+        required=True,
+        help='Export the model in this folder, which training.grpo or training.sft has written.',
     )
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder to write, which does not exist yet')
-    parser.add_argument('--scores', type=pathlib.Path, default=None, help='file with the JSON of training.evaluate')
     parser.add_argument(
-        '--average-with', type=pathlib.Path, metavar='FOLDER', help='average the weights with those of this model'
+        '--out', type=pathlib.Path, required=True, help='Write to this folder, which must not exist yet.'
     )
-    parser.add_argument('--share', type=float, default=0.5, help='of --model in the average (default %(default)s)')
+    parser.add_argument(
+        '--scores',
+        type=pathlib.Path,
+        default=None,
+        help='Tell the scores in this file, which holds the JSON of training.evaluate.',
+    )
+    parser.add_argument(
+        '--average-with',
+        type=pathlib.Path,
+        metavar='FOLDER',
+        help='Average the weights with those of the model in this folder.',
+    )
+    parser.add_argument(
+        '--share', type=float, default=0.5, help='Give --model this share in the average (default: %(default)s).'
+    )
     options = parser.parse_args(arguments)
     try:
         size = export(options.model, options.out, options.scores, options.average_with, options.share)
@@ -78,8 +93,9 @@ def export(
     whole.save_pretrained(unfinished)
     save_tokenizer(load_tokenizer(model), unfinished)
     if made_from:
-        (unfinished / 'training.json').write_text(json.dumps(made_from, indent=2) + '\n')
-    (unfinished / 'README.md').write_text(card(out.name, made_from, told, (unfinished / 'tokenizer').is_dir()))
+        (unfinished / 'training.json').write_text(json.dumps(made_from, indent=2) + '\n', encoding='utf-8')
+    model_card = card(out.name, made_from, told, (unfinished / 'tokenizer').is_dir())
+    (unfinished / 'README.md').write_text(model_card, encoding='utf-8')
     unfinished.replace(out)
     return sum(path.stat().st_size for path in out.glob('*.safetensors'))
 
@@ -168,14 +184,14 @@ def made_table(made_from: Mapping[str, Any]) -> str:
 
 
 def score_table(scores: Mapping[str, Any]) -> str:
-    """Accuracy in all and per task, beside chance and a reader of the questions alone."""
-    rows = ['| task | questions | accuracy | 95 % interval | chance | blind |', '|---|---|---|---|---|---|']
+    """Accuracy in all and per task, beside chance and the question-only baseline."""
+    rows = ['| task | questions | accuracy | 95 % interval | chance | question only |', '|---|---|---|---|---|---|']
     for task, entry in [*scores.get('per_task', {}).items(), ('all', scores)]:
         try:
             low, high = entry['interval']
             rows.append(
                 f'| {task} | {entry["questions"]} | {entry["accuracy"]:.1%} | {low:.1%} to {high:.1%} | '
-                f'{entry["chance"]:.1%} | {entry["blind"]:.1%} |'
+                f'{entry["chance"]:.1%} | {entry["question_only"]:.1%} |'
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(

@@ -49,13 +49,19 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.grpo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--model', type=pathlib.Path, required=True, help='folder of the model to start from')
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples with observations')
-    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
-    parser.add_argument('--without', default=None, metavar='I/K', help='leave out the scenes of this one of K folds')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints and logs')
-    parser.add_argument('--judge', type=pathlib.Path, default=None, help='folder of the judge (default: --model)')
-    parser.add_argument('--judge-url', default='', help='server of the judge, in place of a folder')
+    parser.add_argument('--model', type=pathlib.Path, required=True, help='Start from the model in this folder.')
+    parser.add_argument(
+        '--samples', type=pathlib.Path, required=True, help='Read samples with observations from this file.'
+    )
+    parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
+    parser.add_argument('--without', default=None, metavar='I/K', help='Leave out the scenes of this one of K folds.')
+    parser.add_argument(
+        '--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs to this folder.'
+    )
+    parser.add_argument(
+        '--judge', type=pathlib.Path, default=None, help='Judge with the model in this folder (default: --model).'
+    )
+    parser.add_argument('--judge-url', default='', help='Judge with the model on this server, in place of a folder.')
     add_arguments(parser, GrpoSettings)
     return parser
 

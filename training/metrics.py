@@ -104,10 +104,11 @@ def keep_up_to(path: pathlib.Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding='utf-8').splitlines(keepends=True):
-        if not line.endswith('\n') or json.loads(line)['step'] > step:
-            break
-        kept.append(line)
+    with path.open(encoding='utf-8') as lines:
+        for line in lines:
+            if not line.endswith('\n') or json.loads(line)['step'] > step:
+                break
+            kept.append(line)
     unfinished = path.with_suffix('.part')
     unfinished.write_text(''.join(kept), encoding='utf-8')
     os.replace(unfinished, path)
@@ -115,4 +116,5 @@ def keep_up_to(path: pathlib.Path, step: int) -> None:
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
     """The lines of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
+    with path.open(encoding='utf-8') as lines:
+        return [json.loads(line) for line in lines]

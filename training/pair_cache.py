@@ -6,6 +6,7 @@ what they have described.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,9 +14,14 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+import embodied_r_ros
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.records import KeyFrame
+
+# What reads recordings, picks key frames and looks at them.
+CODE = tuple(
+    pathlib.Path(embodied_r_ros.__file__).with_name(room) for room in ('core', 'adapters', 'app', 'evaluation')
+)
 
 
 class PairCache:
@@ -61,14 +67,23 @@ def key_of(parts: Iterable[str | bytes]) -> str:
 
 
 def pair_key(looker: str, previous: KeyFrame | None, current: KeyFrame, question: str = '') -> str:
-    """The key of one description: who looks, both images, the calibration, the motion that is told, the question."""
-    motion = '' if current.motion is None else f'{current.motion.source.value} {write_motion(current.motion)}'
-    before = b'' if previous is None else previous.image.data
-    return key_of([looker, before, current.image.data, repr(current.intrinsics), motion, question])
+    """The key of one description: who looks, the images with their calibrations, the motion in full, the question."""
+    frames = [current] if previous is None else [previous, current]
+    shown = [part for frame in frames for part in (frame.image.data, frame.image.mime, repr(frame.intrinsics))]
+    return key_of([looker, *shown, repr(current.motion), question])
+
+
+@functools.cache
+def code_key(places: tuple[pathlib.Path, ...]) -> str:
+    """The key of the code in some files and folders."""
+    files = [file for place in places for file in (sorted(place.glob('*.py')) if place.is_dir() else [place])]
+    return key_of(file.read_bytes() for file in files)
 
 
 def file_key(path: str, *rest: str) -> str:
-    """The key of what was written of a whole recording: names, sizes and times of its files stand for its content.
+    """The key of what was written of a whole recording: of its files, of the code that picks key frames, of the rest.
+
+    Names, sizes and times of the files stand for their content.
 
     Raises:
         InputError: there is no such recording.
@@ -78,4 +93,4 @@ def file_key(path: str, *rest: str) -> str:
         raise InputError(f'a recording must be a folder or file, got {path!r}, which is none; check the path')
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     told = [f'{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}' for file in files]
-    return key_of([path, *told, *rest])
+    return key_of([path, *told, code_key((*CODE, pathlib.Path(__file__).with_name('observing.py'))), *rest])

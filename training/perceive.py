@@ -12,23 +12,36 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import inspect
 import pathlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-import embodied_r_ros
+import cv2
+
+from embodied_r_ros.adapters import perception_openai
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, find_labels
+from embodied_r_ros.core import phrases, replies
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
+from embodied_r_ros.core.records import Motion, MotionSource
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
 from training.observing import Looker, Medium, Observer
-from training.pair_cache import PairCache, key_of
+from training.pair_cache import CODE, PairCache, code_key, key_of
 
 EXIT_SOME_FAILED = 1
+
+# What asks a model and reads its replies; and a motion of each kind that its prompts tell apart.
+MODEL_CODE = tuple(pathlib.Path(inspect.getfile(module)) for module in (perception_openai, phrases, replies))
+MOTIONS = (
+    None,
+    Motion(name='move forward', source=MotionSource.IMAGES),
+    Motion(name='move forward', forward_m=1.0, source=MotionSource.ODOMETRY),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,35 +65,50 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.perceive', description='Observe the recordings that samples name.'
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples with media')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file for the same samples with observations')
-    parser.add_argument('--cache', type=pathlib.Path, help='folder of what was described before (default: OUT.cache)')
     parser.add_argument(
-        '--perception', choices=('opencv', 'openai'), default='opencv', help='who looks (default %(default)s)'
+        '--samples', type=pathlib.Path, required=True, help='Read samples that name media from this file.'
     )
-    parser.add_argument('--vlm-url', default='', help='server of the vision-language model')
-    parser.add_argument('--vlm-model', default='', help='model id that it lists (default: the only one)')
     parser.add_argument(
-        '--labels', type=pathlib.Path, help='nouns of the tags (default: labels.yaml beside each recording)'
+        '--out', type=pathlib.Path, required=True, help='Write the same samples with observations to this file.'
+    )
+    parser.add_argument(
+        '--cache', type=pathlib.Path, help='Keep what was described in this folder (default: OUT.cache).'
+    )
+    parser.add_argument(
+        '--perception',
+        choices=('opencv', 'openai'),
+        default='opencv',
+        help='Have OpenCV or a served model look (default: %(default)s).',
+    )
+    parser.add_argument('--vlm-url', default='', help='Ask the vision-language model on this server.')
+    parser.add_argument(
+        '--vlm-model', default='', help='Ask the model that the server lists by this id (default: its only one).'
+    )
+    parser.add_argument(
+        '--labels',
+        type=pathlib.Path,
+        help='Read the nouns of the tags from this file (default: labels.yaml beside each recording).',
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
-        help='side of the tags in metres, 0 for unknown (default %(default)s)',
+        help='Take the tags to have sides of this many metres; 0 is unknown (default: %(default)s).',
     )
     parser.add_argument(
         '--max-gap',
         type=float,
         default=KeyFrameSettings().max_gap_s,
-        help='a key frame at least every so many seconds, 0 for never (default %(default)s, as on a robot)',
-    )
-    parser.add_argument('--requests', type=int, default=8, help='descriptions under way at once (default %(default)s)')
-    parser.add_argument(
-        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='only this part, 1 to N, of the recordings'
+        help='Take a key frame at least every so many seconds; 0 is never (default: %(default)s, as on a robot).',
     )
     parser.add_argument(
-        '--focus', action='store_true', help='look again with each question in mind, where the robot would'
+        '--requests', type=int, default=8, help='Ask for this many descriptions at once (default: %(default)s).'
+    )
+    parser.add_argument(
+        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='Look at this part, 1 to N, of the recordings only.'
+    )
+    parser.add_argument(
+        '--focus', action='store_true', help='Look again with each question in mind, where the robot would.'
     )
     return parser
 
@@ -160,18 +188,16 @@ class TagLooker:
     """OpenCV's perception, anew for each recording: it remembers frames by stamp, which recordings may share."""
 
     def __init__(self, tag_size_m: float, labels: pathlib.Path | None) -> None:
-        self._tag_size_m, self._labels = tag_size_m, labels
-        package = pathlib.Path(embodied_r_ros.__file__).parent
-        code = sorted(file for room in ('core', 'adapters') for file in (package / room).glob('*.py'))
-        self._code = key_of(file.read_bytes() for file in code)
+        self._settings, self._labels = OpenCVSettings(tag_size_m=tag_size_m), labels
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: labels, size of tags, this code."""
+        """Who looks at a recording, and what its words depend on beside the images: settings, labels, the code."""
         labels = self._labels or find_labels(path)
-        perceiver = OpenCVPerceiver(OpenCVSettings(labels=str(labels or ''), tag_size_m=self._tag_size_m))
+        perceiver = OpenCVPerceiver(dataclasses.replace(self._settings, labels=str(labels or '')))
+        nouns = labels.read_bytes() if labels else b''
         try:
-            yield perceiver, key_of([self._code, repr(self._tag_size_m), labels.read_bytes() if labels else b''])
+            yield perceiver, key_of([code_key(CODE), cv2.__version__, repr(self._settings), nouns])
         finally:
             await perceiver.aclose()
 
@@ -180,13 +206,15 @@ class ModelLooker:
     """A vision-language model, the same for all recordings."""
 
     def __init__(self, perceiver: OpenAIPerceiver, model: PerceptionModel) -> None:
-        prompts = [describe_prompt(True, None).text, describe_prompt(False, None).text, focus_prompt(True, '').text]
+        prompts = [describe_prompt(False), *(describe_prompt(True, motion) for motion in MOTIONS)]
+        prompts += [focus_prompt(has_previous, '?') for has_previous in (False, True)]
+        sampling = dataclasses.replace(model, server=ServerSettings())
         self._perceiver = perceiver
-        self._key = key_of(['openai', perceiver.name, repr((model.temperature, model.max_tokens)), *prompts])
+        self._key = key_of([perceiver.name, repr(sampling), repr(prompts), code_key(MODEL_CODE)])
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: the model and its prompts."""
+        """Who looks at a recording, and what its words depend on beside the images: model, prompts, the code."""
         yield self._perceiver, self._key
 
 

@@ -33,6 +33,23 @@ class Asked:
     left_out: collections.Counter[str]
 
 
+def ask_sample(
+    sample: Sample, prompt_format: PromptFormat, max_observations: int = ReasoningSettings().max_observations
+) -> Prompt:
+    """The prompt in which the robot would ask a sample's question.
+
+    Args:
+        sample: with observations.
+        prompt_format: of the reasoner.
+        max_observations: put before the reasoner at most.
+
+    Raises:
+        InputError: the format cannot ask it, or the sample has no observations.
+    """
+    question = Question(text=sample['question'], choices=tuple(sample['choices']))
+    return prompt_format.ask(question, choose(question, to_observations(sample), max_observations))
+
+
 def ask_all(
     samples: Sequence[Sample],
     prompt_format: PromptFormat,
@@ -53,10 +70,8 @@ def ask_all(
     asked = Asked([], {}, 0, collections.Counter())
     longest, first_reason = 0, 'there is no sample'
     for sample in samples:
-        question = Question(text=sample['question'], choices=tuple(sample['choices']))
         try:
-            seen = choose(question, to_observations(sample), ReasoningSettings().max_observations)
-            prompt = prompt_format.ask(question, seen)
+            prompt = ask_sample(sample, prompt_format)
         except InputError as error:
             reason, told = type(error).__name__, str(error)
         else:

@@ -36,11 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--fit',
         type=pathlib.Path,
-        help='samples that the reader is fitted on (default: for each scene, the other scenes of --samples)',
+        help='Fit the reader on the samples in this file (default: for each scene, on the other scenes of --samples).',
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples that it is measured on')
+    parser.add_argument(
+        '--samples', type=pathlib.Path, required=True, help='Measure the reader on the samples in this file.'
+    )
     for name, which in (('--fit-split', '--fit'), ('--split', '--samples')):
-        parser.add_argument(name, choices=SPLITS, help=f'only the samples of this split of {which}')
+        parser.add_argument(name, choices=SPLITS, help=f'Take only the samples of this split of {which}.')
     options = parser.parse_args(arguments)
     try:
         samples = read_samples(options.samples, options.split)
@@ -52,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tasks = np.array([sample['category'] for sample in samples])
     for task in dict.fromkeys(tasks.tolist()):
         of = tasks == task
-        print(f'{task:22} {of.sum():5d} blind {right[of].mean():6.1%} chance {guessing[of].mean():6.1%}')
-    print(f'{"all":22} {len(samples):5d} blind {right.mean():6.1%} chance {guessing.mean():6.1%}')
+        print(f'{task:22} {of.sum():5d} question only {right[of].mean():6.1%} chance {guessing[of].mean():6.1%}')
+    print(f'{"all":22} {len(samples):5d} question only {right.mean():6.1%} chance {guessing.mean():6.1%}')
     return 0
 
 

@@ -74,7 +74,7 @@ def begin(out: pathlib.Path, made: Mapping[str, Any]) -> bool:
     if finished and not started.exists():
         raise SettingsError(f'{out} holds a model of another making; name another folder with --out')
     if started.exists() and (finished or newest_checkpoint(out)):
-        before = json.loads(started.read_text())
+        before = json.loads(started.read_text(encoding='utf-8'))
         for name, value in made.items():
             if name != 'commit' and before.get(name) != value:
                 raise SettingsError(
@@ -85,13 +85,13 @@ def begin(out: pathlib.Path, made: Mapping[str, Any]) -> bool:
             print(f'{out} holds this run, and it is finished')
         return finished
     if PartialState().is_main_process:
-        started.write_text(json.dumps(made, indent=1))
+        started.write_text(json.dumps(made, indent=1), encoding='utf-8')
     return False
 
 
 def finish(out: pathlib.Path, made: Mapping[str, Any]) -> None:
     """Write down that the run in a folder is finished, beside its model."""
-    (out / FINISHED).write_text(json.dumps(made, indent=1))
+    (out / FINISHED).write_text(json.dumps(made, indent=1), encoding='utf-8')
 
 
 class Resumable:
@@ -174,6 +174,6 @@ def newest_checkpoint(out: pathlib.Path) -> pathlib.Path | None:
 def step_of(checkpoint: pathlib.Path) -> int | None:
     """The step that a checkpoint was written at; None for one that is not whole, whose state, written last, lacks."""
     try:
-        return int(json.loads((checkpoint / 'trainer_state.json').read_text())['global_step'])
+        return int(json.loads((checkpoint / 'trainer_state.json').read_text(encoding='utf-8'))['global_step'])
     except (OSError, ValueError, KeyError, TypeError):
         return None

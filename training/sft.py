@@ -38,12 +38,14 @@ SAVE_STEPS, LOG_STEPS = 1000, 100
 class SftSettings:
     """How the embedded reasoner is taught."""
 
-    steps: int = setting(10_000, 'steps to learn for', minimum=1)
-    warm_up_steps: int = setting(400, 'steps of copying random sequences first, where there is no --init', minimum=0)
-    learning_rate: float = setting(2e-3, 'peak; falls along a cosine', minimum=0.0)
-    batch_tokens: int = setting(3072, 'of a step, with padding', unit='tokens', minimum=1)
-    seed: int = setting(0, 'of weights and lessons', minimum=0)
-    threads: int = setting(1, 'CPU threads', minimum=1)
+    steps: int = setting(10_000, 'Learn for this many steps', minimum=1)
+    warm_up_steps: int = setting(
+        400, 'Copy random sequences for this many steps first, where there is no --init', minimum=0
+    )
+    learning_rate: float = setting(2e-3, 'Begin at this rate and fall along a cosine', minimum=0.0)
+    batch_tokens: int = setting(3072, 'Take this many tokens in a step, padding included', unit='tokens', minimum=1)
+    seed: int = setting(0, 'Seed the weights and the lessons with this number', minimum=0)
+    threads: int = setting(1, 'Use this many CPU threads', minimum=1)
 
     def __post_init__(self) -> None:
         check(self)
@@ -65,15 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.sft', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='folder for the model, checkpoints and logs')
     parser.add_argument(
-        '--init', type=pathlib.Path, help='model to go on from, in place of a fresh one and its warm-up'
+        '--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs to this folder.'
     )
     parser.add_argument(
-        '--samples', type=pathlib.Path, help='file of samples with observations: half of the lessons are about them'
+        '--init',
+        type=pathlib.Path,
+        help='Go on from the model in this folder, in place of a fresh one and its warm-up.',
     )
-    parser.add_argument('--split', default=None, help='only the samples of this split: train, validation or test')
-    parser.add_argument('--without', default=None, metavar='I/K', help='leave out the scenes of this one of K folds')
+    parser.add_argument(
+        '--samples',
+        type=pathlib.Path,
+        help='Make half of the lessons about the samples in this file, which have observations.',
+    )
+    parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
+    parser.add_argument('--without', default=None, metavar='I/K', help='Leave out the scenes of this one of K folds.')
     add_arguments(parser, SftSettings)
     options = parser.parse_args(arguments)
     try:

@@ -41,26 +41,30 @@ _ASK = (
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser('unbias', help='leave out questions that are answered without seeing anything')
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='file of samples')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file of those that are kept')
+    parser = sources.add_parser('unbias', help='Leave out questions that are answered without seeing anything.')
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='Read samples from this file.')
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples that are kept to this file.')
     parser.add_argument(
         '--threshold',
         type=float,
-        help='leave out what is answered rightly in at least this share of the votes of a language model (default '
-        f'{LM_THRESHOLD}), or with at least this probability by the fitted reader (default {FITTED_THRESHOLD})',
+        help='Leave out what a language model answers rightly in at least this share of its votes (default: '
+        f'{LM_THRESHOLD}), or the fitted reader with at least this probability (default: {FITTED_THRESHOLD}).',
     )
     parser.add_argument(
-        '--lm-url', default='', help='server of a language model that answers (default: a reader fitted on the samples)'
+        '--lm-url', default='', help='Ask the language model on this server (default: a reader fitted on the samples).'
     )
-    parser.add_argument('--lm-model', default='', help='its id (default: the only one that the server lists)')
+    parser.add_argument(
+        '--lm-model', default='', help='Ask the model that the server lists by this id (default: its only one).'
+    )
     parser.add_argument(
         '--votes',
         type=int,
         default=5,
-        help='of the language model, each with its own order of choices (default %(default)s)',
+        help='Ask the language model this often, each time with another order of choices (default: %(default)s).',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of votes and folds (default %(default)s)')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='Seed votes and folds with this number (default: %(default)s).'
+    )
     parser.set_defaults(run=run)
 
 
@@ -101,10 +105,10 @@ def table(samples: Sequence[Sample], shares: Sequence[float], threshold: float) 
         rows[sample['category']].append(share)
     rows['all'] = list(shares)
     width = max(map(len, (*rows, 'category')))
-    lines = [f'{"category":{width}} {"kept":>6} {"left out":>8} {"answered blind":>14}']
+    lines = [f'{"category":{width}} {"kept":>6} {"left out":>8} {"question only":>13}']
     for name, found in rows.items():
         out = sum(share >= threshold for share in found)
-        lines.append(f'{name:{width}} {len(found) - out:6} {out:8} {sum(found) / len(found):14.1%}')
+        lines.append(f'{name:{width}} {len(found) - out:6} {out:8} {sum(found) / len(found):13.1%}')
     return '\n'.join(lines)
 
 

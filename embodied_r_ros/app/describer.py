@@ -21,7 +21,8 @@ from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, Key, KeyFrame
 from embodied_r_ros.core.settings import check, setting
 
-_DESCRIBED_KEPT = 4096
+_SESSIONS_KEPT = 64
+_SETTLED_KEPT = 4096
 # The same key frame would fail in the same way again.
 _HOPELESS = (BackendRefused, InputError)
 
@@ -96,12 +97,14 @@ class Describer:
         self._publish = publish
         self._say = say
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
-        self._session: int | None = None
+        # In the order in which they were first heard of, since simulated time may jump back; the last is the present.
+        self._sessions: collections.deque[int] = collections.deque(maxlen=_SESSIONS_KEPT)
         # Key frames neither described nor given up; without their images, which are bounded in bytes.
         self._open: dict[Key, KeyFrame] = {}
         self._pending: list[Key] = []
         self._attempts: collections.Counter[Key] = collections.Counter()
-        self._described: collections.OrderedDict[Key, None] = collections.OrderedDict()
+        # Described or given up. Key frames come again when a node is activated again, those of older sessions too.
+        self._settled: collections.OrderedDict[Key, None] = collections.OrderedDict()
         self._in_flight: set[asyncio.Task[Description]] = set()
         self._arrival = asyncio.Event()
         self._recovery: asyncio.Task[bool] | None = None
@@ -122,19 +125,27 @@ class Describer:
         return self._held.nbytes
 
     def add(self, frame: KeyFrame) -> None:
-        """Take in a key frame. The first of another session ends all that is under way for the one before."""
-        if frame.session != self._session:
+        """Take in a key frame. The first of a session not heard of before ends all that is under way for the last one.
+
+        One that is settled already is passed over; a late one of an older session is given up.
+        """
+        if frame.session not in self._sessions:
             self._begin_session(frame.session)
-        if frame.key in self._described or frame.key in self._open:
+        key = frame.key
+        if key in self._settled or key in self._open:
             return
         self.counters['key_frames'] += 1
+        if not self._is_present(frame):
+            self._drop(frame, 'its session is over')
+            return
         self._held.add(frame)
-        self._open[frame.key] = dataclasses.replace(frame, image=EncodedImage(data=b''))
-        self._pending.append(frame.key)
+        self._open[key] = dataclasses.replace(frame, image=EncodedImage(data=b''))
+        self._pending.append(key)
         self._pending_changed()
 
     async def run(self) -> None:
-        """Describe what is pending and what comes, until cancelled. A perceiver that is down is waited for."""
+        """Describe what is open and what comes, until cancelled. A perceiver that is down is waited for."""
+        self._pending = list(self._open)  # with what was under way when the last run was cancelled
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.concurrency)]
         try:
             await asyncio.gather(self._ready(), *workers)
@@ -175,28 +186,37 @@ class Describer:
         return Reading(key=key, status=ReadingStatus.FOUND, found=found)
 
     def _begin_session(self, session: int) -> None:
-        for key in list(self._open):
-            self._drop(key, 'a new session began')
+        for frame in list(self._open.values()):
+            self._drop(frame, 'a new session began')
         self._pending.clear()
-        self._session = session
+        self._sessions.append(session)
         self._held.clear()
-        self._attempts.clear()
-        self._described.clear()
         for task in self._in_flight:
             task.cancel()
 
-    def _drop(self, key: Key, why: str) -> None:
-        self.counters['dropped'] += 1
-        if self.counters['dropped'] in (1, 10, 100) or self.counters['dropped'] % 1000 == 0:
-            self._say(
-                'warning', f'key frame {key[2]} is dropped undescribed: {why} ({self.counters["dropped"]} so far)'
-            )
-        self._give_up(key)
+    def _is_present(self, frame: KeyFrame) -> bool:
+        """Whether a key frame is of the present session."""
+        return frame.session == self._sessions[-1]
 
-    def _give_up(self, key: Key) -> None:
-        frame = self._open.pop(key, None)
-        if frame is not None:
-            self._publish(given_up(frame, self._perceiver.source), frame)
+    def _drop(self, frame: KeyFrame, why: str) -> None:
+        self.counters['dropped'] += 1
+        count = self.counters['dropped']
+        if count in (1, 10, 100) or count % 1000 == 0:
+            self._say('warning', f'key frame {frame.index} is dropped undescribed: {why} ({count} so far)')
+        self._give_up(frame)
+
+    def _give_up(self, frame: KeyFrame) -> None:
+        self._settle(given_up(frame, self._perceiver.source), frame)
+
+    def _settle(self, observation: Observation, frame: KeyFrame) -> None:
+        """Publish what came of a key frame, and remember that nothing more will."""
+        key = frame.key
+        self._open.pop(key, None)
+        self._attempts.pop(key, None)
+        self._settled[key] = None
+        if len(self._settled) > _SETTLED_KEPT:
+            self._settled.popitem(last=False)
+        self._publish(observation, frame)
 
     async def _work(self) -> None:
         while True:
@@ -206,7 +226,7 @@ class Describer:
             key = self._pending.pop()
             frame = self._held.get(key)
             if frame is None:
-                self._drop(key, 'its image had to go before its turn came')
+                self._drop(self._open[key], 'its image had to go before its turn came')
                 continue
             await self._describe(frame)
 
@@ -220,7 +240,7 @@ class Describer:
         finally:
             task.cancel()
             self._in_flight.remove(task)
-        if frame.session != self._session:
+        if not self._is_present(frame):
             return
         if not task.done() or task.cancelled():
             self._failed(frame, BackendError(f'no description within {self._settings.describe_s:.1f} s'))
@@ -234,12 +254,8 @@ class Describer:
 
     def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
         self.counters['described'] += 1
-        self._open.pop(frame.key, None)
-        self._described[frame.key] = None
-        if len(self._described) > _DESCRIBED_KEPT:
-            self._described.popitem(last=False)
         observation = observation_of(frame, description, self._perceiver, latency_s)
-        self._publish(observation, frame)
+        self._settle(observation, frame)
 
     async def _after(self, frame: KeyFrame, error: BaseException) -> None:
         """A frame costs an attempt only where the server is up; a server that is down costs patience."""
@@ -248,28 +264,29 @@ class Describer:
             if await self._ready():
                 self._requeue(frame)
                 return
-            if frame.session != self._session:
+            if not self._is_present(frame):
                 return
         self._failed(frame, error)
 
     def _failed(self, frame: KeyFrame, error: BaseException) -> None:
-        self._attempts[frame.key] += 1
-        if self._attempts[frame.key] < self._settings.attempts and not isinstance(error, _HOPELESS):
+        key = frame.key
+        self._attempts[key] += 1
+        if self._attempts[key] < self._settings.attempts and not isinstance(error, _HOPELESS):
             self.counters['retried'] += 1
             self._requeue(frame)
             return
         self.counters['failed'] += 1
-        self._say('error', f'key frame {frame.index} is given up after {self._attempts[frame.key]} attempts: {error}')
-        self._give_up(frame.key)
+        self._say('error', f'key frame {frame.index} is given up after {self._attempts[key]} attempts: {error}')
+        self._give_up(frame)
 
     def _requeue(self, frame: KeyFrame) -> None:
-        if frame.session == self._session:
+        if self._is_present(frame):
             self._pending.insert(0, frame.key)
             self._pending_changed()
 
     def _pending_changed(self) -> None:
-        if len(self._pending) > self._settings.backlog:
-            self._drop(self._pending.pop(0), f'more than {self._settings.backlog} key frames wait')
+        while len(self._pending) > self._settings.backlog:
+            self._drop(self._open[self._pending.pop(0)], f'more than {self._settings.backlog} key frames wait')
         self._arrival.set()
 
     async def _ready(self) -> bool:

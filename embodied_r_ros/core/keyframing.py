@@ -21,7 +21,10 @@ _SESSIONS_KEPT = 64
 
 
 class PoseTrack:
-    """The latest poses, bounded in number, read at any stamp.
+    """The latest poses, and the way since the last key frame, read at any stamp; bounded in number.
+
+    The latest `POSES_KEPT` poses stay as they came. Of the older ones those stay that `between` takes from the stamp of
+    `keep_from` on; fewer, further apart in time, where even these are too many.
 
     A frame often comes before the pose that was measured just after it. Nothing waits for that pose: up to `max_age_s`
     beyond the last one the pose goes on at the rate of the last two.
@@ -32,8 +35,12 @@ class PoseTrack:
 
     def __init__(self, max_age_s: float) -> None:
         self._max_age_ns = int(max_age_s * NS_PER_S)
+        self._kept_from_ns: int | None = None
         self.ignored = 0
         self.clear()
+
+    def __len__(self) -> int:
+        return len(self._poses)
 
     def clear(self) -> None:
         """Forget all poses; the count of ignored ones stays."""
@@ -54,8 +61,12 @@ class PoseTrack:
         self._stamps_ns.append(stamp_ns)
         self._poses.append(sound)
         if len(self._poses) >= 2 * POSES_KEPT:
-            del self._stamps_ns[:POSES_KEPT], self._poses[:POSES_KEPT]
+            self._thin()
         return True
+
+    def keep_from(self, stamp_ns: int) -> None:
+        """Keep the way from this stamp on, until the next call."""
+        self._kept_from_ns = stamp_ns
 
     def at(self, stamp_ns: int) -> Pose | None:
         """The pose at a stamp; None where the nearest measured pose is more than `max_age_s` away."""
@@ -77,12 +88,31 @@ class PoseTrack:
         ends = self.at(start_ns), self.at(end_ns)
         if ends[0] is None or ends[1] is None:
             return []
-        way, last_ns = [ends[0]], start_ns
-        for place in range(bisect.bisect_right(self._stamps_ns, start_ns), bisect.bisect_left(self._stamps_ns, end_ns)):
-            if self._stamps_ns[place] - last_ns >= WAY_STEP_S * NS_PER_S:
-                way.append(self._poses[place])
+        places = self._apart(start_ns, bisect.bisect_left(self._stamps_ns, end_ns), WAY_STEP_S)
+        return [ends[0], *(self._poses[place] for place in places), ends[1]]
+
+    def _apart(self, start_ns: int, end: int, step_s: float) -> list[int]:
+        """The places, before `end`, of the poses that come at least a step after `start_ns` and after each other."""
+        places, last_ns = [], start_ns
+        for place in range(bisect.bisect_right(self._stamps_ns, start_ns), end):
+            if self._stamps_ns[place] - last_ns >= step_s * NS_PER_S:
+                places.append(place)
                 last_ns = self._stamps_ns[place]
-        return [*way, ends[1]]
+        return places
+
+    def _thin(self) -> None:
+        """Thin out the older half: to nothing, or to the way that is kept and the poses around its start."""
+        places: list[int] = []
+        start_ns, step_s = self._kept_from_ns, WAY_STEP_S
+        if start_ns is not None:
+            places = self._apart(start_ns, POSES_KEPT, step_s)
+            while len(places) > POSES_KEPT // 2:
+                step_s *= 2.0
+                places = self._apart(start_ns, POSES_KEPT, step_s)
+            after = bisect.bisect_right(self._stamps_ns, start_ns)
+            places = sorted({*places, *range(max(after - 1, 0), min(after + 1, POSES_KEPT))})
+        self._stamps_ns[:POSES_KEPT] = [self._stamps_ns[place] for place in places]
+        self._poses[:POSES_KEPT] = [self._poses[place] for place in places]
 
     def _beyond(self, stamp_ns: int) -> Pose | None:
         if stamp_ns - self._stamps_ns[-1] > self._max_age_ns:
@@ -249,6 +279,7 @@ class KeyFramer:
             motion=self._motion(pose, frame.stamp_ns, intrinsics, grey),
         )
         self._last_key, self._last_grey = key, grey
+        self.poses.keep_from(key.stamp_ns)
         return key
 
     def _motion(self, pose: Pose | None, stamp_ns: int, intrinsics: Intrinsics | None, grey: Grey) -> Motion | None:

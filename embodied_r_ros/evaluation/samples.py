@@ -45,7 +45,7 @@ def read_samples(
         SettingsError: there is no such split or fold.
     """
     try:
-        lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
+        lines = pathlib.Path(path).read_text(encoding='utf-8').split('\n')
     except OSError as error:
         raise InputError(f'samples cannot be read from {str(path)!r}: {error.strerror}') from error
     except UnicodeDecodeError as error:
@@ -163,7 +163,7 @@ def write_samples(path: pathlib.Path, samples: Iterable[Sample]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + '.part')
     count = 0
-    with unfinished.open('w') as file:
+    with unfinished.open('w', encoding='utf-8') as file:
         for sample in samples:
             file.write(json.dumps(sample) + '\n')
             count += 1

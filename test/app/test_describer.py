@@ -203,6 +203,78 @@ def test_a_new_session_clears_what_is_pending_and_ends_what_is_under_way():
     run(scene())
 
 
+async def described(bench, *frames):
+    """Add key frames, and wait until all that wait are settled."""
+    for frame in frames:
+        bench.describer.add(frame)
+    await bench.until(lambda: bench.describer.waiting == 0)
+
+
+def test_sessions_that_are_heard_again_are_not_described_again():
+    earlier = SESSION - 50 * NS  # of simulated time that jumped back
+
+    async def scene():
+        async with Bench() as bench:
+            first = [key_frame(index) for index in range(3)]
+            second = [key_frame(index, session=earlier) for index in range(3)]
+            await described(bench, *first)
+            await described(bench, *second)
+            for _ in range(2):
+                await described(bench, *first, *second)
+            await described(bench, key_frame(3, session=earlier))
+            assert len(bench.perceiver.calls) == 7
+            assert bench.perceiver.calls[-1] == (2, 3)
+            assert (bench.given_up, bench.perceiver.cancelled) == ([], [])
+
+    run(scene())
+
+
+def test_a_late_key_frame_of_an_older_session_is_given_up_and_ends_nothing():
+    later = SESSION + 50 * NS
+
+    async def scene():
+        async with Bench() as bench:
+            await described(bench, key_frame(0))
+            bench.perceiver.gate.clear()
+            bench.describer.add(key_frame(0, session=later))
+            await bench.until(lambda: bench.perceiver.at_once == 1)
+            bench.describer.add(key_frame(1))
+            assert bench.given_up == [1]
+            bench.perceiver.gate.set()
+            await described(bench, key_frame(1))
+            assert [(seen.session, seen.index) for seen in bench.published] == [(SESSION, 0), (later, 0)]
+            assert (bench.perceiver.cancelled, bench.given_up) == ([], [1])
+
+    run(scene())
+
+
+def test_a_key_frame_that_was_given_up_is_not_tried_again_when_it_comes_again():
+    async def scene():
+        async with Bench(attempts=1) as bench:
+            bench.perceiver.failures[0] = [ReplyError('unreadable', raw='')]
+            await described(bench, key_frame(0))
+            await described(bench, key_frame(0))
+            assert (len(bench.perceiver.calls), bench.given_up, bench.indices) == (1, [0], [])
+
+    run(scene())
+
+
+def test_what_was_under_way_when_the_work_ended_is_described_when_it_goes_on():
+    async def scene():
+        bench = Bench(concurrency=1)
+        bench.perceiver.gate.clear()
+        async with bench:
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: bench.perceiver.at_once == 1)
+        bench.perceiver.gate.set()
+        async with bench:
+            await described(bench, *map(key_frame, range(3)))
+        assert bench.indices == [2, 1, 0]
+
+    run(scene())
+
+
 def test_images_are_kept_within_the_bound_in_bytes():
     store = KeyFrameStore(max_bytes=1000)
     for index in range(5):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import pytest
 from builders import ROOM_INTRINSICS, blank, frame, jpeg, pan, pose, room, texture
 
 from embodied_r_ros.adapters.codec import encode_frame, small_grey
+from embodied_r_ros.core import keyframing
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, Frame
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -253,11 +255,66 @@ def test_poses_of_a_time_set_back_start_the_track_anew() -> None:
     assert one.at(ns(5.0)) == pose(x_m=7.0)
 
 
-def test_poses_are_bounded() -> None:
+def drive(rate_hz: float, duration_s: float) -> Iterator[tuple[int, Pose]]:
+    """Stamps and poses of a robot that goes 2 m ahead, turns left by 90 degrees, goes 3 m ahead and turns right by 45.
+
+    Each of the four takes 4 s and begins a quarter of the time after the one before.
+    """
+    for step in range(round(rate_hz * duration_s) + 1):
+        begun_s = [step / rate_hz - leg * duration_s / 4.0 for leg in range(4)]
+        ahead, left, after, right = (min(max(leg_s / 4.0, 0.0), 1.0) for leg_s in begun_s)
+        yield ns(100.0 + step / rate_hz), pose(x_m=2.0 * ahead, y_m=3.0 * after, yaw_deg=90.0 * left - 45.0 * right)
+
+
+@pytest.mark.parametrize(
+    ('rate_hz', 'duration_s'), [(1.0, 60.0), (10.0, 25.0), (50.0, 300.0), (200.0, 25.0), (1000.0, 120.0)]
+)
+def test_the_order_of_moves_is_kept_at_any_rate_over_any_gap(rate_hz: float, duration_s: float) -> None:
+    one = framer(pose_max_age_s=0.5 / rate_hz + 0.1)
+    picture = frame(texture(320, 180), 100.0)
+    keys = []
+    for stamp_ns, at in drive(rate_hz, duration_s):
+        one.push_pose(stamp_ns, at)
+        if stamp_ns in (ns(100.0), ns(100.0 + duration_s)):
+            one.push(dataclasses.replace(picture, stamp_ns=stamp_ns))
+            keys.append(one.capture())
+    motion = keys[1].motion
+    assert motion is not None
+    assert [move.kind for move in motion.moves] == ['forward', 'turn', 'forward', 'turn']
+    assert [move.amount for move in motion.moves] == pytest.approx([2.0, 90.0, 3.0, -45.0], abs=0.5)
+    assert len(one.poses) < 2 * POSES_KEPT
+
+
+@pytest.mark.parametrize('rate_hz', [7.0, 60.0, 333.0])
+def test_a_thinned_track_tells_the_same_way_as_all_poses(rate_hz: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = []
+    for kept in (POSES_KEPT, 10**6):
+        monkeypatch.setattr(keyframing, 'POSES_KEPT', kept)
+        one = PoseTrack(0.2)
+        one.keep_from(ns(100.07))
+        for stamp_ns, at in drive(rate_hz, 90.0):
+            one.push(stamp_ns, at)
+        ways.append(one.between(ns(100.07), ns(190.03)))
+    assert ways[0] == ways[1]
+    assert len(ways[0]) > 300
+
+
+def test_poses_are_bounded_over_a_gap_without_end() -> None:
+    one = PoseTrack(0.2)
+    one.keep_from(ns(1.0))
+    for step in range(6 * POSES_KEPT):
+        one.push(ns(1.0 + step), pose(x_m=step / 2.0))
+    assert len(one) < 2 * POSES_KEPT
+    way = one.between(ns(1.0), ns(6.0 * POSES_KEPT))
+    assert way[0] == pose()
+    assert len(way) > POSES_KEPT / 4
+
+
+def test_poses_before_the_way_are_forgotten() -> None:
     one = PoseTrack(0.2)
     for step in range(3 * POSES_KEPT):
-        one.push(step + 1, pose())
-    assert len(one._poses) < 2 * POSES_KEPT
+        one.push(ns(1.0 + step), pose())
+    assert one.at(ns(1.0)) is None
 
 
 # Requests and the end of a recording.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -49,6 +51,22 @@ def test_samples_are_read_back_as_they_were_written(tmp_path):
     path = tmp_path / 'new' / 'folder' / 'samples.jsonl'
     assert write_samples(path, iter(samples)) == 2
     assert read_samples(path) == samples
+
+
+@pytest.mark.parametrize('mark', ['\x85', '\u2028', '\u2029'])
+def test_a_line_ends_at_a_newline_only(tmp_path, mark):
+    entry = sample(question=f'Where is{mark}the sofa now?')
+    path = tmp_path / 's.jsonl'
+    path.write_text(json.dumps(entry, ensure_ascii=False) + '\r\n', encoding='utf-8')
+    assert read_samples(path) == [entry]
+
+
+def test_samples_are_utf_8_whatever_the_locale_says(tmp_path):
+    code = f'from embodied_r_ros.evaluation.samples import *; path = pathlib.Path({str(tmp_path / "s.jsonl")!r})'
+    code += '; write_samples(path, []); read_samples(path)'
+    command = [sys.executable, '-X', 'warn_default_encoding', '-W', 'error::EncodingWarning', '-c', code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_blank_lines_are_passed_over(tmp_path):

@@ -176,6 +176,23 @@ def test_inactive_means_no_model_call_and_focus_is_not_active(graph, camera, ser
     graph.spin_until(lambda: camera.indices == [0, 1], 'the observation that was missed')
 
 
+def test_a_reactivated_node_describes_only_what_is_new(graph, camera, server):
+    node = graph.start(PerceptionNode, url=server.url, **SERVER)
+    later = key_frame(0).session + 1
+    camera.publish(*map(frame, range(3)))
+    graph.spin_until(lambda: camera.indices == [0, 1, 2], 'the first session')
+    camera.publish(*(frame(index, session=later) for index in range(3)))
+    graph.spin_until(lambda: len(camera.seen) == 6, 'the second session')
+    asked = len(server.chats)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    camera.publish(frame(3, session=later))
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    graph.spin_until(lambda: 3 in camera.indices, 'the observation that was missed')
+    graph.spin(0.3)
+    assert len(camera.seen) == 7
+    assert [chat.json['max_tokens'] > 1 for chat in server.chats[asked:]].count(True) == 1
+
+
 def test_an_image_that_cannot_be_read_is_left_out_and_the_next_is_described(graph, camera, capfd):
     graph.start(PerceptionNode, attempts=1)
     broken = key_frame_to_message(frame(0))

@@ -1,4 +1,4 @@
-"""Evaluation: accuracy with interval, chance, blind and codes, of scripted models put through the robot's own code."""
+"""Evaluation: accuracy with interval, baselines and codes, of scripted models put through the robot's own code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import random
 
 import pytest
+from fake_openai import FakeOpenAI
 from tiny_models import chain_folder
 
 from embodied_r_ros.core.answers import match_choice
@@ -123,6 +124,66 @@ def test_a_model_that_fails_is_a_code_too(exam):
     assert (reply.answer.error_code, reply.answer.error_msg) == (ErrorCode.SERVER_DOWN, 'gone')
     assert reply.completion is None
     assert model.closed
+
+
+def numbered(count):
+    """Samples whose choices tell them apart."""
+    return [
+        {
+            'id': f'{n}',
+            'source': 'test',
+            'scene': f'{n}',
+            'category': 'any',
+            'question': f'Which is number {n}?',
+            'choices': ['none', f'number {n}'],
+            'answer': 'B',
+            'observations': [{'stamp_ns': 1, 'action': '', 'text': 'a sofa'}],
+        }
+        for n in range(count)
+    ]
+
+
+def evaluated(folder, server, entries):
+    """What the command line makes of samples that a server is asked about: the kept answers."""
+    write_samples(folder / 'samples.jsonl', entries)
+    words = ['--samples', str(folder / 'samples.jsonl'), '--answers', str(folder / 'answers.jsonl')]
+    assert evaluate.main([*words, '--lm-url', server.url, '--json']) == 0
+    return [json.loads(line) for line in (folder / 'answers.jsonl').read_text(encoding='utf-8').split('\n')[:-1]]
+
+
+@pytest.mark.system
+def test_a_server_is_asked_as_much_as_it_takes_and_the_answers_keep_their_order(tmp_path):
+    entries = numbered(24)
+    with FakeOpenAI('<think>hm</think><answer>B</answer>', latency_s=0.1) as server:
+        answers = evaluated(tmp_path, server, entries)
+    assert server.max_concurrent == 8
+    assert [answer['answer'] for answer in answers] == [f'number {n}' for n in range(24)]
+    assert all(0.1 <= answer['timings_s']['think'] < 0.3 for answer in answers), 'waiting for a turn is no thinking'
+
+
+@pytest.mark.system
+def test_a_request_that_fails_costs_its_own_sample_alone(tmp_path):
+    with FakeOpenAI('<think>hm</think><answer>B</answer>', status=400, error='no', failures=1) as server:
+        answers = evaluated(tmp_path, server, numbered(12))
+    codes = [answer['error_code'] for answer in answers]
+    assert (codes.count('SERVER_REFUSED'), codes.count('OK')) == (1, 11)
+
+
+def test_a_model_in_this_process_is_asked_one_at_a_time(exam, whole):
+    class Counting(Scripted):
+        now = most = 0
+
+        async def generate(self, request, on_text=None):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0.0)
+            self.now -= 1
+            return await super().generate(request)
+
+    model = Counting(exam[1])
+    replies = answered(exam[0][:8], model)
+    assert model.most == 1
+    assert [reply.completion for reply in replies] == [reply.completion for reply in whole[:8]]
 
 
 class Reader:

@@ -20,7 +20,7 @@ from training.model_folder import load_model, load_tokenizer  # noqa: E402
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
 MADE = {'model': '/home/someone/out/sft', 'samples': '/data/world.jsonl', 'seed': 7, 'commit': 'abc123', 'judge': ''}
-PART = {'questions': 10, 'accuracy': 0.9, 'interval': [0.8, 1.0], 'chance': 0.25, 'blind': 0.27}
+PART = {'questions': 10, 'accuracy': 0.9, 'interval': [0.8, 1.0], 'chance': 0.25, 'question_only': 0.27}
 SCORES = {**PART, 'macro': 0.91, 'consistency': None, 'per_task': {'route planning': {**PART, 'accuracy': 0.5}}}
 
 

@@ -17,9 +17,10 @@ import cv2
 import pytest
 from fake_openai import FakeOpenAI, Recorded
 
+from embodied_r_ros.app.focus import FOCUS_FRAMES
 from embodied_r_ros.evaluation.samples import read_samples
 from training import observing, perceive
-from training.pair_cache import PairCache, key_of
+from training.pair_cache import key_of
 
 pytestmark = pytest.mark.system
 
@@ -98,8 +99,8 @@ def test_samples_get_what_the_model_wrote_and_known_pairs_are_not_asked_again(
     (written,) = read_samples(tmp_path / 'one.jsonl')
     seen = written['observations']
     assert len(seen) == len(pairs_asked(server)) >= 4
-    assert set(seen[0]) == {'stamp_ns', 'action', 'text'}
-    assert seen[0]['action'] == ''
+    assert seen[0]['motion'] is None and seen[0]['action'] == ''
+    assert all(entry['text'] == entry['prose'] for entry in seen)
     assert all(entry['text'].startswith('view ') for entry in seen)
     assert len({entry['text'] for entry in seen}) == len(seen)
     count = len(pairs_asked(server))
@@ -175,7 +176,7 @@ def test_a_focus_pass_adds_to_the_words_of_the_question_free_one(tmp_path: Path,
     added = len(pairs_asked(server)) - count
     focused = texts(tmp_path / 'focus.jsonl')
     longer = [[new for old, new in zip(*one) if new != old] for one in zip(free, focused)]
-    assert added == sum(map(len, longer)) == 2 * min(observing.FOCUS_FRAMES, len(free[0]))
+    assert added == sum(map(len, longer)) == 2 * min(FOCUS_FRAMES, len(free[0]))
     assert focused[0] != focused[1]
     assert all(new.startswith(old) for one in zip(free, focused) for old, new in zip(*one))
     assert run(file, tmp_path / 'again.jsonl', *asking(server), *cache) == 0
@@ -189,6 +190,17 @@ def test_shards_are_disjoint_and_together_all(tmp_path: Path) -> None:
     held = [{one['media']['path'] for one in part} for part in parts]
     assert all(held)
     assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]
+
+
+def test_a_second_look_at_a_recording_with_odometry_and_tags_adds_what_the_question_names(tmp_path: Path) -> None:
+    asked = {**sample('a', ROOT / 'data/bags/seed1'), 'question': 'Where is the monitor now?'}
+    file = write(tmp_path / 's.jsonl', asked)
+    labels = ('--labels', str(ROOT / 'data/bags/labels.yaml'))
+    assert run(file, tmp_path / 'free.jsonl', *labels) == run(file, tmp_path / 'focus.jsonl', *labels, '--focus') == 0
+    free, focused = (read_samples(tmp_path / name)[0]['observations'] for name in ('free.jsonl', 'focus.jsonl'))
+    assert [one['motion'] for one in focused] == [one['motion'] for one in free]
+    names = [[seen['name'] for one in entries for seen in one['sightings']] for entries in (free, focused)]
+    assert set(names[1]) == set(names[0]) and 'monitor' in names[1]
 
 
 def test_samples_with_observations_stay_as_they_are(tmp_path: Path) -> None:
@@ -302,18 +314,3 @@ def test_a_disk_that_takes_nothing_ends_the_run(tmp_path: Path, capsys: pytest.C
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SystemExit):
         perceive.main(['--samples', 's', '--out', 'o', '--shard', text])
-
-
-def test_a_file_that_the_disk_lost_is_written_anew(tmp_path: Path) -> None:
-    cache = PairCache(tmp_path / 'cache')
-    assert cache.get('abcd') is None
-    cache.put('abcd', {'text': 'a sofa'})
-    assert cache.get('abcd') == {'text': 'a sofa'}
-    (file,) = (tmp_path / 'cache').rglob('*.json')
-    file.write_text('{"text": "a so')
-    assert cache.get('abcd') is None
-
-
-def test_no_two_lists_share_a_key() -> None:
-    lists = [[], [''], ['', ''], ['ab'], ['a', 'b'], [b'a', 'b1:c'], ['a', 'b', 'c'], ['1:a']]
-    assert len({key_of(parts) for parts in lists}) == len(lists)

@@ -114,6 +114,6 @@ def test_the_splits_of_one_file_are_read_apart(tmp_path, capsys):
     file.write_text(''.join(json.dumps(sample) + '\n' for sample in samples))
     splits = ['--fit-split', 'train', '--split', 'test']
     assert main(['--fit', str(file), '--samples', str(file), *splits]) == 0
-    assert 'all                       30 blind 100.0% chance  25.0%' in capsys.readouterr().out
+    assert 'all                       30 question only 100.0% chance  25.0%' in capsys.readouterr().out
     assert main(['--samples', str(file)]) == 0
-    assert 'all                      120 blind 100.0% chance  25.0%' in capsys.readouterr().out
+    assert 'all                      120 question only 100.0% chance  25.0%' in capsys.readouterr().out

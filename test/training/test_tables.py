@@ -39,6 +39,14 @@ def test_rows_are_read_from_each_kind_of_file(name, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize('mark', ['\x85', '\u2028', '\u2029'])
+def test_a_line_ends_at_a_newline_only(mark, tmp_path):
+    rows = [{'id': 1, 'question': f'Where{mark}?'}, {'id': 2, 'question': 'How far?'}]
+    path = tmp_path / 'q.jsonl'
+    path.write_text(''.join(json.dumps(row, ensure_ascii=False) + '\r\n' for row in rows), encoding='utf-8')
+    assert read_rows([path], COLUMNS) == rows
+
+
 def test_several_files_are_read_one_after_the_other(tmp_path):
     assert read_rows([written(tmp_path, 'a.jsonl'), written(tmp_path, 'b.parquet')], COLUMNS) == ROWS * 2
 

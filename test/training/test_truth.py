@@ -112,7 +112,7 @@ def test_the_program_counts_what_agrees(tmp_path: Path, capsys: pytest.CaptureFi
     file.write_text(''.join(json.dumps(sample) + '\n' for sample in samples))
     assert truth.main(['--samples', str(file)]) == 0
     assert '1 of     2 agree, 50.00%' in capsys.readouterr().out
-    assert truth.main(['--samples', str(file), '--least', '0.99']) == 1
+    assert truth.main(['--samples', str(file), '--min-agreement', '0.99']) == 1
     file.write_text(json.dumps({**samples[0], 'scene': 'kitchen'}) + '\n')
     assert truth.main(['--samples', str(file)]) == 2
     assert "must be about a scene 'world-<seed>', got 'kitchen'" in capsys.readouterr().err

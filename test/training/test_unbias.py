@@ -58,7 +58,7 @@ def test_the_fitted_reader_leaves_out_what_it_is_sure_of(tmp_path, capsys):
     assert kept.count('hidden') > 110
     assert kept.count('told') < 24
     table = capsys.readouterr().out.splitlines()
-    assert table[0].split() == ['category', 'kept', 'left', 'out', 'answered', 'blind']
+    assert table[0].split() == ['category', 'kept', 'left', 'out', 'question', 'only']
     assert table[1].split()[0] == 'told'
     assert table[-1].split()[:3] == ['all', str(len(kept)), str(240 - len(kept))]
 

@@ -19,7 +19,7 @@ export OMP_NUM_THREADS=1
 
 # With its seed the sites fall 12, 4 and 4 into the splits.
 training/runs/bags.sh "$out" 900001 900020 "$camera" 480 --shares 0.6 0.2 0.2
-"$python" -m training.world.truth --samples "$out/asked.jsonl" --camera "$camera" --least 0.99
+"$python" -m training.world.truth --samples "$out/asked.jsonl" --camera "$camera" --min-agreement 0.99
 "$python" -m training.question_only_baseline --samples "$out/seen.jsonl"
 
 if [[ ! -s $out/hard.jsonl ]]; then

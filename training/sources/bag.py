@@ -40,33 +40,46 @@ BY_HAND = {'question', 'choices', 'answer', 'as_of_s', 'category', 'bag'}
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser('bag', help="a robot's own bags: questions by hand, or made from odometry and tags")
+    parser = sources.add_parser('bag', help="Ask about a robot's own bags, by hand or from odometry and tags.")
     parser.add_argument(
-        'paths', type=pathlib.Path, nargs='+', metavar='PATH', help='bags, with labels.yaml beside them'
+        'paths',
+        type=pathlib.Path,
+        nargs='+',
+        metavar='PATH',
+        help='Take these bags, which have labels.yaml beside them.',
     )
-    parser.add_argument('--questions', type=pathlib.Path, metavar='F', help='YAML list of questions by hand')
     parser.add_argument(
-        '--per-bag', type=int, default=40, help='most questions made from each bag; 0 for none (default %(default)s)'
+        '--questions', type=pathlib.Path, metavar='F', help='Take the questions by hand from this YAML list.'
     )
     parser.add_argument(
-        '--site', default='', help='where the bags were recorded (default: as their metadata says, else their folder)'
+        '--per-bag',
+        type=int,
+        default=40,
+        help='Make at most this many questions from each bag; 0 makes none (default: %(default)s).',
+    )
+    parser.add_argument(
+        '--site', default='', help='Name the site of the bags (default: as their metadata says, else their folder).'
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
-        help='side of the tags in m (default %(default)s)',
+        help='Take the tags to have sides of this many metres (default: %(default)s).',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the questions and of the split (default %(default)s)')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='Seed the questions and the split with this number (default: %(default)s).'
+    )
     parser.add_argument(
         '--shares',
         type=float,
         nargs=3,
         default=SHARES,
         metavar=('TRAIN', 'VALIDATION', 'TEST'),
-        help='of the sites in each split (default %(default)s)',
+        help='Give the splits these shares of the sites (default: %(default)s).',
     )
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
+    parser.add_argument(
+        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
+    )
     parser.set_defaults(run=run)
 
 

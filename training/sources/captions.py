@@ -29,7 +29,7 @@ _FAILED = ('', 'nan', 'none')
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
     parser = sources.add_parser(
-        'captions', help="questions with their videos described, as Embodied-R's code writes them"
+        'captions', help="Read questions with their videos described, as Embodied-R's code writes them."
     )
     intake.add_options(parser, 'its JSON files')
     intake.add_categories(parser, urbanvideo.CATEGORIES)

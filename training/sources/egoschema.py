@@ -18,13 +18,13 @@ CATEGORY = 'egoschema'
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser('egoschema', help='EgoSchema: what people do in three minutes of their day')
+    parser = sources.add_parser('egoschema', help='Read EgoSchema: what people do in three minutes of their day.')
     intake.add_options(parser, 'questions.json', 'folder of the clips, <q_uid>.mp4')
     parser.add_argument(
         '--answers',
         type=pathlib.Path,
         metavar='F',
-        help='subset_answers.json, whose questions are kept (default: the file of that name beside the questions)',
+        help='Keep the questions of this file (default: subset_answers.json beside the questions).',
     )
     parser.set_defaults(run=run)
 

@@ -39,12 +39,18 @@ def add_options(parser: argparse.ArgumentParser, questions: str, videos: str = '
         parser: of the source's sub-command.
         questions, videos: how the files are named and laid out, for the help; '' where there is no video to name.
     """
-    parser.add_argument('--questions', type=pathlib.Path, nargs='+', required=True, metavar='F', help=questions)
+    parser.add_argument(
+        '--questions', type=pathlib.Path, nargs='+', required=True, metavar='F', help=f'Read {questions}.'
+    )
     if videos:
-        kept = 'questions whose video it lacks are rejected; without it videos are named as the data set names them'
-        parser.add_argument('--media', type=pathlib.Path, metavar='DIR', help=f'{videos}: {kept}')
-    parser.add_argument('--seed', type=int, default=0, help='of the split of scenes (default %(default)s)')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file of samples, one JSON object per line')
+        kept = 'reject questions whose video it lacks (default: name videos as the data set names them)'
+        parser.add_argument('--media', type=pathlib.Path, metavar='DIR', help=f'Take the {videos}; {kept}.')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='Seed the split of scenes with this number (default: %(default)s).'
+    )
+    parser.add_argument(
+        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
+    )
 
 
 def add_categories(parser: argparse.ArgumentParser, known: Sequence[str], default: Sequence[str] = ('all',)) -> None:
@@ -56,8 +62,7 @@ def add_categories(parser: argparse.ArgumentParser, known: Sequence[str], defaul
         choices=['all', *known],
         default=list(default),
         metavar='NAME',
-        help=f'what to keep: all, or some of {", ".join(known)}; what is left out is counted (default: '
-        f'{", ".join(default)})',
+        help=f'Keep all, or some of {", ".join(known)}, and count what is left out (default: {", ".join(default)}).',
     )
 
 

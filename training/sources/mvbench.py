@@ -16,7 +16,7 @@ CATEGORY = 'egocentric navigation'
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser('mvbench', help='MVBench: egocentric navigation')
+    parser = sources.add_parser('mvbench', help='Read MVBench: egocentric navigation.')
     intake.add_options(parser, 'egocentric_navigation.json', 'folder of its videos (vlnqa)')
     parser.set_defaults(run=run)
 

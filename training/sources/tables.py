@@ -62,7 +62,7 @@ def _text(path: pathlib.Path) -> str:
 
 def _json_rows(path: pathlib.Path) -> list[Row]:
     if path.suffix == '.jsonl':
-        found = [_line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).splitlines(), 1) if line.strip()]
+        found = [_line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()]
     else:
         found = read_json(path)
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):

@@ -43,7 +43,7 @@ _ROUTE = re.compile(r'(EmbodiedCity_\d+|AerialVLN_\d+_[0-9A-Z]+|RealWorld_(?:[A-
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser('urbanvideo', help='UrbanVideo-Bench: drone flights through cities')
+    parser = sources.add_parser('urbanvideo', help='Read UrbanVideo-Bench: drone flights through cities.')
     intake.add_options(parser, 'MCQ.parquet', "folder of the data set's videos")
     intake.add_categories(parser, CATEGORIES, PAPER)
     parser.set_defaults(run=run)

@@ -36,49 +36,55 @@ See = Callable[[Walk, Sequence[Observation]], Sequence[Observation]]
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    world = sources.add_parser('world', help='questions about simulated walks, with checked answers')
-    world.add_argument('--questions', type=int, required=True, help='how many')
-    world.add_argument('--seed', type=int, required=True, help='of walks and questions')
+    world = sources.add_parser('world', help='Ask about simulated walks, with checked answers.')
+    world.add_argument('--questions', type=int, required=True, help='Make this many questions.')
+    world.add_argument('--seed', type=int, required=True, help='Seed walks and questions with this number.')
     world.add_argument(
-        '--out', type=pathlib.Path, required=True, help='file of samples to write, one JSON object per line'
+        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
     )
-    world.add_argument('--per-walk', type=int, default=8, help='questions about each walk (default %(default)s)')
+    world.add_argument(
+        '--per-walk', type=int, default=8, help='Ask this many questions about each walk (default: %(default)s).'
+    )
     world.add_argument(
         '--perception',
         choices=['exact', 'opencv'],
         default='exact',
-        help="who writes the observations: geometry, or the robot's perception on rendered views, which takes minutes "
-        'and goes on where it was ended (default %(default)s)',
+        help="Observe by geometry, or with the robot's perception on rendered views, which takes minutes and goes on "
+        'where it was ended (default: %(default)s).',
     )
     ranges = {
-        'legs': ('legs of a walk', (8, 11)),
-        'things': ('named things about it', (9, 13)),
-        'seconds': ('seconds that it takes', (15, 20)),
+        'legs': ('legs to a walk', (8, 11)),
+        'things': ('named things to a walk', (9, 13)),
+        'seconds': ('seconds to a walk', (15, 20)),
     }
     for name, (what, default) in ranges.items():
-        told = f'least and most {what} (default {default[0]} {default[1]})'
-        world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('LEAST', 'MOST'), help=told)
+        told = f'Give MIN to MAX {what} (default: {default[0]} {default[1]}).'
+        world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('MIN', 'MAX'), help=told)
     world.add_argument(
         '--nouns',
         choices=['seen', 'unseen'],
         default='seen',
-        help='names of things: those that training has, or others (default %(default)s)',
+        help='Name things as training does, or otherwise (default: %(default)s).',
     )
     world.add_argument(
         '--layouts',
         type=pathlib.Path,
         nargs='+',
         default=[],
-        help='layout files to walk through in place of made-up places',
+        help='Walk through these layout files in place of made-up places.',
     )
     world.add_argument(
-        '--walks', type=int, nargs='+', default=[], help='seeds of the walks, in place of those that --seed gives'
+        '--walks',
+        type=int,
+        nargs='+',
+        default=[],
+        help='Seed the walks with these numbers, in place of those that --seed gives.',
     )
     world.add_argument(
         '--bags',
         type=pathlib.Path,
         default=None,
-        help='folder of their recordings; samples then name them in place of observations',
+        help='Name the recordings in this folder in place of observations.',
     )
     world.set_defaults(run=run)
 

@@ -255,14 +255,21 @@ def _observation(perceiver: OpenCVPerceiver, previous: KeyFrame | None, current:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write bags, one folder per seed, and the labels file that goes with them."""
     parser = argparse.ArgumentParser(prog='python -m training.world.recording', description=__doc__.split('\n')[0])
-    parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3], help='of the walks (default 1 2 3)')
-    parser.add_argument('--layout', type=pathlib.Path, help='walk through this layout file instead of random places')
     parser.add_argument(
-        '--out', type=pathlib.Path, default=pathlib.Path('data/bags'), help='folder that takes the bags'
+        '--seeds', type=int, nargs='+', default=[1, 2, 3], help='Seed the walks with these numbers (default: 1 2 3).'
     )
-    parser.add_argument('--labels', type=pathlib.Path, help='labels file to write')
-    parser.add_argument('--camera', choices=CAMERAS, default='standard', help='77 or 120 degrees (default standard)')
-    parser.add_argument('--replace', action='store_true', help='remove bags of the same name first')
+    parser.add_argument('--layout', type=pathlib.Path, help='Walk through this layout file instead of random places.')
+    parser.add_argument(
+        '--out',
+        type=pathlib.Path,
+        default=pathlib.Path('data/bags'),
+        help='Write the bags to this folder (default: %(default)s).',
+    )
+    parser.add_argument('--labels', type=pathlib.Path, help='Write the labels to this file.')
+    parser.add_argument(
+        '--camera', choices=CAMERAS, default='standard', help='Film with 77 or 120 degrees (default: %(default)s).'
+    )
+    parser.add_argument('--replace', action='store_true', help='Remove bags of the same name first.')
     options = parser.parse_args(arguments)
     walks = [
         load_layout(options.layout, seed) if options.layout else with_common_tags(make_walk(seed))

@@ -176,10 +176,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.world.truth', description='Hold answers against the truth.'
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help="samples about scenes 'world-<seed>'")
-    parser.add_argument('--least', type=float, default=0.0, help='share that must agree, else the exit status is 1')
     parser.add_argument(
-        '--camera', choices=CAMERAS, default='standard', help='that it was seen with (default standard)'
+        '--samples', type=pathlib.Path, required=True, help="Read samples about scenes 'world-<seed>' from this file."
+    )
+    parser.add_argument(
+        '--min-agreement', type=float, default=0.0, help='Exit with status 1 where a smaller share of them agrees.'
+    )
+    parser.add_argument(
+        '--camera', choices=CAMERAS, default='standard', help='Judge as seen with this camera (default: %(default)s).'
     )
     options = parser.parse_args(arguments)
     try:
@@ -196,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'{task:22} {right[task]:5} of {count:5} agree')
     share = sum(right.values()) / max(1, len(agrees))
     print(f'{"all":22} {sum(right.values()):5} of {len(agrees):5} agree, {share:.2%}')
-    return 0 if share >= options.least else 1
+    return 0 if share >= options.min_agreement else 1
 
 
 def agreement(sample: Sample, camera: Intrinsics = CAMERA) -> bool:

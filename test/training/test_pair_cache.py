@@ -1,0 +1,181 @@
+"""The cache of descriptions: each thing that words depend on is in their key, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import math
+import os
+from pathlib import Path
+
+import cv2
+import pytest
+from builders import ROOM_INTRINSICS
+
+from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.core import prompts
+from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
+from training import pair_cache, perceive
+from training.pair_cache import PairCache, code_key, file_key, key_of, pair_key
+from training.perceive import ModelLooker, TagLooker
+
+MOTION = Motion(
+    name='move forward', forward_m=2.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
+)
+BEFORE = KeyFrame(
+    session=1, index=4, stamp_ns=5, frame_id='camera', image=EncodedImage(data=b'before'), reason='overlap',
+    overlap=0.4, intrinsics=ROOM_INTRINSICS,
+)  # fmt: skip
+AFTER = dataclasses.replace(BEFORE, index=5, stamp_ns=6, image=EncodedImage(data=b'after'), motion=MOTION)
+OTHER_CAMERA = dataclasses.replace(ROOM_INTRINSICS, fx_px=ROOM_INTRINSICS.fx_px + 1.0)
+PNG = EncodedImage(data=b'after', mime='image/png')
+
+
+def key(before: KeyFrame | None = BEFORE, looker: str = 'opencv', question: str = '', **after: object) -> str:
+    return pair_key(looker, before, dataclasses.replace(AFTER, **after), question)
+
+
+def moved(**changes: object) -> Motion:
+    return dataclasses.replace(MOTION, **changes)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        pytest.param({'looker': 'openai'}, id='who looks'),
+        pytest.param({'question': 'Where is the sofa?'}, id='question'),
+        pytest.param({'before': None}, id='one image in place of two'),
+        pytest.param({'before': dataclasses.replace(BEFORE, image=AFTER.image)}, id='earlier image'),
+        pytest.param({'before': dataclasses.replace(BEFORE, intrinsics=OTHER_CAMERA)}, id='earlier calibration'),
+        pytest.param({'image': BEFORE.image}, id='image'),
+        pytest.param({'image': PNG}, id='kind of image'),
+        pytest.param({'intrinsics': OTHER_CAMERA}, id='calibration'),
+        pytest.param({'intrinsics': None}, id='no calibration'),
+        pytest.param({'motion': None}, id='no motion'),
+        pytest.param({'motion': moved(source=MotionSource.IMAGES)}, id='source of the motion'),
+        pytest.param({'motion': moved(name='move left')}, id='name of the motion'),
+        pytest.param({'motion': moved(forward_m=2.001)}, id='a motion that the words round away'),
+        pytest.param({'motion': moved(tilt_up_deg=1.0)}, id='tilt'),
+        pytest.param({'motion': moved(moves=(Move(kind='turn', amount=9.0),))}, id='moves'),
+    ],
+)
+def test_a_pair_has_another_key_where_its_words_may_be_others(changes: dict[str, object]) -> None:
+    assert key(**changes) != key()
+
+
+def test_a_pair_keeps_its_key_wherever_it_stands_in_a_recording() -> None:
+    before = dataclasses.replace(BEFORE, session=7, index=0, stamp_ns=0, reason='first', overlap=math.nan)
+    assert key(before, session=7, index=1, stamp_ns=1, reason='requested', overlap=0.1) == key()
+
+
+def looker_key(looker: TagLooker | ModelLooker, recording: Path | str = 'bag') -> str:
+    async def opened() -> str:
+        async with looker.open(str(recording)) as (_, found):
+            return found
+
+    return asyncio.run(opened())
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    file = tmp_path / 'labels.yaml'
+    file.write_text('17: sofa\n', encoding='utf-8')
+    return file
+
+
+def test_the_key_of_tags_holds_their_size_their_labels_and_the_settings(
+    labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = looker_key(TagLooker(0.4, labels))
+    assert looker_key(TagLooker(0.4, labels)) == first
+    keys = {first, looker_key(TagLooker(0.3, labels)), looker_key(TagLooker(0.4, None))}
+    labels.write_text('17: lamp\n', encoding='utf-8')
+    keys.add(looker_key(TagLooker(0.4, labels)))
+    labels.write_text('17: sofa\n', encoding='utf-8')
+    monkeypatch.setattr(perceive, 'OpenCVSettings', functools.partial(OpenCVSettings, max_range_m=5.0))
+    keys.add(looker_key(TagLooker(0.4, labels)))
+    assert len(keys) == 5
+
+
+def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / 'bag').mkdir()
+    assert looker_key(TagLooker(0.4, None), tmp_path / 'bag') == looker_key(TagLooker(0.4, labels))
+
+
+def test_the_key_of_tags_holds_the_code_and_the_version_of_opencv(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {looker_key(TagLooker(0.4, labels))}
+    monkeypatch.setattr(cv2, '__version__', '3.0')
+    keys.add(looker_key(TagLooker(0.4, labels)))
+    monkeypatch.setattr(perceive, 'CODE', (tmp_path,))
+    keys.add(looker_key(TagLooker(0.4, labels)))
+    assert len(keys) == 3
+
+
+def model_key(name: str = 'a-model', **changes: object) -> str:
+    model = PerceptionModel(backend='openai', server=ServerSettings(model=name, **changes.pop('server', {})), **changes)
+    return looker_key(ModelLooker(OpenAIPerceiver(model), model))
+
+
+def test_the_key_of_a_model_holds_its_name_and_how_it_is_sampled() -> None:
+    keys = [model_key(), model_key('other'), model_key(temperature=0.7), model_key(max_tokens=64)]
+    assert len(set(keys)) == len(keys)
+    assert model_key(server={'url': 'http://10.0.0.1:8000/v1', 'timeout_s': 5.0}) == model_key()
+
+
+@pytest.mark.parametrize('part', ['_EYE', '_PAIR', '_BRIEF', 'ACTIONS', '_schema', 'write_motion'])
+def test_the_key_of_a_model_holds_its_prompts_and_their_schemas(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = model_key()
+    said = {'ACTIONS': ('fly',), '_schema': lambda properties: {}, 'write_motion': lambda motion: 'it flew'}
+    monkeypatch.setattr(prompts, part, said.get(part, 'Say no more.'))
+    assert model_key() != before
+
+
+def test_the_key_of_a_model_holds_the_code_that_asks_and_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = model_key()
+    (tmp_path / 'replies.py').write_text('pass', encoding='utf-8')
+    monkeypatch.setattr(perceive, 'MODEL_CODE', (tmp_path / 'replies.py',))
+    assert model_key() != before
+
+
+def test_the_key_of_a_recording_holds_its_files_the_settings_and_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / 'v.avi'
+    video.write_bytes(b'one')
+    first = file_key(str(video), 'settings')
+    assert file_key(str(video), 'settings') == first
+    keys = {first, file_key(str(video), 'others'), file_key(str(video), 'settings', 'question')}
+    os.utime(video, (1.0, 1.0))
+    keys.add(file_key(str(video), 'settings'))
+    monkeypatch.setattr(pair_cache, 'CODE', (video,))
+    keys.add(file_key(str(video), 'settings'))
+    assert len(keys) == 5
+
+
+def test_code_of_another_content_has_another_key(tmp_path: Path) -> None:
+    for version in ('one', 'two', 'three'):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / 'eye.py').write_text(f'{version[:3]!r}', encoding='utf-8')
+    (tmp_path / 'three' / 'eye.py').write_text("'one'", encoding='utf-8')
+    one, two, three = (code_key((tmp_path / version,)) for version in ('one', 'two', 'three'))
+    assert one == three != two
+
+
+def test_a_file_that_the_disk_lost_is_written_anew(tmp_path: Path) -> None:
+    cache = PairCache(tmp_path / 'cache')
+    assert cache.get('abcd') is None
+    cache.put('abcd', {'text': 'a sofa'})
+    assert cache.get('abcd') == {'text': 'a sofa'}
+    (file,) = (tmp_path / 'cache').rglob('*.json')
+    file.write_text('{"text": "a so')
+    assert cache.get('abcd') is None
+
+
+def test_no_two_lists_share_a_key() -> None:
+    lists = [[], [''], ['', ''], ['ab'], ['a', 'b'], [b'a', 'b1:c'], ['a', 'b', 'c'], ['1:a']]
+    assert len({key_of(parts) for parts in lists}) == len(lists)
