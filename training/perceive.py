@@ -17,12 +17,12 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 
 import embodied_r_ros
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception import Perceiver
-from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, find_labels
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings, find_labels
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from training.observing import Looker, Medium, Observer
 from training.pair_cache import PairCache, key_of
@@ -52,32 +52,54 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.perceive', description='Observe the recordings that samples name.'
     )
-    parser.add_argument('--samples', type=pathlib.Path, required=True, help='samples with media')
-    parser.add_argument('--out', type=pathlib.Path, required=True, help='file for the same samples with observations')
-    parser.add_argument('--cache', type=pathlib.Path, help='folder of what was described before (default: OUT.cache)')
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='This file holds samples with media.')
     parser.add_argument(
-        '--perception', choices=('opencv', 'openai'), default='opencv', help='who looks (default %(default)s)'
+        '--out', type=pathlib.Path, required=True, help='The command writes the samples with observations to this file.'
     )
-    parser.add_argument('--vlm-url', default='', help='server of the vision-language model')
-    parser.add_argument('--vlm-model', default='', help='model id that it lists (default: the only one)')
     parser.add_argument(
-        '--labels', type=pathlib.Path, help='nouns of the tags (default: labels.yaml beside each recording)'
+        '--cache', type=pathlib.Path, help='This folder keeps what was described before (default: OUT.cache).'
+    )
+    parser.add_argument(
+        '--perception',
+        choices=PERCEIVERS,
+        default='opencv',
+        help=f'This backend describes key frames (default %(default)s). {purposes(PERCEIVERS)}',
+    )
+    parser.add_argument('--vlm-url', default='', help='The vision-language model is on this server.')
+    parser.add_argument(
+        '--vlm-model', default='', help='The server lists the model by this id (default: the only one that it lists).'
+    )
+    parser.add_argument(
+        '--labels',
+        type=pathlib.Path,
+        help='This file gives the tags their nouns (default: labels.yaml beside each recording).',
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
-        help='side of the tags in metres, 0 for unknown (default %(default)s)',
+        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
     parser.add_argument(
-        '--max-gap', type=float, default=0.0, help='a key frame at least every so many seconds (default: 0, never)'
+        '--max-gap',
+        type=float,
+        default=0.0,
+        help='A key frame comes at least every so many seconds (default: 0, never for that reason).',
     )
-    parser.add_argument('--requests', type=int, default=8, help='descriptions under way at once (default %(default)s)')
     parser.add_argument(
-        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='only this part, 1 to N, of the recordings'
+        '--requests', type=int, default=8, help='So many descriptions are made at once (default %(default)s).'
     )
     parser.add_argument(
-        '--focus', action='store_true', help='look again with each question in mind, where the robot would'
+        '--shard',
+        type=_shard,
+        default=(1, 1),
+        metavar='I/N',
+        help='The command takes only part I of N of the recordings.',
+    )
+    parser.add_argument(
+        '--focus',
+        action='store_true',
+        help='The command looks again with each question in mind, where the robot would.',
     )
     return parser
 
@@ -136,28 +158,31 @@ async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
     """
     if options.requests < 1:
         raise SettingsError(f'--requests must be at least 1, got {options.requests!r}')
-    if options.perception == 'opencv':
+    if options.perception not in served(PERCEIVERS):
         if options.vlm_url or options.vlm_model:
-            raise SettingsError('--vlm-url and --vlm-model need --perception openai, got opencv; leave them out')
-        yield TagLooker(options.tag_size, options.labels)
+            raise SettingsError(
+                f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
+                f'{options.perception}; leave them out'
+            )
+        yield InProcessLooker(PerceptionModel(backend=options.perception), options.tag_size, options.labels)
         return
-    server = ServerSettings(model=options.vlm_model, concurrency=options.requests)
+    server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
     if options.vlm_url:
         server = dataclasses.replace(server, url=options.vlm_url)
-    model = PerceptionModel(backend='openai', server=server)
-    perceiver = OpenAIPerceiver(model)
+    model = PerceptionModel(backend=options.perception, server=server)
+    perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()
-        yield ModelLooker(perceiver, model)
+        yield ServerLooker(perceiver, model)
     finally:
         await perceiver.aclose()
 
 
-class TagLooker:
-    """OpenCV's perception, anew for each recording: it remembers frames by stamp, which recordings may share."""
+class InProcessLooker:
+    """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share."""
 
-    def __init__(self, tag_size_m: float, labels: pathlib.Path | None) -> None:
-        self._tag_size_m, self._labels = tag_size_m, labels
+    def __init__(self, model: PerceptionModel, tag_size_m: float, labels: pathlib.Path | None) -> None:
+        self._model, self._tag_size_m, self._labels = model, tag_size_m, labels
         package = pathlib.Path(embodied_r_ros.__file__).parent
         code = sorted(file for room in ('core', 'adapters') for file in (package / room).glob('*.py'))
         self._code = key_of(file.read_bytes() for file in code)
@@ -166,20 +191,22 @@ class TagLooker:
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
         """Who looks at a recording, and what its words depend on beside the images: labels, size of tags, this code."""
         labels = self._labels or find_labels(path)
-        perceiver = OpenCVPerceiver(OpenCVSettings(labels=str(labels or ''), tag_size_m=self._tag_size_m))
+        settings = OpenCVSettings(labels=str(labels or ''), tag_size_m=self._tag_size_m)
+        perceiver = backends.perceiver(self._model, settings)
+        read = labels.read_bytes() if labels else b''
         try:
-            yield perceiver, key_of([self._code, repr(self._tag_size_m), labels.read_bytes() if labels else b''])
+            yield perceiver, key_of([self._code, self._model.backend, repr(self._tag_size_m), read])
         finally:
             await perceiver.aclose()
 
 
-class ModelLooker:
-    """A vision-language model, the same for all recordings."""
+class ServerLooker:
+    """A vision-language model on a server, the same for all recordings."""
 
-    def __init__(self, perceiver: OpenAIPerceiver, model: PerceptionModel) -> None:
+    def __init__(self, perceiver: Perceiver, model: PerceptionModel) -> None:
         prompts = [describe_prompt(True, None).text, describe_prompt(False, None).text, focus_prompt(True, '').text]
         self._perceiver = perceiver
-        self._key = key_of(['openai', perceiver.name, repr((model.temperature, model.max_tokens)), *prompts])
+        self._key = key_of([model.backend, perceiver.name, repr((model.temperature, model.max_tokens)), *prompts])
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:

@@ -11,7 +11,7 @@ from fake_openai import FakeOpenAI
 
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
 from embodied_r_ros.core.errors import BackendRefused, ReplyError
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 
 pytestmark = pytest.mark.system
@@ -39,9 +39,7 @@ def server():
 
 def use(server, task):
     async def main():
-        perceiver = OpenAIPerceiver(
-            PerceptionModel(backend='openai', server=ServerSettings(url=server.url, timeout_s=5.0))
-        )
+        perceiver = OpenAIPerceiver(ServerSettings(url=server.url, timeout_s=5.0))
         try:
             return await task(perceiver)
         finally:
