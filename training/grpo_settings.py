@@ -23,27 +23,36 @@ Schedule = Callable[[float, float], Weights]
 class GrpoSettings:
     """How the reasoner is trained; the defaults are those of the paper (sections on GRPO and on rewards)."""
 
-    format: str = setting('paper', 'prompt format of the reasoner', choices=PROMPT_FORMATS)
-    epochs: float = setting(12.0, 'passes over the samples', minimum=0.01)
-    max_steps: int = setting(0, 'steps in all, in place of epochs; 0 counts epochs', minimum=0)
-    weights: str = setting('', "'FORMAT:ACCURACY:CONSISTENCY' throughout, as '1:7:0'; '' goes through the stages")
-    learning_rate: float = setting(5e-7, 'peak, after a twentieth of the steps; falls along a cosine', minimum=0.0)
-    beta: float = setting(0.001, 'weight of the divergence from the model that training starts from', minimum=0.0)
-    epsilon: float = setting(0.2, 'by which the ratio of new to old probabilities is clipped', minimum=0.0)
-    temperature: float = setting(1.0, 'of the sampling', minimum=0.01)
-    num_generations: int = setting(8, 'completions per question, the group', minimum=2)
-    prompts_per_step: int = setting(4, 'questions per step, on all devices together', minimum=1)
-    micro_batch: int = setting(8, 'completions per backward pass and device', minimum=1)
-    max_prompt_length: int = setting(6144, 'longer prompts are left out', unit='tokens', minimum=1)
-    max_completion_length: int = setting(
-        2048, 'of a reply; less where the context of the model ends', unit='tokens', minimum=1
+    format: str = setting('paper', 'The reasoner is asked in this prompt format.', choices=PROMPT_FORMATS)
+    epochs: float = setting(12.0, 'The training takes so many passes over the samples.', minimum=0.01)
+    max_steps: int = setting(0, 'The training takes so many steps in place of epochs; 0 counts epochs.', minimum=0)
+    weights: str = setting(
+        '',
+        "The rewards have these weights, FORMAT:ACCURACY:CONSISTENCY as in '1:7:0'; '' goes through the stages.",
     )
-    lora_rank: int = setting(0, 'rank of low-rank adapters; 0 trains all weights', minimum=0)
-    vllm: str = setting('none', 'vLLM for the completions: none, in process or a server', choices=VLLM_MODES)
-    vllm_url: str = setting('http://127.0.0.1:8000', 'server that `trl vllm-serve` runs')
-    save_steps: int = setting(50, 'steps from checkpoint to checkpoint', minimum=1)
-    threads: int = setting(1, 'CPU threads', minimum=1)
-    seed: int = setting(0, 'of data order and sampling', minimum=0)
+    learning_rate: float = setting(
+        5e-7, 'The learning rate has this peak after a twentieth of the steps, and falls along a cosine.', minimum=0.0
+    )
+    beta: float = setting(
+        0.001, 'The divergence from the model that training starts from has this weight.', minimum=0.0
+    )
+    epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', minimum=0.0)
+    temperature: float = setting(1.0, 'Completions are sampled at this temperature.', minimum=0.01)
+    num_generations: int = setting(8, 'A group is so many completions of one question.', minimum=2)
+    prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', minimum=1)
+    micro_batch: int = setting(8, 'A backward pass has so many completions per device.', minimum=1)
+    max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', minimum=1)
+    max_completion_length: int = setting(
+        2048, 'A reply has at most this length, less where the context of the model ends.', unit='tokens', minimum=1
+    )
+    lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', minimum=0)
+    vllm: str = setting(
+        'none', 'vLLM writes the completions: not at all, in the process or as a server.', choices=VLLM_MODES
+    )
+    vllm_url: str = setting('http://127.0.0.1:8000', '`trl vllm-serve` runs at this address.')
+    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', minimum=1)
+    threads: int = setting(1, 'The training uses so many CPU threads.', minimum=1)
+    seed: int = setting(0, 'Data order and sampling have this seed.', minimum=0)
 
     def __post_init__(self) -> None:
         check(self)
