@@ -52,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     key_frames = commands.add_parser('keyframes', help='This command picks the key frames of a recording.')
     key_frames.add_argument(
-        '--rate', type=float, default=1.0, metavar='HZ', help='So many images are looked at per second (%(default)s).'
+        '--rate',
+        type=float,
+        default=1.0,
+        metavar='HZ',
+        help='So many images are looked at per second (default %(default)s).',
     )
     key_frames.set_defaults(run=_run_key_frames)
     answer = commands.add_parser('answer', help='This command answers a question about a recording.')
@@ -61,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     answer.set_defaults(run=_run_answer)
     for command in (key_frames, answer):
         command.add_argument(
-            'path', metavar='PATH', help='The recording: a video file, bag folder, .mcap, .db3 or .bag.'
+            'path', metavar='PATH', help='The command reads this video file, bag folder, .mcap, .db3 or .bag.'
         )
         command.add_argument('--json', action='store_true', help='The last line is one JSON object.')
     return parser
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--question', required=True, metavar='Q', help='The question in words, without the choices.')
+    parser.add_argument('--question', required=True, metavar='Q', help='The command answers this question.')
     parser.add_argument(
         '--choice', action='append', default=[], metavar='C', help='The answer is one of these: 2 to 26, or none.'
     )
@@ -83,38 +87,38 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         '--models',
         default='embedded',
         metavar='YAML',
-        help='The models are those of this pair: a file, or a name in config/models (%(default)s).',
+        help='The models are those of this pair: a file, or a name in config/models (default %(default)s).',
     )
     parser.add_argument(
         '--perception',
         default='',
         choices=PERCEIVERS,
-        help=f'This backend describes key frames (as in the model pair). {purposes(PERCEIVERS)}',
+        help=f'This backend describes key frames (default: as in the model pair). {purposes(PERCEIVERS)}',
     )
     parser.add_argument('--vlm-url', default='', metavar='U', help='The vision-language model is on this server.')
     parser.add_argument(
         '--vlm-model',
         default='',
         metavar='M',
-        help='The server lists the model by this id (the only one that it lists).',
+        help='The server lists the model by this id (default: the only one that it lists).',
     )
     parser.add_argument(
         '--labels',
         metavar='F',
-        help=f"This YAML file gives AprilTags their nouns ({LABELS_FILE} beside the recording; '' for none).",
+        help=f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none).",
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
         metavar='M',
-        help='The tags have sides of so many metres; 0 is unknown (%(default)s).',
+        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
     parser.add_argument(
         '--reasoner',
         default='',
         choices=REASONERS,
-        help=f'This backend thinks (as in the model pair). {purposes(REASONERS)}',
+        help=f'This backend thinks (default: as in the model pair). {purposes(REASONERS)}',
     )
     parser.add_argument('--lm-url', default='', metavar='U', help='The language model is on this server.')
     parser.add_argument(
@@ -127,7 +131,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         '--prompt-format',
         default='',
         choices=PROMPT_FORMATS,
-        help='The language model is asked in this prompt format (as in the model pair).',
+        help='The language model is asked in this prompt format (default: as in the model pair).',
     )
 
 

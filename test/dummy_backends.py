@@ -52,6 +52,9 @@ class DummyEye:
     def __init__(self, settings):
         self.reach_m = settings.reach_m
 
+    def look(self, image, intrinsics):
+        return {}
+
 
 class DummyReasoner:
     name = 'dummy-reasoner'

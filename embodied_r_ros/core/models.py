@@ -62,6 +62,7 @@ def _registry(*rows: BackendRow) -> dict[str, BackendRow]:
     return {row.name: row for row in rows}
 
 
+# Adapters implement `adapters.perception.Perceiver`.
 PERCEIVERS = _registry(
     BackendRow(
         name='opencv',
@@ -78,6 +79,7 @@ PERCEIVERS = _registry(
         needs='a server that takes two images per prompt',
     ),
 )
+# An eye measures what is in view; the perceiver opencv puts it into words. The adapter has a method `look`.
 EYES = _registry(
     BackendRow(
         name='tags',
@@ -87,6 +89,7 @@ EYES = _registry(
         needs='OpenCV 4.7 or later',
     ),
 )
+# Adapters implement `adapters.lm.LanguageModel`.
 REASONERS = _registry(
     BackendRow(
         name='numpy',
