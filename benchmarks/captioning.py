@@ -19,7 +19,7 @@ from benchmarks._server import MODEL, Server
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
 from embodied_r_ros.app.describer import Describer, DescriberSettings
 from embodied_r_ros.core.frames import NS_PER_S
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame
 
 LATENCY_S, SLOTS = 0.2, 16
@@ -58,10 +58,10 @@ def key_frames(count: int) -> list[KeyFrame]:
 
 async def _all(url: str, frames: Sequence[KeyFrame], slots: int) -> float:
     """Seconds from the first pair to the last description; the first frame only stands before the second."""
-    server = ServerSettings(url=url, model=MODEL, concurrency=slots)
-    perceiver = OpenAIPerceiver(PerceptionModel(backend='openai', server=server))
+    server = ServerSettings(url=url, model=MODEL, max_concurrent_requests=slots)
+    perceiver = OpenAIPerceiver(server)
     done = asyncio.Event()
-    settings = DescriberSettings(concurrency=slots, backlog=len(frames), held_mb=1000.0)
+    settings = DescriberSettings(max_concurrent_descriptions=slots, backlog=len(frames), held_mb=1000.0)
     described: set[int] = set()
 
     def publish(observation: object, frame: KeyFrame) -> None:

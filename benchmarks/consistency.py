@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print('EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner')
         return SKIPPED
     logging.getLogger('httpx').setLevel(logging.WARNING)
-    settings = ServerSettings(url=URL, concurrency=CONCURRENCY, timeout_s=600.0)
+    settings = ServerSettings(url=URL, max_concurrent_requests=CONCURRENCY, timeout_s=600.0)
     file = pathlib.Path('out/consistency.jsonl')
     status = prepare(['world', '--questions', str(QUESTIONS), '--seed', str(SEED), '--out', str(file)])
     if status:

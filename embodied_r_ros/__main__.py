@@ -18,7 +18,15 @@ from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.models import PerceptionModel, ReasonerModel
+from embodied_r_ros.core.models import (
+    PERCEIVERS,
+    PROMPT_FORMATS,
+    REASONERS,
+    PerceptionModel,
+    ReasonerModel,
+    purposes,
+    served,
+)
 from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Question
 from embodied_r_ros.evaluation.observation_json import to_entry
 
@@ -44,48 +52,89 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m embodied_r_ros', description=__doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
-    key_frames = commands.add_parser('keyframes', help='pick the key frames of a video file or bag')
-    key_frames.add_argument('path', metavar='PATH', help='video file, bag folder, .mcap, .db3 or .bag')
-    key_frames.add_argument('--rate', type=float, default=1.0, metavar='HZ', help='images looked at per second (1)')
+    key_frames = commands.add_parser('keyframes', help='This command picks the key frames of a recording.')
+    key_frames.add_argument(
+        '--rate',
+        type=float,
+        default=1.0,
+        metavar='HZ',
+        help='So many images are looked at per second (default %(default)s).',
+    )
     key_frames.set_defaults(run=_run_key_frames)
-    answer = commands.add_parser('answer', help='answer a question about a video file or bag')
-    answer.add_argument('path', metavar='PATH', help='video file, bag folder, .mcap, .db3 or .bag')
-    answer.add_argument('--question', required=True, metavar='Q')
-    answer.add_argument('--choice', action='append', default=[], metavar='C', help='2 to 26 of them, or none')
-    answer.add_argument('--last', type=float, metavar='S', help='only the last seconds before the end')
-    answer.add_argument('--until', type=float, metavar='S', help='ask at this second instead of at the end')
-    answer.add_argument(
-        '--models', default='embedded', metavar='YAML', help='model pair: a file, or a name in config/models'
+    answer = commands.add_parser('answer', help='This command answers a question about a recording.')
+    _add_question(answer)
+    _add_models(answer)
+    answer.set_defaults(run=_run_answer)
+    for command in (key_frames, answer):
+        command.add_argument(
+            'path', metavar='PATH', help='The command reads this video file, bag folder, .mcap, .db3 or .bag.'
+        )
+        command.add_argument('--json', action='store_true', help='The last line is one JSON object.')
+    return parser
+
+
+def _add_question(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--question', required=True, metavar='Q', help='The command answers this question.')
+    parser.add_argument(
+        '--choice', action='append', default=[], metavar='C', help='The answer is one of these: 2 to 26, or none.'
     )
-    answer.add_argument(
-        '--perception', default='', choices=('opencv', 'openai'), help='who looks (as in the model pair)'
+    parser.add_argument('--last', type=float, metavar='S', help='Only the last so many seconds before the end count.')
+    parser.add_argument(
+        '--until', type=float, metavar='S', help='The question is asked at this second instead of at the end.'
     )
-    answer.add_argument('--vlm-url', default='', metavar='U', help='server of the vision-language model')
-    answer.add_argument('--vlm-model', default='', metavar='M', help='model id that it lists (the only one)')
-    answer.add_argument(
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--models',
+        default='embedded',
+        metavar='YAML',
+        help='The models are those of this pair: a file, or a name in config/models (default %(default)s).',
+    )
+    parser.add_argument(
+        '--perception',
+        default='',
+        choices=PERCEIVERS,
+        help=f'This backend describes key frames (default: as in the model pair). {purposes(PERCEIVERS)}',
+    )
+    parser.add_argument('--vlm-url', default='', metavar='U', help='The vision-language model is on this server.')
+    parser.add_argument(
+        '--vlm-model',
+        default='',
+        metavar='M',
+        help='The server lists the model by this id (default: the only one that it lists).',
+    )
+    parser.add_argument(
         '--labels',
         metavar='F',
-        help=f"YAML file that gives AprilTags their nouns ({LABELS_FILE} beside the recording; '' for none)",
+        help=f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none).",
     )
-    answer.add_argument(
+    parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
         metavar='M',
-        help='side of the tags in metres, 0 for unknown (%(default)s)',
+        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
-    answer.add_argument(
-        '--reasoner', default='', choices=('numpy', 'openai', 'transformers'), help='who thinks (as in the model pair)'
+    parser.add_argument(
+        '--reasoner',
+        default='',
+        choices=REASONERS,
+        help=f'This backend thinks (default: as in the model pair). {purposes(REASONERS)}',
     )
-    answer.add_argument('--lm-url', default='', metavar='U', help='server of the language model')
-    answer.add_argument('--lm-model', default='', metavar='M', help='model id that it lists; a folder in this process')
-    answer.add_argument(
-        '--prompt-format', default='', choices=('paper', 'compact'), help='words that the LM was trained on'
+    parser.add_argument('--lm-url', default='', metavar='U', help='The language model is on this server.')
+    parser.add_argument(
+        '--lm-model',
+        default='',
+        metavar='M',
+        help='The server lists the model by this id; for a reasoner in this process, the weights are in this folder.',
     )
-    answer.set_defaults(run=_run_answer)
-    for command in (key_frames, answer):
-        command.add_argument('--json', action='store_true', help='one JSON object as the last line')
-    return parser
+    parser.add_argument(
+        '--prompt-format',
+        default='',
+        choices=PROMPT_FORMATS,
+        help='The language model is asked in this prompt format (default: as in the model pair).',
+    )
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:
@@ -132,8 +181,12 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
 
 
 def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSettings]:
-    if options.perception == 'opencv' and (options.vlm_url or options.vlm_model):
-        raise SettingsError('--vlm-url and --vlm-model need --perception openai, got opencv; leave one of them out')
+    servers = served(PERCEIVERS)
+    if options.perception and options.perception not in servers and (options.vlm_url or options.vlm_model):
+        raise SettingsError(
+            f'--vlm-url and --vlm-model need --perception {" or ".join(servers)}, got {options.perception}; leave one '
+            'of them out'
+        )
     model = backends.perception_model(
         backends.PerceptionBackend(
             models=options.models, backend=options.perception, url=options.vlm_url, model=options.vlm_model
@@ -144,9 +197,11 @@ def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSet
 
 
 def _reasoner(options: argparse.Namespace) -> ReasonerModel:
-    in_process = options.reasoner in ('numpy', 'transformers')
-    if in_process and options.lm_url:
-        raise SettingsError(f'--lm-url needs --reasoner openai, got {options.reasoner}; leave one of them out')
+    in_process = bool(options.reasoner) and 'folder' in REASONERS[options.reasoner].takes
+    if options.lm_url and options.reasoner and options.reasoner not in served(REASONERS):
+        raise SettingsError(
+            f'--lm-url needs --reasoner {" or ".join(served(REASONERS))}, got {options.reasoner}; leave one of them out'
+        )
     return backends.reasoner_model(
         backends.ReasonerBackend(
             models=options.models,

@@ -17,17 +17,29 @@ SHARE = pathlib.Path(__file__).resolve().parents[1]
 
 ARGUMENTS = [
     DeclareLaunchArgument(
-        'bag', default_value=str(SHARE / 'data/bags/seed1'), description='rosbag2 folder or MCAP file'
+        'bag',
+        default_value=str(SHARE / 'data/bags/seed1'),
+        description='The player plays this rosbag2 folder or MCAP file.',
     ),
-    DeclareLaunchArgument('rate', default_value='1.0', description='times real time'),
-    DeclareLaunchArgument('loop', default_value='false', description='start again at the end'),
     DeclareLaunchArgument(
-        'image_topic', default_value='/camera/image_raw', description='as recorded, without /compressed'
+        'rate', default_value='1.0', description='The player plays so many times as fast as real time.'
     ),
-    DeclareLaunchArgument('camera_info_topic', default_value='/camera/camera_info', description='as recorded'),
-    DeclareLaunchArgument('odom_topic', default_value='/odom', description='as recorded'),
+    DeclareLaunchArgument('loop', default_value='false', description='The player starts again at the end.'),
     DeclareLaunchArgument(
-        'labels', default_value=str(SHARE / 'data/bags/labels.yaml'), description='nouns of the AprilTags'
+        'image_topic',
+        default_value='/camera/image_raw',
+        description='The images were recorded on this topic, or on /compressed below it.',
+    ),
+    DeclareLaunchArgument(
+        'camera_info_topic',
+        default_value='/camera/camera_info',
+        description='The calibration was recorded on this topic.',
+    ),
+    DeclareLaunchArgument('odom_topic', default_value='/odom', description='Odometry was recorded on this topic.'),
+    DeclareLaunchArgument(
+        'labels',
+        default_value=str(SHARE / 'data/bags/labels.yaml'),
+        description='This YAML file gives AprilTags their nouns.',
     ),
 ]
 

@@ -12,54 +12,100 @@ from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushROSNamespace
 
+from embodied_r_ros.core.models import PERCEIVERS, REASONERS, purposes
+
 SHARE = pathlib.Path(__file__).resolve().parents[1]
 BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
 
 ARGUMENTS = [
-    DeclareLaunchArgument('namespace', default_value='', description='namespace of every node and topic'),
     DeclareLaunchArgument(
-        'use_sim_time', default_value='', choices=['', *BOOLEANS], description='take the time from /clock'
+        'namespace', default_value='', description='Every node, topic and service is in this namespace.'
     ),
     DeclareLaunchArgument(
-        'params_file', default_value=str(SHARE / 'config/reasoner.yaml'), description='one block per node name'
+        'use_sim_time', default_value='', choices=['', *BOOLEANS], description='The nodes take the time from /clock.'
     ),
     DeclareLaunchArgument(
-        'autostart', default_value='', choices=['', *BOOLEANS], description='configure and activate on start'
-    ),
-    DeclareLaunchArgument('log_level', default_value='info', description='debug, info, warn, error or fatal'),
-    DeclareLaunchArgument(
-        'respawn', default_value='false', choices=list(BOOLEANS), description='start a node again that ended'
+        'params_file',
+        default_value=str(SHARE / 'config/reasoner.yaml'),
+        description='This file holds one block of parameters per node.',
     ),
     DeclareLaunchArgument(
-        'image_topic', default_value='image', description='raw topic; compressed is /compressed below it'
+        'autostart',
+        default_value='',
+        choices=['', *BOOLEANS],
+        description='The nodes configure and activate themselves at start.',
     ),
     DeclareLaunchArgument(
-        'image_transport', default_value='', choices=['', 'compressed', 'raw'], description='of the images'
+        'log_level',
+        default_value='info',
+        description='The nodes log from this level: debug, info, warn, error or fatal.',
     ),
     DeclareLaunchArgument(
-        'image_reliability', default_value='', choices=['', 'best_effort', 'reliable'], description='of the images'
-    ),
-    DeclareLaunchArgument('odom_topic', default_value='odom', description='odometry, where there is one'),
-    DeclareLaunchArgument(
-        'camera_info_topic', default_value='camera_info', description='calibration, where there is one'
-    ),
-    DeclareLaunchArgument(
-        'models', default_value='', description='model pair: a name in config/models, or a YAML file'
+        'respawn',
+        default_value='false',
+        choices=list(BOOLEANS),
+        description='A node that has ended is started again.',
     ),
     DeclareLaunchArgument(
-        'perception', default_value='', choices=['', 'opencv', 'openai'], description='who describes'
+        'image_topic',
+        default_value='image',
+        description='The camera sends raw images on this topic, compressed ones on /compressed below it.',
     ),
-    DeclareLaunchArgument('labels', default_value='', description='YAML file that gives AprilTags their nouns'),
     DeclareLaunchArgument(
-        'reasoner', default_value='', choices=['', 'numpy', 'openai', 'transformers'], description='who thinks'
+        'image_transport',
+        default_value='',
+        choices=['', 'compressed', 'raw'],
+        description='The node listens to images in this form.',
     ),
-    DeclareLaunchArgument('vlm_url', default_value='', description='server for perception, such as http://gpu:8000/v1'),
-    DeclareLaunchArgument('vlm_model', default_value='', description='model id there, where it serves several'),
     DeclareLaunchArgument(
-        'lm_url', default_value='', description='server for the reasoner, such as http://gpu:8001/v1'
+        'image_reliability',
+        default_value='',
+        choices=['', 'best_effort', 'reliable'],
+        description='The node listens to images with this reliability.',
     ),
-    DeclareLaunchArgument('lm_model', default_value='', description='model id there, where it serves several'),
-    DeclareLaunchArgument('lm_folder', default_value='', description='weights, for numpy and transformers'),
+    DeclareLaunchArgument(
+        'odom_topic', default_value='odom', description='Odometry comes on this topic, where there is any.'
+    ),
+    DeclareLaunchArgument(
+        'camera_info_topic',
+        default_value='camera_info',
+        description='The calibration comes on this topic, where there is one.',
+    ),
+    DeclareLaunchArgument(
+        'models',
+        default_value='',
+        description='The models are those of this pair: a name in config/models, or a YAML file.',
+    ),
+    DeclareLaunchArgument(
+        'perception',
+        default_value='',
+        choices=['', *PERCEIVERS],
+        description=f'This backend describes key frames. {purposes(PERCEIVERS)}',
+    ),
+    DeclareLaunchArgument('labels', default_value='', description='This YAML file gives AprilTags their nouns.'),
+    DeclareLaunchArgument(
+        'reasoner',
+        default_value='',
+        choices=['', *REASONERS],
+        description=f'This backend thinks. {purposes(REASONERS)}',
+    ),
+    DeclareLaunchArgument(
+        'vlm_url',
+        default_value='',
+        description='The vision-language model is on this server, such as http://gpu:8000/v1.',
+    ),
+    DeclareLaunchArgument(
+        'vlm_model', default_value='', description='The server lists the vision-language model by this id.'
+    ),
+    DeclareLaunchArgument(
+        'lm_url', default_value='', description='The language model is on this server, such as http://gpu:8001/v1.'
+    ),
+    DeclareLaunchArgument('lm_model', default_value='', description='The server lists the language model by this id.'),
+    DeclareLaunchArgument(
+        'lm_folder',
+        default_value='',
+        description='The weights are in this folder, for a reasoner that runs in the process.',
+    ),
 ]
 
 # Parameter of each node -> launch argument that sets it.

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import pathlib
 
-from embodied_r_ros.adapters.backends import PerceptionBackend, ReasonerBackend
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.adapters.backends import PerceptionBackend, ReasonerBackend, own_settings
 from embodied_r_ros.app.asker import AskerSettings
 from embodied_r_ros.app.describer import DescriberSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.models import PerceptionModel, ReasonerModel, ServerSettings
+from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, BackendRow, PerceptionModel, ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.settings import table
 from embodied_r_ros.nodes.bag_player_node import BagPlayerSettings
@@ -25,8 +24,8 @@ FILE = pathlib.Path(__file__).resolve().parents[1] / 'docs/parameters.md'
 # The classes that each node gives to ManagedNode.
 NODES = {
     'camera_node': (ImageTopicSettings, KeyFrameSettings),
-    'perception_node': (PerceptionBackend, DescriberSettings, MemorySettings, OpenCVSettings),
-    'reasoning_node': (ReasonerBackend, AskerSettings, MemorySettings, ReasoningSettings),
+    'perception_node': (PerceptionBackend, DescriberSettings, MemorySettings, *own_settings(PERCEIVERS, EYES)),
+    'reasoning_node': (ReasonerBackend, AskerSettings, MemorySettings, ReasoningSettings, *own_settings(REASONERS)),
     'bag_player_node': (BagPlayerSettings,),
 }
 PAIR = {'perception': PerceptionModel, 'reasoner': ReasonerModel}
@@ -41,11 +40,13 @@ sentence and exit status 2, and `ros2 param set` is refused later on. Launch arg
 default [config/reasoner.yaml](../config/reasoner.yaml), and that overrides the defaults below. `''` is the empty
 string. Every node also takes `use_sim_time`."""
 
+BACKENDS = {'Perception': PERCEIVERS, 'Eyes, which measure what is in view': EYES, 'Reasoner': REASONERS}
+
 PAIRS = """\
 ## Model pairs
 
-What a file in [config/models](../config/models) may hold: a block `perception` and a block `reasoner`, paths relative
-to the file. For the backend `openai` the server's keys stand in the same block."""
+A file in [config/models](../config/models) holds a block `perception` and a block `reasoner`. A backend that takes the
+server needs `url`; one that takes the folder needs `folder`."""
 
 
 def text() -> str:
@@ -54,14 +55,18 @@ def text() -> str:
     for name, classes in NODES.items():
         parts.append(f'## {name}')
         parts += [f'{heading(cls)}\n\n{table(cls)}' for cls in classes]
+    parts.append('## Backends')
+    parts += [f'{title}:\n\n{backends_table(rows)}' for title, rows in BACKENDS.items()]
     parts.append(PAIRS)
-    # The server's settings are a class of their own, which has its table below.
-    rows = {
-        block: '\n'.join(row for row in table(cls).split('\n') if '`server`' not in row) for block, cls in PAIR.items()
-    }
-    parts += [f'**{block}**\n\n{block_rows}' for block, block_rows in rows.items()]
-    parts.append(f'**Server**, of either\n\n{table(ServerSettings)}')
+    parts += [f'**{block}**\n\n{table(cls)}' for block, cls in PAIR.items()]
     return '\n\n'.join(parts) + '\n'
+
+
+def backends_table(rows: dict[str, BackendRow]) -> str:
+    """A registry as a Markdown table."""
+    lines = ['| backend | what it does | what it needs | what it takes from the model pair |', '|---|---|---|---|']
+    lines += [f'| `{row.name}` | {row.purpose} | {row.needs} | {", ".join(row.takes)} |' for row in rows.values()]
+    return '\n'.join(lines)
 
 
 def heading(cls: type) -> str:

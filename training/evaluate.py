@@ -23,7 +23,7 @@ from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.models import ReasonerModel
+from embodied_r_ros.core.models import PROMPT_FORMATS, REASONERS, ReasonerModel, purposes, served
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from embodied_r_ros.evaluation.intervals import interval, macro_interval
@@ -53,46 +53,46 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.evaluate', description='Evaluate a reasoner on samples, alone or against another.'
     )
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='This file holds one JSON object per line.')
+    parser.add_argument('--split', help='The command takes only samples of this split: train, validation or test.')
     parser.add_argument(
-        '--samples', type=pathlib.Path, required=True, help='Read samples from this file, one JSON object per line.'
+        '--fold', metavar='I/K', help='The command takes only the scenes of fold I of K, which training left out.'
     )
-    parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
     parser.add_argument(
-        '--fold',
-        default=None,
-        metavar='I/K',
-        help='Take only the scenes of this one of K folds, which training left out.',
+        '--against', default='', help='The reasoner in this folder is compared with the first, question by question.'
     )
-    parser.add_argument('--against', default='', help='Compare with the reasoner in this folder, question by question.')
     add_reasoner_options(parser)
     parser.add_argument(
-        '--judge',
-        type=pathlib.Path,
-        default=None,
-        help='Have the model in this folder judge consistency, if it is admitted.',
+        '--judge', type=pathlib.Path, help='The model in this folder judges consistency, if it is admitted.'
     )
     parser.add_argument(
-        '--answers', type=pathlib.Path, default=None, help='Write every answer with its thinking to this file.'
+        '--answers', type=pathlib.Path, help='The command writes every answer with its thinking to this file.'
     )
-    parser.add_argument('--json', action='store_true', help='Print one JSON line in place of a table.')
+    parser.add_argument('--json', action='store_true', help='The command prints one JSON line in place of a table.')
     return parser
 
 
 def add_reasoner_options(parser: argparse.ArgumentParser) -> None:
     """Declare what names a reasoner."""
+    parser.add_argument('--model', default='', help='The reasoner is in this folder (default: that of the model pair).')
     parser.add_argument(
-        '--model', default='', help='Take the reasoner in this folder (default: that of the model pair).'
+        '--models', default='embedded', help='The reasoner is that of this pair in config/models (default %(default)s).'
     )
     parser.add_argument(
-        '--models', default='embedded', help='Take this model pair of config/models (default: %(default)s).'
+        '--reasoner',
+        default='',
+        choices=REASONERS,
+        help=f'This backend thinks (default: as in the pair). {purposes(REASONERS)}',
     )
     parser.add_argument(
-        '--reasoner', default='', help='Run the reasoner with numpy, openai or transformers (default: as in the pair).'
+        '--format',
+        default='',
+        choices=PROMPT_FORMATS,
+        help='The reasoner is asked in this prompt format (default: as in the pair).',
     )
     parser.add_argument(
-        '--format', default='', help='Ask in this prompt format, compact or paper (default: as in the pair).'
+        '--lm-url', default='', help='The reasoner is on this server; --model is then the id that it lists.'
     )
-    parser.add_argument('--lm-url', default='', help='Ask the reasoner on this server, by the id in --model.')
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -128,14 +128,14 @@ def _replies(options: argparse.Namespace, model: str, samples: Sequence[Sample])
 
 def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
     """The reasoner that the command line names: of a model pair, with what is given over it."""
-    served = options.reasoner == 'openai' or bool(options.lm_url)
+    on_server = options.reasoner in served(REASONERS) or bool(options.lm_url)
     return backends.reasoner_model(
         backends.ReasonerBackend(
             models=options.models,
             backend=options.reasoner,
             url=options.lm_url,
-            model=model if served else '',
-            folder='' if served or not model else str(pathlib.Path(model).resolve()),
+            model=model if on_server else '',
+            folder='' if on_server or not model else str(pathlib.Path(model).resolve()),
             prompt_format=options.format,
         )
     )
@@ -143,7 +143,7 @@ def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
 
 def concurrency_of(model: ReasonerModel) -> int:
     """How many requests a reasoner takes side by side: as its server's settings say, one in this process."""
-    return model.server.concurrency if model.backend == 'openai' else 1
+    return model.server.max_concurrent_requests if model.backend in served(REASONERS) else 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,33 +23,36 @@ Schedule = Callable[[float, float], Weights]
 class GrpoSettings:
     """How the reasoner is trained; the defaults are those of the paper (sections on GRPO and on rewards)."""
 
-    format: str = setting('paper', 'Ask the reasoner in this prompt format', choices=PROMPT_FORMATS)
-    epochs: float = setting(12.0, 'Pass over the samples this many times', minimum=0.01)
-    max_steps: int = setting(0, 'Train for this many steps in place of epochs; 0 counts epochs', minimum=0)
+    format: str = setting('paper', 'The reasoner is asked in this prompt format.', choices=PROMPT_FORMATS)
+    epochs: float = setting(12.0, 'The training takes so many passes over the samples.', minimum=0.01)
+    max_steps: int = setting(0, 'The training takes so many steps in place of epochs; 0 counts epochs.', minimum=0)
     weights: str = setting(
-        '', "Weigh the rewards as FORMAT:ACCURACY:CONSISTENCY throughout, as '1:7:0'; '' goes through the stages"
+        '',
+        "The rewards have these weights, FORMAT:ACCURACY:CONSISTENCY as in '1:7:0'; '' goes through the stages.",
     )
     learning_rate: float = setting(
-        5e-7, 'Rise to this rate over a twentieth of the steps, then fall along a cosine', minimum=0.0
+        5e-7, 'The learning rate has this peak after a twentieth of the steps, and falls along a cosine.', minimum=0.0
     )
-    beta: float = setting(0.001, 'Weigh the divergence from the model that training starts from by this', minimum=0.0)
-    epsilon: float = setting(0.2, 'Clip the ratio of new to old probabilities at 1 minus and plus this', minimum=0.0)
-    temperature: float = setting(1.0, 'Sample at this temperature', minimum=0.01)
-    num_generations: int = setting(8, 'Sample this many completions for each question, the group', minimum=2)
-    prompts_per_step: int = setting(4, 'Ask this many questions in a step, on all devices together', minimum=1)
-    micro_batch: int = setting(8, 'Take this many completions in a backward pass of a device', minimum=1)
-    max_prompt_length: int = setting(6144, 'Leave out longer prompts', unit='tokens', minimum=1)
+    beta: float = setting(
+        0.001, 'The divergence from the model that training starts from has this weight.', minimum=0.0
+    )
+    epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', minimum=0.0)
+    temperature: float = setting(1.0, 'Completions are sampled at this temperature.', minimum=0.01)
+    num_generations: int = setting(8, 'A group is so many completions of one question.', minimum=2)
+    prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', minimum=1)
+    micro_batch: int = setting(8, 'A backward pass has so many completions per device.', minimum=1)
+    max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', minimum=1)
     max_completion_length: int = setting(
-        2048, 'End a reply at this length, or where the context of the model ends', unit='tokens', minimum=1
+        2048, 'A reply has at most this length, less where the context of the model ends.', unit='tokens', minimum=1
     )
-    lora_rank: int = setting(0, 'Train low-rank adapters of this rank; 0 trains all weights', minimum=0)
+    lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', minimum=0)
     vllm: str = setting(
-        'none', 'Make the completions without vLLM, with vLLM in this process, or on a server', choices=VLLM_MODES
+        'none', 'vLLM writes the completions: not at all, in the process or as a server.', choices=VLLM_MODES
     )
-    vllm_url: str = setting('http://127.0.0.1:8000', 'Find the server of `trl vllm-serve` at this address')
-    save_steps: int = setting(50, 'Write a checkpoint after each so many steps', minimum=1)
-    threads: int = setting(1, 'Use this many CPU threads', minimum=1)
-    seed: int = setting(0, 'Seed the order of the data and the sampling with this number', minimum=0)
+    vllm_url: str = setting('http://127.0.0.1:8000', '`trl vllm-serve` runs at this address.')
+    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', minimum=1)
+    threads: int = setting(1, 'The training uses so many CPU threads.', minimum=1)
+    seed: int = setting(0, 'Data order and sampling have this seed.', minimum=0)
 
     def __post_init__(self) -> None:
         check(self)

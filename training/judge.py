@@ -214,7 +214,7 @@ def _decide(prompt: Tokens, candidates: Mapping[Tokens, int], scores: Mapping[To
 class HttpJudge:
     """A model behind an OpenAI-compatible server that constrains replies (vLLM); implements `Judge`.
 
-    As many cases as the settings' `concurrency` says are under way at once, each for at most their `timeout_s`.
+    At most `max_concurrent_requests` of the settings are under way at once, each for at most their `timeout_s`.
 
     Args:
         settings: where the server is, and which model on it.
@@ -228,7 +228,9 @@ class HttpJudge:
     def __init__(self, settings: ServerSettings, key_variable: str = LM_KEY, seed: int = 0) -> None:
         self._seed, self._loop = seed, asyncio.new_event_loop()
         self._client = OpenAIClient(settings, key_variable)
-        self._free = asyncio.Semaphore(settings.concurrency)  # the client's own wait counts against timeout_s
+        self._free = asyncio.Semaphore(
+            settings.max_concurrent_requests
+        )  # the client's own wait counts against timeout_s
         try:
             self._loop.run_until_complete(self._client.probe())
         except BaseException:

@@ -19,14 +19,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import cv2
 
-from embodied_r_ros.adapters import perception_openai
+from embodied_r_ros.adapters import backends, perception_openai
 from embodied_r_ros.adapters.perception import Perceiver
-from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, find_labels
+from embodied_r_ros.adapters.perception_opencv import OpenCVSettings, find_labels
 from embodied_r_ros.core import phrases, replies
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from embodied_r_ros.core.records import Motion, MotionSource
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
@@ -65,50 +64,54 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m training.perceive', description='Observe the recordings that samples name.'
     )
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='This file holds samples with media.')
     parser.add_argument(
-        '--samples', type=pathlib.Path, required=True, help='Read samples that name media from this file.'
+        '--out', type=pathlib.Path, required=True, help='The command writes the samples with observations to this file.'
     )
     parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the same samples with observations to this file.'
-    )
-    parser.add_argument(
-        '--cache', type=pathlib.Path, help='Keep what was described in this folder (default: OUT.cache).'
+        '--cache', type=pathlib.Path, help='This folder keeps what was described before (default: OUT.cache).'
     )
     parser.add_argument(
         '--perception',
-        choices=('opencv', 'openai'),
+        choices=PERCEIVERS,
         default='opencv',
-        help='Have OpenCV or a served model look (default: %(default)s).',
+        help=f'This backend describes key frames (default %(default)s). {purposes(PERCEIVERS)}',
     )
-    parser.add_argument('--vlm-url', default='', help='Ask the vision-language model on this server.')
+    parser.add_argument('--vlm-url', default='', help='The vision-language model is on this server.')
     parser.add_argument(
-        '--vlm-model', default='', help='Ask the model that the server lists by this id (default: its only one).'
+        '--vlm-model', default='', help='The server lists the model by this id (default: the only one that it lists).'
     )
     parser.add_argument(
         '--labels',
         type=pathlib.Path,
-        help='Read the nouns of the tags from this file (default: labels.yaml beside each recording).',
+        help='This file gives the tags their nouns (default: labels.yaml beside each recording).',
     )
     parser.add_argument(
         '--tag-size',
         type=float,
         default=OpenCVSettings().tag_size_m,
-        help='Take the tags to have sides of this many metres; 0 is unknown (default: %(default)s).',
+        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
     parser.add_argument(
         '--max-gap',
         type=float,
         default=KeyFrameSettings().max_gap_s,
-        help='Take a key frame at least every so many seconds; 0 is never (default: %(default)s, as on a robot).',
+        help='A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).',
     )
     parser.add_argument(
-        '--requests', type=int, default=8, help='Ask for this many descriptions at once (default: %(default)s).'
+        '--requests', type=int, default=8, help='So many descriptions are made at once (default %(default)s).'
     )
     parser.add_argument(
-        '--shard', type=_shard, default=(1, 1), metavar='I/N', help='Look at this part, 1 to N, of the recordings only.'
+        '--shard',
+        type=_shard,
+        default=(1, 1),
+        metavar='I/N',
+        help='The command takes only part I of N of the recordings.',
     )
     parser.add_argument(
-        '--focus', action='store_true', help='Look again with each question in mind, where the robot would.'
+        '--focus',
+        action='store_true',
+        help='The command looks again with each question in mind, where the robot would.',
     )
     return parser
 
@@ -167,45 +170,49 @@ async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
     """
     if options.requests < 1:
         raise SettingsError(f'--requests must be at least 1, got {options.requests!r}')
-    if options.perception == 'opencv':
+    if options.perception not in served(PERCEIVERS):
         if options.vlm_url or options.vlm_model:
-            raise SettingsError('--vlm-url and --vlm-model need --perception openai, got opencv; leave them out')
-        yield TagLooker(options.tag_size, options.labels)
+            raise SettingsError(
+                f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
+                f'{options.perception}; leave them out'
+            )
+        yield InProcessLooker(PerceptionModel(backend=options.perception), options.tag_size, options.labels)
         return
-    server = ServerSettings(model=options.vlm_model, concurrency=options.requests)
+    server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
     if options.vlm_url:
         server = dataclasses.replace(server, url=options.vlm_url)
-    model = PerceptionModel(backend='openai', server=server)
-    perceiver = OpenAIPerceiver(model)
+    model = PerceptionModel(backend=options.perception, server=server)
+    perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()
-        yield ModelLooker(perceiver, model)
+        yield ServerLooker(perceiver, model)
     finally:
         await perceiver.aclose()
 
 
-class TagLooker:
-    """OpenCV's perception, anew for each recording: it remembers frames by stamp, which recordings may share."""
+class InProcessLooker:
+    """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share."""
 
-    def __init__(self, tag_size_m: float, labels: pathlib.Path | None) -> None:
-        self._settings, self._labels = OpenCVSettings(tag_size_m=tag_size_m), labels
+    def __init__(self, model: PerceptionModel, tag_size_m: float, labels: pathlib.Path | None) -> None:
+        self._model, self._settings, self._labels = model, OpenCVSettings(tag_size_m=tag_size_m), labels
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
         """Who looks at a recording, and what its words depend on beside the images: settings, labels, the code."""
         labels = self._labels or find_labels(path)
-        perceiver = OpenCVPerceiver(dataclasses.replace(self._settings, labels=str(labels or '')))
+        perceiver = backends.perceiver(self._model, dataclasses.replace(self._settings, labels=str(labels or '')))
         nouns = labels.read_bytes() if labels else b''
+        told = [self._model.backend, code_key(CODE), cv2.__version__, repr(self._settings), nouns]
         try:
-            yield perceiver, key_of([code_key(CODE), cv2.__version__, repr(self._settings), nouns])
+            yield perceiver, key_of(told)
         finally:
             await perceiver.aclose()
 
 
-class ModelLooker:
-    """A vision-language model, the same for all recordings."""
+class ServerLooker:
+    """A vision-language model on a server, the same for all recordings."""
 
-    def __init__(self, perceiver: OpenAIPerceiver, model: PerceptionModel) -> None:
+    def __init__(self, perceiver: Perceiver, model: PerceptionModel) -> None:
         prompts = [describe_prompt(False), *(describe_prompt(True, motion) for motion in MOTIONS)]
         prompts += [focus_prompt(has_previous, '?') for has_previous in (False, True)]
         sampling = dataclasses.replace(model, server=ServerSettings())

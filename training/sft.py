@@ -38,14 +38,14 @@ SAVE_STEPS, LOG_STEPS = 1000, 100
 class SftSettings:
     """How the embedded reasoner is taught."""
 
-    steps: int = setting(10_000, 'Learn for this many steps', minimum=1)
+    steps: int = setting(10_000, 'The training takes so many steps.', minimum=1)
     warm_up_steps: int = setting(
-        400, 'Copy random sequences for this many steps first, where there is no --init', minimum=0
+        400, 'The model first copies random sequences for so many steps, where there is no --init.', minimum=0
     )
-    learning_rate: float = setting(2e-3, 'Begin at this rate and fall along a cosine', minimum=0.0)
-    batch_tokens: int = setting(3072, 'Take this many tokens in a step, padding included', unit='tokens', minimum=1)
-    seed: int = setting(0, 'Seed the weights and the lessons with this number', minimum=0)
-    threads: int = setting(1, 'Use this many CPU threads', minimum=1)
+    learning_rate: float = setting(2e-3, 'The learning rate has this peak and falls along a cosine.', minimum=0.0)
+    batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', minimum=1)
+    seed: int = setting(0, 'Weights and lessons have this seed.', minimum=0)
+    threads: int = setting(1, 'The training uses so many CPU threads.', minimum=1)
 
     def __post_init__(self) -> None:
         check(self)

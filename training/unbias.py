@@ -132,7 +132,7 @@ async def ask_all(samples: Sequence[Sample], model: LanguageModel, votes: int, s
     Raises:
         BackendError: the model did not do its part.
     """
-    free = asyncio.Semaphore(ServerSettings().concurrency)  # a request's time-out runs from when it is made
+    free = asyncio.Semaphore(ServerSettings().max_concurrent_requests)  # a request's time-out runs from when it is made
 
     async def vote(sample: Sample) -> tuple[str, dict[str, Any]]:
         scores = await asyncio.gather(*(_ballot(sample, model, f'{seed} {n}', free) for n in range(votes)))

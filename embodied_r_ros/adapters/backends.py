@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from embodied_r_ros.adapters.late_model import LateLanguageModel
+from embodied_r_ros.adapters.lazy_model import LazyLanguageModel
 from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.core import models as core_models
+from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.models import PROMPT_FORMATS, ModelPair, PerceptionModel, ReasonerModel, ServerSettings
+from embodied_r_ros.core.models import (
+    PERCEIVERS,
+    PROMPT_FORMATS,
+    REASONERS,
+    BackendRow,
+    ModelPair,
+    PerceptionModel,
+    ReasonerModel,
+    ServerSettings,
+    load,
+    served,
+)
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.share import share_path
 
-if TYPE_CHECKING:
-    from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
-
-_AS_IN_PAIR = ', empty: as in the model pair'
+_MODELS = 'The models are those of this pair: a name under config/models, or the path of a YAML file.'
+_URL = "The model is on this OpenAI-compatible server; '' takes the pair's."
+_MODEL = "The server lists the model by this id; '' takes the pair's."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PerceptionBackend:
     """Which model describes key frames."""
 
-    models: str = setting('embedded', 'model pair: a name under config/models, or the path of a YAML file')
-    backend: str = setting('', f'opencv or openai{_AS_IN_PAIR}; a url implies openai', choices=('', 'opencv', 'openai'))
-    url: str = setting('', f'of an OpenAI-compatible server{_AS_IN_PAIR}')
-    model: str = setting('', f'model id that the server lists{_AS_IN_PAIR}')
+    models: str = setting('embedded', _MODELS)
+    backend: str = setting(
+        '',
+        "This backend describes key frames; '' takes the pair's, or openai where a url is given.",
+        choices=PERCEIVERS,
+    )
+    url: str = setting('', _URL)
+    model: str = setting('', _MODEL)
 
     def __post_init__(self) -> None:
         check(self)
@@ -38,20 +55,20 @@ class PerceptionBackend:
 class ReasonerBackend:
     """Which model thinks."""
 
-    models: str = setting('embedded', 'model pair: a name under config/models, or the path of a YAML file')
+    models: str = setting('embedded', _MODELS)
     backend: str = setting(
-        '',
-        f'numpy, openai or transformers{_AS_IN_PAIR}; a url implies openai',
-        choices=('', 'numpy', 'openai', 'transformers'),
+        '', "This backend thinks; '' takes the pair's, or openai where a url is given.", choices=REASONERS
     )
-    url: str = setting('', f'of an OpenAI-compatible server{_AS_IN_PAIR}')
-    model: str = setting('', f'model id that the server lists{_AS_IN_PAIR}')
-    folder: str = setting('', f'of the weights, for numpy and transformers{_AS_IN_PAIR}')
+    url: str = setting('', _URL)
+    model: str = setting('', _MODEL)
+    folder: str = setting(
+        '', "The weights are in this folder, for a backend that runs in the process; '' takes the pair's."
+    )
     prompt_format: str = setting(
         '',
-        'words that the weights were trained on; empty: as in the model pair, but paper where this node is pointed at '
-        'a server and the pair is not',
-        choices=('', *PROMPT_FORMATS),
+        "The reasoner is asked in this prompt format, which its weights were trained on; '' takes the pair's, or paper "
+        'where a server replaces weights in the process.',
+        choices=PROMPT_FORMATS,
     )
 
     def __post_init__(self) -> None:
@@ -65,7 +82,7 @@ def perception_model(given: PerceptionBackend) -> PerceptionModel:
         SettingsError: the pair's file cannot be used, or a value is not allowed.
     """
     pair = _pair(given.models).perception
-    backend = given.backend or ('openai' if given.url else pair.backend)
+    backend = given.backend or _backend(PERCEIVERS, pair.backend, given.url)
     return dataclasses.replace(pair, backend=backend, server=_server(pair.server, given.url, given.model))
 
 
@@ -76,8 +93,8 @@ def reasoner_model(given: ReasonerBackend) -> ReasonerModel:
         SettingsError: the pair's file cannot be used, or a value is not allowed.
     """
     pair = _pair(given.models).reasoner
-    backend = given.backend or ('openai' if given.url else pair.backend)
-    turned_to_server = backend == 'openai' and pair.backend != 'openai'
+    backend = given.backend or _backend(REASONERS, pair.backend, given.url)
+    turned_to_server = backend in served(REASONERS) and pair.backend not in served(REASONERS)
     return dataclasses.replace(
         pair,
         backend=backend,
@@ -87,39 +104,60 @@ def reasoner_model(given: ReasonerBackend) -> ReasonerModel:
     )
 
 
-def perceiver(model: PerceptionModel, opencv_settings: OpenCVSettings) -> Perceiver:
+def own_settings(*registries: Mapping[str, BackendRow]) -> list[type[Any]]:
+    """The settings classes that the rows name, each once: parameters of the node that makes the backends."""
+    return list(dict.fromkeys(load(row.settings) for rows in registries for row in rows.values() if row.settings))
+
+
+def perceiver(model: PerceptionModel, *own: Any) -> Perceiver:
     """Who describes key frames; nothing is reached for yet.
 
+    Args:
+        model: which backend, and its part of the model pair.
+        own: settings of the classes that rows name; the defaults where the backend's is not among them.
+
     Raises:
-        SettingsError: a file that it needs cannot be used.
+        SettingsError: a library is missing, or a file that it needs cannot be used.
     """
-    if model.backend == 'openai':
-        from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
-
-        return OpenAIPerceiver(model)
-    from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
-
-    labels = str(share_path(opencv_settings.labels)) if opencv_settings.labels else ''
-    return OpenCVPerceiver(dataclasses.replace(opencv_settings, labels=labels))
+    made: Perceiver = make(PERCEIVERS[model.backend], model, own)
+    return made
 
 
-def reasoner(model: ReasonerModel) -> LanguageModel:
+def reasoner(model: ReasonerModel, *own: Any) -> LanguageModel:
     """Who thinks; a server is not reached for yet, and what takes long to load is loaded by its first probe.
 
+    Args:
+        model: which backend, and its part of the model pair.
+        own: settings of the classes that rows name; the defaults where the backend's is not among them.
+
     Raises:
-        SettingsError: the model folder is missing or of the wrong kind.
+        SettingsError: a library is missing, or the model folder is missing or of the wrong kind.
     """
-    if model.backend == 'openai':
-        from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel
+    row = REASONERS[model.backend]
+    load_now: functools.partial[LanguageModel] = functools.partial(make, row, model, own)
+    return LazyLanguageModel(pathlib.Path(model.folder).name, load_now) if row.lazy else load_now()
 
-        return OpenAILanguageModel(model.server)
-    if model.backend == 'numpy':
-        from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 
-        return NumpyLanguageModel(model.folder)
-    from embodied_r_ros.adapters.lm_transformers import TransformersLanguageModel
+def make(row: BackendRow, model: Any = None, own: Sequence[Any] = ()) -> Any:
+    """The adapter that a row names.
 
-    return LateLanguageModel(pathlib.Path(model.folder).name, lambda: TransformersLanguageModel(model.folder))
+    Args:
+        row: of a registry.
+        model: has the fields that the row takes; None where it takes none.
+        own: settings of any backends; the adapter gets the instance of the row's class, or its defaults.
+
+    Raises:
+        SettingsError: what the backend needs cannot be imported; the adapter raises it as well.
+    """
+    values = {field: getattr(model, field) for field in row.takes}
+    try:
+        adapter = load(row.adapter)
+    except ImportError as error:
+        raise SettingsError(f'backend {row.name!r} needs {row.needs}; install it ({error})') from error
+    if row.settings:
+        cls = load(row.settings)
+        values['settings'] = next((settings for settings in own if isinstance(settings, cls)), None) or cls()
+    return adapter(**values)
 
 
 def prompt_format(model: ReasonerModel) -> PromptFormat:
@@ -130,6 +168,11 @@ def prompt_format(model: ReasonerModel) -> PromptFormat:
 def _pair(name: str) -> ModelPair:
     is_path = '/' in name or name.endswith(('.yaml', '.yml'))
     return core_models.load_model_pair(share_path(name if is_path else f'config/models/{name}.yaml'))
+
+
+def _backend(rows: Mapping[str, BackendRow], pair: str, url: str) -> str:
+    """The pair's backend, unless a server is named that it has no use for."""
+    return 'openai' if url and pair not in served(rows) else pair
 
 
 def _server(server: ServerSettings, url: str, model: str) -> ServerSettings:

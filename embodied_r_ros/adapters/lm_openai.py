@@ -17,8 +17,8 @@ _CLOSING_TAG = re.compile(r'</(\w+)>')
 class OpenAILanguageModel:
     """Implements `adapters.lm.LanguageModel`."""
 
-    def __init__(self, settings: ServerSettings, key_variable: str = LM_KEY) -> None:
-        self._client = OpenAIClient(settings, key_variable)
+    def __init__(self, server: ServerSettings, key_variable: str = LM_KEY) -> None:
+        self._client = OpenAIClient(server, key_variable)
 
     def __repr__(self) -> str:
         return f'OpenAILanguageModel({self._client!r})'

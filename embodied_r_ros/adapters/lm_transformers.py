@@ -26,32 +26,32 @@ class TransformersLanguageModel:
     before.
     """
 
-    def __init__(self, model: str | os.PathLike[str], *, device: str = 'auto', dtype: str = 'auto') -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, device: str = 'auto', dtype: str = 'auto') -> None:
         """Load a model.
 
         Args:
-            model: a Hugging Face folder, or the name of a model in the local cache or on the hub.
+            folder: a Hugging Face folder, or the name of a model in the local cache or on the hub.
             device: 'cuda', 'cpu', ..., or 'auto' for a GPU where there is one.
             dtype: 'float32', 'bfloat16', ..., or 'auto' for the one that the weights were saved in.
 
         Raises:
             SettingsError: torch or transformers is missing, or the model cannot be loaded or has no chat template.
         """
-        self.name = pathlib.Path(model).name
+        self.name = pathlib.Path(folder).name
         self._torch, transformers = _library('torch'), _library('transformers')
         self._device = device if device != 'auto' else 'cuda' if self._torch.cuda.is_available() else 'cpu'
         try:
-            self._tokenizer = _tokenizer_class(transformers, pathlib.Path(model)).from_pretrained(model)
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+            self._tokenizer = _tokenizer_class(transformers, pathlib.Path(folder)).from_pretrained(folder)
+            loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
             self._model = loaded.to(self._device).eval()
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             reason = ' '.join(str(error).split())
             raise SettingsError(
-                f'wanted a causal language model that transformers loads to {self._device!r}, got {str(model)!r}: '
+                f'wanted a causal language model that transformers loads to {self._device!r}, got {str(folder)!r}: '
                 f'{reason}'
             ) from error
         if not self._tokenizer.chat_template:
-            raise SettingsError(f'the tokenizer of {str(model)!r} must have a chat template, found none; add one')
+            raise SettingsError(f'the tokenizer of {str(folder)!r} must have a chat template, found none; add one')
         self._thread = WorkerThread('reasoner')
 
     async def probe(self) -> None:

@@ -66,13 +66,13 @@ class OpenAIClient:
         self.settings = settings
         self.key_variable = key_variable
         self.served = Served(id=settings.model)
-        self._free = asyncio.Semaphore(settings.concurrency)
+        self._free = asyncio.Semaphore(settings.max_concurrent_requests)
         # Loading the certificates costs 30 ms, and plain HTTP on this machine needs none.
         on_this_machine = _is_loopback(settings.url)
         self._http = httpx.AsyncClient(
             headers=_authorization(key_variable),
             timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=settings.concurrency),
+            limits=httpx.Limits(max_connections=settings.max_concurrent_requests),
             verify=not (on_this_machine and settings.url.startswith('http:')),
             trust_env=not on_this_machine,
             follow_redirects=False,

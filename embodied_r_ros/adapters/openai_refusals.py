@@ -39,7 +39,9 @@ def status_error(
     """The error for a response whose status is not 200."""
     status, said, url = response.status_code, server_words(content), settings.url
     if status == 429 or status >= 500:
-        message = f'{url} cannot take the request now (HTTP {status}: {said}); try again, or lower concurrency'
+        message = (
+            f'{url} cannot take the request now (HTTP {status}: {said}); try again, or lower max_concurrent_requests'
+        )
         return Overloaded(message, _retry_after_s(response))
     if status == 408:
         return BackendTimeout(f'{url} gave up on the request (HTTP 408: {said}); allow more time')

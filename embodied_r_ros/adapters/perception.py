@@ -34,7 +34,7 @@ class Perceiver(Protocol):
 
     @property
     def source(self) -> str:
-        """'opencv' or 'openai', for `Observation.source`."""
+        """The backend's name, for `Observation.source`."""
 
     async def probe(self) -> None:
         """Check that descriptions can be made, and warm up.

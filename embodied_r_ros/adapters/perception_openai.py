@@ -19,7 +19,7 @@ from embodied_r_ros.adapters.openai_http import VLM_KEY, OpenAIClient
 from embodied_r_ros.adapters.openai_refusals import SchemaRefused
 from embodied_r_ros.adapters.openai_replies import ChatReply
 from embodied_r_ros.adapters.perception import Description
-from embodied_r_ros.core.models import PerceptionModel
+from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PerceptionPrompt, describe_prompt, focus_prompt
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 from embodied_r_ros.core.replies import Described, read_description
@@ -28,13 +28,22 @@ IMAGES_PER_PROMPT = 2
 
 
 class OpenAIPerceiver:
-    """Implements `adapters.perception.Perceiver`."""
+    """Implements `adapters.perception.Perceiver`.
+
+    Args:
+        server: where the model is.
+        temperature: of the sampling.
+        max_tokens: of a description.
+        key_variable: environment variable with the server's key.
+    """
 
     source = 'openai'
 
-    def __init__(self, model: PerceptionModel, key_variable: str = VLM_KEY) -> None:
-        self._model = model
-        self._client = OpenAIClient(model.server, key_variable)
+    def __init__(
+        self, server: ServerSettings, *, temperature: float = 0.1, max_tokens: int = 512, key_variable: str = VLM_KEY
+    ) -> None:
+        self._sampling = {'temperature': temperature, 'max_tokens': max_tokens}
+        self._client = OpenAIClient(server, key_variable)
         self._takes_schema = True
 
     def __repr__(self) -> str:
@@ -104,7 +113,7 @@ class OpenAIPerceiver:
         return read_description(reply.text, reply.reasoning)
 
     async def _chat(self, message: dict[str, Any], prompt: PerceptionPrompt, with_schema: bool) -> ChatReply:
-        options: dict[str, Any] = {'max_tokens': self._model.max_tokens, 'temperature': self._model.temperature}
+        options: dict[str, Any] = dict(self._sampling)
         if with_schema:
             schema = {'name': 'key_frame', 'strict': True, 'schema': prompt.schema}
             options['response_format'] = {'type': 'json_schema', 'json_schema': schema}

@@ -31,6 +31,7 @@ from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
 from embodied_r_ros.core.records import Intrinsics, KeyFrame, Sighting
 from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.share import share_path
 
 LABELS_FILE = 'labels.yaml'
 REMEMBERED = 64
@@ -43,18 +44,20 @@ MIN_SPREAD_M = 0.02
 class OpenCVSettings:
     """How tags are read, and what they mean."""
 
-    tag_family: str = setting('36h11', 'AprilTag family', choices=FAMILIES)
+    tag_family: str = setting('36h11', 'The tags are of this AprilTag family.', choices=FAMILIES)
     tag_size_m: float = setting(
-        0.4, 'side of the black square; 0 is unknown and gives no distances', unit='m', minimum=0.0, maximum=10.0
+        0.4, 'The black square has this side; 0 is unknown and gives no distances.', unit='m', minimum=0.0, maximum=10.0
     )
-    labels: str = setting('', "path of the YAML file that gives tags their nouns; '' calls them 'tag 17'")
+    labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
     max_range_m: float = setting(
-        8.0, 'tags farther away are left out until they are nearer', unit='m', minimum=0.1, maximum=1000.0
+        8.0, 'Tags farther away are left out until they are nearer.', unit='m', minimum=0.1, maximum=1000.0
     )
-    min_side_px: float = setting(12.0, 'tags smaller in the image are left out', unit='px', minimum=6.0, maximum=1000.0)
+    min_side_px: float = setting(
+        12.0, 'Tags that are smaller in the image are left out.', unit='px', minimum=6.0, maximum=1000.0
+    )
     assumed_fov_deg: float = setting(
         65.0,
-        'horizontal field of view taken for bearings while the camera sends no calibration',
+        'Bearings assume this horizontal field of view while the camera sends no calibration.',
         unit='deg',
         minimum=5.0,
         maximum=170.0,
@@ -89,7 +92,7 @@ class OpenCVPerceiver:
     def __init__(self, settings: OpenCVSettings | None = None, labels: Mapping[int, TagLabel] | None = None) -> None:
         self._settings = settings or OpenCVSettings()
         if labels is None:
-            labels = read_labels(self._settings.labels) if self._settings.labels else {}
+            labels = read_labels(share_path(self._settings.labels)) if self._settings.labels else {}
         self._labels = dict(labels)
         self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
         self._seen: OrderedDict[tuple[int, int, int], dict[int, Sighting]] = OrderedDict()

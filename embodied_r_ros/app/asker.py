@@ -39,28 +39,40 @@ _LOAD_S = 1800.0
 class AskerSettings:
     """How questions are taken."""
 
-    max_questions: int = setting(128, 'questions under way at once; more are answered BUSY', minimum=1, maximum=10000)
+    max_questions: int = setting(
+        128, 'The node answers at most so many questions at once; more get BUSY.', minimum=1, maximum=10000
+    )
     deadline_s: float = setting(
-        30.0, 'wall-clock time for a question that names none', unit='s', minimum=0.01, maximum=3600.0
+        30.0,
+        'A question that names no deadline gets this much wall-clock time.',
+        unit='s',
+        minimum=0.01,
+        maximum=3600.0,
     )
     describe_share: float = setting(
-        0.5, 'share of the deadline spent waiting for key frames in flight', minimum=0.0, maximum=1.0
+        0.5,
+        'A question waits at most this share of its deadline for key frames that are being described.',
+        minimum=0.0,
+        maximum=1.0,
     )
     in_flight_s: float = setting(
         20.0,
-        'wall-clock time after which an undescribed key frame is not waited for',
+        'A question does not wait for a key frame that has no description after this much wall-clock time.',
         unit='s',
         minimum=0.0,
         maximum=3600.0,
     )
     focus_frames: int = setting(
-        focus.FOCUS_FRAMES, 'key frames looked at again for one question', minimum=1, maximum=64
+        focus.FOCUS_FRAMES,
+        'Perception looks again at so many key frames for one question.',
+        minimum=1,
+        maximum=64,
     )
     focus_share: float = setting(
-        0.5, 'share of the remaining time that looking again may take', minimum=0.05, maximum=0.95
+        0.5, 'Looking again may take this share of the remaining time.', minimum=0.05, maximum=0.95
     )
     latest_motion: bool = setting(
-        True, 'tell the reasoner of measured motion since the last key frame (needs odometry)'
+        True, 'The reasoner is told of the motion that odometry measured since the last key frame.'
     )
 
     def __post_init__(self) -> None:

@@ -31,21 +31,33 @@ _HOPELESS = (BackendRefused, InputError)
 class DescriberSettings:
     """How key frames are described."""
 
-    concurrency: int = setting(4, 'descriptions under way side by side', minimum=1, maximum=64)
-    backlog: int = setting(64, 'key frames that may wait; the oldest is dropped beyond it', minimum=1, maximum=10000)
-    attempts: int = setting(3, 'times that one key frame is tried before it is given up', minimum=1, maximum=100)
-    describe_s: float = setting(60.0, 'time allowed for one description', unit='s', minimum=0.01, maximum=3600.0)
+    max_concurrent_descriptions: int = setting(
+        4, 'The node makes at most so many descriptions at once.', minimum=1, maximum=64
+    )
+    backlog: int = setting(
+        64, 'So many key frames may wait; beyond it the oldest is dropped.', minimum=1, maximum=10000
+    )
+    attempts: int = setting(3, 'The node gives up a key frame after so many attempts.', minimum=1, maximum=100)
+    describe_s: float = setting(60.0, 'One description may take this long.', unit='s', minimum=0.01, maximum=3600.0)
     retry_first_s: float = setting(
-        0.5, 'first wait for a server that is down; it doubles', unit='s', minimum=0.01, maximum=60.0
+        0.5,
+        'The first wait for a server that is down takes this long; each later one is twice as long.',
+        unit='s',
+        minimum=0.01,
+        maximum=60.0,
     )
     retry_longest_s: float = setting(
-        5.0, 'longest wait for a server that is down', unit='s', minimum=0.01, maximum=600.0
+        5.0, 'A wait for a server that is down takes at most this long.', unit='s', minimum=0.01, maximum=600.0
     )
     held_mb: float = setting(
-        64.0, 'images kept for pairs and for focus; the oldest goes', unit='MB', minimum=0.1, maximum=65536.0
+        64.0,
+        'The node keeps images of this size in all for pairs and for focus; the oldest goes.',
+        unit='MB',
+        minimum=0.1,
+        maximum=65536.0,
     )
     focus_s: float = setting(
-        10.0, 'time allowed for one focus request that names none', unit='s', minimum=0.01, maximum=3600.0
+        10.0, 'A focus request that names no deadline may take this long.', unit='s', minimum=0.01, maximum=3600.0
     )
 
     def __post_init__(self) -> None:
@@ -146,7 +158,7 @@ class Describer:
     async def run(self) -> None:
         """Describe what is open and what comes, until cancelled. A perceiver that is down is waited for."""
         self._pending = list(self._open)  # with what was under way when the last run was cancelled
-        workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.concurrency)]
+        workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.max_concurrent_descriptions)]
         try:
             await asyncio.gather(self._ready(), *workers)
         finally:
@@ -162,7 +174,7 @@ class Describer:
         Args:
             budget_s: wall-clock seconds allowed; what is not done by then is LATE.
         """
-        slots = asyncio.Semaphore(self._settings.concurrency)
+        slots = asyncio.Semaphore(self._settings.max_concurrent_descriptions)
         tasks = [asyncio.ensure_future(self._look(slots, key, question)) for key in keys]
         if tasks:
             await wait_or_cancel(tasks, budget_s or self._settings.focus_s)

@@ -43,17 +43,34 @@ class KeyFrameSettings:
     """How key frames are picked."""
 
     threshold: float = setting(
-        0.5, 'a frame that shares less than this of its view with the last key frame is one', minimum=0.05, maximum=0.95
+        0.5,
+        'A frame becomes a key frame when it shares less than this part of its view with the last one.',
+        minimum=0.05,
+        maximum=0.95,
     )
     max_gap_s: float = setting(
-        30.0, 'a key frame at least this often, whatever is seen; 0 is never', unit='s', minimum=0.0, maximum=3600.0
+        30.0,
+        'A key frame comes at least this often, whatever is in view; 0 does not ask for one.',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
     )
-    sample_hz: float = setting(4.0, 'frames looked at per second, by stamp', unit='Hz', minimum=0.2, maximum=60.0)
+    sample_hz: float = setting(
+        4.0, 'The node looks at so many frames per second, by their stamps.', unit='Hz', minimum=0.2, maximum=60.0
+    )
     pose_max_age_s: float = setting(
-        0.2, 'a frame further in time from the nearest pose gets none', unit='s', minimum=0.0, maximum=10.0
+        0.2,
+        'A frame gets no pose when the nearest one differs by more than this in time.',
+        unit='s',
+        minimum=0.0,
+        maximum=10.0,
     )
-    buffer_s: float = setting(2.0, 'seconds of frames kept for requests', unit='s', minimum=0.1, maximum=600.0)
-    buffer_mb: float = setting(64.0, 'most memory that those frames take', unit='MB', minimum=1.0, maximum=4096.0)
+    buffer_s: float = setting(
+        2.0, 'The node keeps frames for this long, for requests.', unit='s', minimum=0.1, maximum=600.0
+    )
+    buffer_mb: float = setting(
+        64.0, 'Those frames take at most this much memory.', unit='MB', minimum=1.0, maximum=4096.0
+    )
 
     def __post_init__(self) -> None:
         check(self)

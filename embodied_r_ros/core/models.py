@@ -1,47 +1,162 @@
-"""Which models see and think: one YAML file per pair, under config/models.
+"""Which models see and think: the registry of backends, and one YAML file per pair under config/models.
 
 perception:
-  backend: openai            # or opencv
+  backend: openai            # a row of PERCEIVERS
   url: http://127.0.0.1:8000/v1
   model: Qwen/Qwen2.5-VL-72B-Instruct
 reasoner:
-  backend: openai            # or numpy, transformers
+  backend: openai            # a row of REASONERS
   url: http://127.0.0.1:8001/v1
   model: EmbodiedCity/Embodied-R
   prompt_format: paper       # the words that the weights were trained on
+
+A new backend is one adapter and one row here; parameters, launch arguments, options and documentation follow.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.settings import check, fields, from_mapping, setting
+from embodied_r_ros.core.settings import check, from_mapping, setting
 
-PROMPT_FORMATS = ('paper', 'compact')
+if TYPE_CHECKING:
+    from embodied_r_ros.core.formats import PromptFormat
+
+_ADAPTERS = 'embodied_r_ros.adapters'
+_OPENCV_SETTINGS = f'{_ADAPTERS}.perception_opencv:OpenCVSettings'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackendRow:
+    """One row of a registry: a way to look or to think.
+
+    Attributes:
+        name: the value of settings, launch arguments and options that chooses it.
+        purpose: what it does, in one plain sentence.
+        adapter: 'module:Class', which is imported when the backend is used. It is called with `takes` and, where the
+            row names a class, `settings` as keywords.
+        takes: fields of the model pair's block that the adapter gets. With 'server' the pair must name a url, with
+            'folder' a folder.
+        settings: 'module:Class' of settings that belong to the robot; they become parameters of the node. '' for none.
+            This module is imported whether the backend is used or not.
+        needs: what must be installed or running.
+        lazy: True for a reasoner that takes long to load; its first probe loads it.
+    """
+
+    name: str
+    purpose: str
+    adapter: str
+    takes: tuple[str, ...] = ()
+    settings: str = ''
+    needs: str
+    lazy: bool = False
+
+
+def _registry(*rows: BackendRow) -> dict[str, BackendRow]:
+    return {row.name: row for row in rows}
+
+
+# Adapters implement `adapters.perception.Perceiver`.
+PERCEIVERS = _registry(
+    BackendRow(
+        name='opencv',
+        purpose='OpenCV measures motion, and the eye tags measures what is in view.',
+        adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
+        settings=_OPENCV_SETTINGS,
+        needs='OpenCV 4.7 or later',
+    ),
+    BackendRow(
+        name='openai',
+        purpose='A vision-language model behind an OpenAI-compatible server describes the images.',
+        adapter=f'{_ADAPTERS}.perception_openai:OpenAIPerceiver',
+        takes=('server', 'temperature', 'max_tokens'),
+        needs='a server that takes two images per prompt',
+    ),
+)
+# An eye measures what is in view; the perceiver opencv puts it into words. The adapter has a method `look`.
+EYES = _registry(
+    BackendRow(
+        name='tags',
+        purpose='OpenCV reads AprilTags: which, at what bearing, how far.',
+        adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
+        settings=_OPENCV_SETTINGS,
+        needs='OpenCV 4.7 or later',
+    ),
+)
+# Adapters implement `adapters.lm.LanguageModel`.
+REASONERS = _registry(
+    BackendRow(
+        name='numpy',
+        purpose='The small reasoner of this repository runs in the process, on one CPU core.',
+        adapter=f'{_ADAPTERS}.lm_numpy:NumpyLanguageModel',
+        takes=('folder',),
+        needs='numpy',
+    ),
+    BackendRow(
+        name='openai',
+        purpose='A language model behind an OpenAI-compatible server thinks.',
+        adapter=f'{_ADAPTERS}.lm_openai:OpenAILanguageModel',
+        takes=('server',),
+        needs='a server',
+    ),
+    BackendRow(
+        name='transformers',
+        purpose='Any causal language model in Hugging Face format runs in the process.',
+        adapter=f'{_ADAPTERS}.lm_transformers:TransformersLanguageModel',
+        takes=('folder',),
+        needs='torch and transformers',
+        lazy=True,
+    ),
+)
+PROMPT_FORMATS = {
+    'paper': 'embodied_r_ros.core.prompts:PaperFormat',
+    'compact': 'embodied_r_ros.core.compact:CompactFormat',
+}
+
+
+def load(name: str) -> Any:
+    """What 'module:Name' names; the module is imported now."""
+    module, _, attribute = name.partition(':')
+    return getattr(importlib.import_module(module), attribute)
+
+
+def purposes(rows: Mapping[str, BackendRow]) -> str:
+    """What each backend of a registry does, for help texts."""
+    return ' '.join(f'{name}: {row.purpose}' for name, row in rows.items())
+
+
+def served(rows: Mapping[str, BackendRow]) -> list[str]:
+    """Names of the backends that ask a server."""
+    return [name for name, row in rows.items() if 'server' in row.takes]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """Where an OpenAI-compatible model server is, and how it is spoken to. Its key comes from the environment only."""
 
-    url: str = setting('http://127.0.0.1:8000/v1', 'base URL of the server; /v1 is added where there is no path')
-    model: str = setting('', "model id as the server lists it; '' takes the only one it lists")
+    url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added where it has no path.')
+    model: str = setting('', "The server lists the model by this id; '' takes the only one that it lists.")
     timeout_s: float = setting(
         60.0,
-        'from asking to the end of the reply, waiting and retries included',
+        'A request may take this long in all, waiting and retries included.',
         unit='s',
         minimum=0.05,
         maximum=3600.0,
     )
-    concurrency: int = setting(8, 'requests under way at once; more wait', minimum=1, maximum=256)
+    max_concurrent_requests: int = setting(
+        8, 'The node sends at most so many requests at once; more wait.', minimum=1, maximum=256
+    )
     retries: int = setting(
-        2, 'repeats of a request that the server could not take (connection, 429, 5xx)', minimum=0, maximum=10
+        2,
+        'The node repeats a request so many times when the server cannot take it (connection, 429, 5xx).',
+        minimum=0,
+        maximum=10,
     )
 
     def __post_init__(self) -> None:
@@ -49,23 +164,14 @@ class ServerSettings:
         object.__setattr__(self, 'url', _server_url(self.url))
 
 
-_SERVER = {
-    'help': 'the model server, for the backend openai',
-    'unit': '',
-    'minimum': None,
-    'maximum': None,
-    'choices': (),
-}
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PerceptionModel:
     """What describes key frames."""
 
-    backend: str = setting('opencv', 'what looks at key frames', choices=('opencv', 'openai'))
-    temperature: float = setting(0.1, 'of the sampling', minimum=0.0, maximum=2.0)
-    max_tokens: int = setting(512, 'length of a description', unit='tokens', minimum=16, maximum=16384)
-    server: ServerSettings = dataclasses.field(default_factory=ServerSettings, metadata=_SERVER)
+    backend: str = setting('opencv', 'This backend describes key frames.', choices=PERCEIVERS)
+    temperature: float = setting(0.1, 'The model samples at this temperature.', minimum=0.0, maximum=2.0)
+    max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', minimum=16, maximum=16384)
+    server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
         check(self)
@@ -73,20 +179,20 @@ class PerceptionModel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReasonerModel:
-    """What thinks about the observations.
+    """What thinks about the observations."""
 
-    Attributes:
-        folder: of the weights, for the backends in this process; in the file it is relative to the file.
-    """
-
-    backend: str = setting('numpy', 'where the reasoner runs', choices=('numpy', 'openai', 'transformers'))
-    prompt_format: str = setting('compact', 'the words that its weights were trained on', choices=PROMPT_FORMATS)
-    folder: str = setting('', 'of the weights (numpy, transformers)')
-    server: ServerSettings = dataclasses.field(default_factory=ServerSettings, metadata=_SERVER)
+    backend: str = setting('numpy', 'This backend runs the reasoner.', choices=REASONERS)
+    prompt_format: str = setting(
+        'compact',
+        'The reasoner is asked in this prompt format, which its weights were trained on.',
+        choices=PROMPT_FORMATS,
+    )
+    folder: str = setting('', 'The weights are in this folder, relative to the file of the model pair.')
+    server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
         check(self)
-        if self.backend in ('numpy', 'transformers') and not self.folder:
+        if 'folder' in REASONERS[self.backend].takes and not self.folder:
             raise SettingsError(
                 f'backend {self.backend!r} needs folder, a folder with config.json and weights; got {self.folder!r}'
             )
@@ -110,8 +216,8 @@ def load_model_pair(path: str | pathlib.Path) -> ModelPair:
     path = pathlib.Path(path)
     try:
         blocks = _read_yaml(path)
-        perception = _block(blocks, 'perception', PerceptionModel)
-        reasoner = _block(blocks, 'reasoner', ReasonerModel)
+        perception = _block(blocks, 'perception', PerceptionModel, PERCEIVERS)
+        reasoner = _block(blocks, 'reasoner', ReasonerModel, REASONERS)
         unknown = sorted(set(blocks) - {'perception', 'reasoner'}, key=str)
         if unknown:
             raise SettingsError(f'unknown block {unknown[0]!r}; known are: perception, reasoner')
@@ -127,15 +233,9 @@ def prompt_format(name: str) -> PromptFormat:
     Raises:
         SettingsError: there is none.
     """
-    if name == 'paper':
-        from embodied_r_ros.core.prompts import PaperFormat
-
-        return PaperFormat()
-    if name == 'compact':
-        from embodied_r_ros.core.compact import CompactFormat
-
-        return CompactFormat()
-    raise SettingsError(f'prompt_format must be one of {", ".join(PROMPT_FORMATS)}, got {name!r}')
+    if name not in PROMPT_FORMATS:
+        raise SettingsError(f'prompt_format must be one of {", ".join(PROMPT_FORMATS)}, got {name!r}')
+    return load(PROMPT_FORMATS[name])()
 
 
 def _beside(path: pathlib.Path, named: str) -> str:
@@ -159,23 +259,17 @@ def _read_yaml(path: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def _block(blocks: Mapping[str, Any], name: str, cls: type[Any]) -> Any:
+def _block(blocks: Mapping[str, Any], name: str, cls: type[Any], rows: Mapping[str, BackendRow]) -> Any:
     """A block of the file as settings; its server's keys stand beside its own."""
     values = blocks.get(name)
     if not isinstance(values, dict) or not isinstance(values.get('backend'), str):
         raise SettingsError(f'a block {name!r} with a key backend was wanted, got {values!r}')
-    own = [key for key, _, _ in fields(cls) if key != 'server']
-    server = [key for key, _, _ in fields(ServerSettings)]
-    for key in values:
-        if key not in own and key not in server:
-            raise SettingsError(f'unknown key {key!r} in {name}; known are: {", ".join(own + server)}')
-    if values['backend'] == 'openai' and not values.get('url'):
+    if values['backend'] in served(rows) and not values.get('url'):
         raise SettingsError(
-            f'{name} with backend openai needs url, the base URL of the server; got {values.get("url")!r}'
+            f'{name} with backend {values["backend"]} needs url, the base URL of the server; got {values.get("url")!r}'
         )
     try:
-        settings = from_mapping(ServerSettings, {key: value for key, value in values.items() if key in server})
-        return cls(**{key: value for key, value in values.items() if key in own}, server=settings)
+        return from_mapping(cls, values)
     except SettingsError as error:
         raise SettingsError(f'{name}: {error}') from error
 

@@ -37,15 +37,19 @@ Steps = Generator[list[Generation], list[Completion], Answer]
 class ReasoningSettings:
     """How the reasoner is asked."""
 
-    max_observations: int = setting(32, 'observations put before the reasoner at most', minimum=2, maximum=1024)
-    max_tokens: int = setting(2048, 'length of a thought with its answer', unit='tokens', minimum=16, maximum=65536)
-    temperature: float = setting(
-        0.7, 'of the sampling when there are several votes; one vote is greedy', minimum=0.0, maximum=2.0
+    max_observations: int = setting(32, 'The reasoner gets at most so many observations.', minimum=2, maximum=1024)
+    max_tokens: int = setting(
+        2048, 'A thought with its answer has at most this length.', unit='tokens', minimum=16, maximum=65536
     )
-    seed: int = setting(0, 'of the first vote; the others count on from it', minimum=0)
+    temperature: float = setting(
+        0.7, 'Several votes are sampled at this temperature; one vote is greedy.', minimum=0.0, maximum=2.0
+    )
+    seed: int = setting(
+        0, 'The first vote is sampled with this seed, each further one with the next number.', minimum=0
+    )
     min_confidence: float = setting(
         0.0,
-        'share of the votes below which the answer is CANNOT_TELL; one vote has no confidence',
+        'The answer is CANNOT_TELL where a smaller share of the votes agrees; one vote has no confidence.',
         minimum=0.0,
         maximum=1.0,
     )

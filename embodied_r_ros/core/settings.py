@@ -2,7 +2,7 @@
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BufferSettings:
-    buffer_s: float = setting(10.0, 'seconds of frames kept', unit='s', minimum=0.1, maximum=600.0)
+    buffer_s: float = setting(10.0, 'The node keeps frames for this long.', unit='s', minimum=0.1, maximum=600.0)
 
     def __post_init__(self) -> None:
         check(self)
@@ -12,14 +12,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from embodied_r_ros.core.errors import SettingsError
 
 Settings = TypeVar('Settings')
+
+# Old name of a setting -> its names today; which of them is meant depends on where the old one stands.
+RENAMED = {
+    'present_motion': ('latest_motion',),
+    'least_confidence': ('min_confidence',),
+    'concurrency': ('max_concurrent_descriptions', 'max_concurrent_requests'),
+}
 
 
 def setting(
@@ -29,15 +37,23 @@ def setting(
     unit: str = '',
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: Collection[str] = (),
 ) -> Any:
-    """Declare one field of a settings dataclass: its default, what it is for, and what it may be."""
+    """Declare one field of a settings dataclass: its default, what it is for, and what it may be.
+
+    Args:
+        default: allowed in any case.
+        help: whole plain sentences.
+        unit: of a number.
+        minimum, maximum: of a number; None is no bound.
+        choices: allowed values. A dict, such as a registry of backends, allows the keys that it has at the time.
+    """
     metadata = {'help': help, 'unit': unit, 'minimum': minimum, 'maximum': maximum, 'choices': choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def fields(settings: Any) -> list[tuple[str, type, dataclasses.Field[Any]]]:
-    """Name, type (bool, int, float or str) and field of each setting of a settings class or instance."""
+    """Name, type (bool, int, float, str, settings class) and field of each setting of a settings class or instance."""
     cls = settings if isinstance(settings, type) else type(settings)
     hints = _hints(cls)
     return [(field.name, hints[field.name], field) for field in dataclasses.fields(cls)]
@@ -66,8 +82,9 @@ def check(settings: Any) -> None:
             if not ((low is None or value >= low) and (high is None or value <= high)):
                 unit = f' {rule["unit"]}' if rule['unit'] else ''
                 raise SettingsError(f'{name} must lie in {bounds(field)}{unit}, got {value!r}')
-        if rule['choices'] and value not in rule['choices']:
-            raise SettingsError(f'{name} must be one of {", ".join(rule["choices"])}, got {value!r}')
+        choices = rule.get('choices')  # a field that holds settings of its own has no rule
+        if choices and value != field.default and value not in choices:
+            raise SettingsError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
 
 
 def bounds(field: dataclasses.Field[Any]) -> str:
@@ -82,17 +99,50 @@ def bounds(field: dataclasses.Field[Any]) -> str:
     return f'[{low:g}, {high:g}]'
 
 
+def keys(cls: type[Any]) -> Iterator[tuple[str, type, dataclasses.Field[Any]]]:
+    """As `fields`, with the fields of a settings class in its place: what stands side by side in a YAML file."""
+    for name, kind, field in fields(cls):
+        if dataclasses.is_dataclass(kind):
+            yield from keys(kind)
+        else:
+            yield name, kind, field
+
+
 def from_mapping(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """Build settings from a mapping, such as a block of a YAML file.
+    """Build settings from a mapping of `keys`, such as a block of a YAML file.
 
     Raises:
         SettingsError: a name is unknown, or a value is not allowed.
     """
-    known = [name for name, _, _ in fields(cls)]
+    known = [name for name, _, _ in keys(cls)]
     for name in values:
         if name not in known:
-            raise SettingsError(f'unknown setting {name!r}; known are: {", ".join(known)}')
-    return cls(**values)
+            raise unknown_name('key', name, known)
+    parts = {name: kind for name, kind, _ in fields(cls) if dataclasses.is_dataclass(kind)}
+    of_parts = {
+        name: from_mapping(kind, {key: values[key] for key, _, _ in keys(kind) if key in values})
+        for name, kind in parts.items()
+    }
+    own = {name: values[name] for name, _, _ in fields(cls) if name in values}
+    return cls(**own, **of_parts)
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], where: str = '') -> SettingsError:
+    """The error for a name that is not known: it says the name of today, the likeliest meant, or all that are known.
+
+    Args:
+        what: kind of the name, such as 'parameter'.
+        name: as it was given.
+        known: names that are allowed there.
+        where: place that wants it, such as ' for /camera_node'.
+    """
+    names = list(known)
+    today = [new for new in RENAMED.get(name, ()) if new in names]
+    if today:
+        return SettingsError(f'{what} {name!r} is now called {today[0]!r}; rename it{where}')
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f'did you mean {close[0]!r}?' if close else f'known are: {", ".join(names)}'
+    return SettingsError(f'unknown {what} {name!r}{where}; {hint}')
 
 
 def add_arguments(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
@@ -120,10 +170,8 @@ def from_arguments(cls: type[Settings], arguments: argparse.Namespace) -> Settin
 def table(cls: type[Any]) -> str:
     """The settings as a Markdown table, for docs/parameters.md."""
     rows = ['| setting | default | allowed | what it is for |', '|---|---|---|---|']
-    for name, _, field in fields(cls):
+    for name, _, field in keys(cls):
         rule = field.metadata
-        allowed = ', '.join(choice or "''" for choice in rule['choices']) or ' '.join(
-            part for part in (bounds(field), rule['unit']) if part
-        )
+        allowed = ', '.join(rule['choices']) or ' '.join(part for part in (bounds(field), rule['unit']) if part)
         rows.append(f'| `{name}` | `{field.default!r}` | {allowed} | {rule["help"]} |')
     return '\n'.join(rows)

@@ -35,16 +35,26 @@ _LATCHED = ('/tf_static', '/robot_description', '/map')
 class BagPlayerSettings:
     """What is played, and how."""
 
-    path: str = setting('', 'rosbag2 folder, .mcap or .db3 file')
-    rate: float = setting(1.0, 'times real time', minimum=0.01, maximum=100.0)
-    loop: bool = setting(False, 'start again at the end; time jumps back then')
-    relative_topics: bool = setting(False, 'drop the leading slash of topics, so that the namespace applies')
+    path: str = setting('', 'The node plays this rosbag2 folder, .mcap or .db3 file.')
+    rate: float = setting(1.0, 'The node plays so many times as fast as real time.', minimum=0.01, maximum=100.0)
+    loop: bool = setting(False, 'The node starts again at the end; time jumps back then.')
+    relative_topics: bool = setting(False, 'Topics lose their leading slash, so that the namespace applies.')
     wait_s: float = setting(
-        0.0, 'longest wait for a listener to an image topic; 0 is none', unit='s', minimum=0.0, maximum=3600.0
+        0.0,
+        'The node waits at most this long for a listener to an image topic; 0 does not wait.',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
     )
-    start_delay_s: float = setting(0.0, 'wait before the start in any case', unit='s', minimum=0.0, maximum=3600.0)
+    start_delay_s: float = setting(
+        0.0, 'The node waits this long before the start in any case.', unit='s', minimum=0.0, maximum=3600.0
+    )
     clock_hz: float = setting(
-        100.0, 'rate of /clock in wall-clock time; 0 is none', unit='Hz', minimum=0.0, maximum=1000.0
+        100.0,
+        'The node sends /clock at this rate in wall-clock time; 0 sends none.',
+        unit='Hz',
+        minimum=0.0,
+        maximum=1000.0,
     )
 
     def __post_init__(self) -> None:

@@ -30,14 +30,16 @@ class ImageTopicSettings:
     """How images are listened to."""
 
     image_transport: str = setting(
-        COMPRESSED, 'listen to image/compressed or to the raw topic image', choices=(COMPRESSED, RAW)
+        COMPRESSED, 'The node listens to image/compressed, or to the raw topic image.', choices=(COMPRESSED, RAW)
     )
     image_reliability: str = setting(
-        'best_effort', 'reliable only where the sender offers it', choices=qos.RELIABILITIES
+        'best_effort',
+        'The node listens with this reliability; reliable hears only a reliable sender.',
+        choices=qos.RELIABILITIES,
     )
-    image_depth: int = setting(5, 'images that may wait for the node', minimum=1, maximum=100)
+    image_depth: int = setting(5, 'So many images may wait for the node.', minimum=1, maximum=100)
     silence_s: float = setting(
-        3.0, 'without an image for so long a warning is logged', unit='s', minimum=0.2, maximum=3600.0
+        3.0, 'The node logs a warning when no image has come for this long.', unit='s', minimum=0.2, maximum=3600.0
     )
 
     def __post_init__(self) -> None:

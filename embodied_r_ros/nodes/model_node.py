@@ -24,7 +24,10 @@ class MemorySettings:
     """How far back observations reach; the same for the node that writes them and the node that keeps them."""
 
     memory_observations: int = setting(
-        2000, 'observations kept, here and for a neighbour that comes late; the oldest goes', minimum=1, maximum=1000000
+        2000,
+        'The node keeps so many observations, for itself and for a neighbour that starts late; the oldest goes.',
+        minimum=1,
+        maximum=1000000,
     )
 
     def __post_init__(self) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
 from embodied_r_ros.core import settings as core_settings
-from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.settings import setting
 
 Settings = TypeVar('Settings')
@@ -27,7 +24,9 @@ _LARGEST_INTEGER = 2**63 - 1
 class NodeSettings:
     """Settings of every node."""
 
-    autostart: bool = setting(True, 'configure and activate on start; a failed transition then ends the process')
+    autostart: bool = setting(
+        True, 'The node configures and activates itself at start; a transition that fails then ends the process.'
+    )
 
     def __post_init__(self) -> None:
         core_settings.check(self)
@@ -76,23 +75,15 @@ def refuse_unknown(node: Node) -> None:
     rclpy drops an unknown name in silence, and the misspelt setting keeps its default.
 
     Raises:
-        SettingsError: naming the unknown parameter and the likeliest meant.
+        SettingsError: naming the unknown parameter, and what it is called now or the likeliest meant.
     """
     known = sorted(node._parameters)
     for name in _overrides(node):
         if not (node.has_parameter(name) or name in _BUILT_IN or name.startswith(_BUILT_IN_PREFIX)):
-            where = node.get_fully_qualified_name()
-            raise SettingsError(f'unknown parameter {name!r} for {where}{_likeliest(name, known)}')
+            where = f' for {node.get_fully_qualified_name()}'
+            raise core_settings.unknown_name('parameter', name, known, where)
 
 
 def _overrides(node: Node) -> dict[str, Any]:
     # rclpy has no public way to list what was given but not declared; the attribute is the same in Humble to Rolling.
     return node._parameter_overrides
-
-
-def _likeliest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f'; did you mean {close[0]!r}?'
-    return f'; known are: {", ".join(names)}'

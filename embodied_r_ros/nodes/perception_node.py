@@ -10,10 +10,10 @@ from embodied_r_interfaces.srv import Focus
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from embodied_r_ros.adapters import backends
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.models import EYES, PERCEIVERS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.nodes import qos
@@ -35,16 +35,16 @@ class PerceptionNode(ManagedNode):
     """Describes key frames with OpenCV or a vision-language model, and looks at them again when asked to."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            'perception_node', DescriberSettings, MemorySettings, backends.PerceptionBackend, OpenCVSettings, **options
-        )
+        self._own = backends.own_settings(PERCEIVERS, EYES)
+        classes = (DescriberSettings, MemorySettings, backends.PerceptionBackend, *self._own)
+        super().__init__('perception_node', *classes, **options)
         self._pair = backends.perception_model(self.settings(backends.PerceptionBackend))
         self._diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
 
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
-        perceiver = backends.perceiver(self._pair, self.settings(OpenCVSettings))
+        perceiver = backends.perceiver(self._pair, *map(self.settings, self._own))
         self._bridge: AsyncBridge = bridge_for(self)
         self._bridge.on_stop(perceiver.aclose)
         self.held(self._bridge, self._bridge.stop)
@@ -145,7 +145,7 @@ class PerceptionNode(ManagedNode):
             return Level.ERROR, describer.trouble
         if describer.backend is Backend.LOADING:
             return Level.WARN, 'the model is being loaded or reached for'
-        if describer.waiting > self.settings(DescriberSettings).concurrency:
+        if describer.waiting > self.settings(DescriberSettings).max_concurrent_descriptions:
             return Level.WARN, f'{describer.waiting} key frames wait to be described'
         return Level.OK, 'describing key frames as they come'
 

@@ -20,6 +20,7 @@ from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.models import REASONERS
 from embodied_r_ros.core.records import Answer, ErrorCode
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
@@ -45,7 +46,8 @@ class ReasoningNode(ManagedNode):
     """Answers spatial questions from the observations of the present session."""
 
     def __init__(self, **options: Any) -> None:
-        classes = (AskerSettings, MemorySettings, reasoning.ReasoningSettings, backends.ReasonerBackend)
+        self._own = backends.own_settings(REASONERS)
+        classes = (AskerSettings, MemorySettings, reasoning.ReasoningSettings, backends.ReasonerBackend, *self._own)
         super().__init__('reasoning_node', *classes, **options)
         self._model = backends.reasoner_model(self.settings(backends.ReasonerBackend))
         self._diagnostics = Diagnostics(self, self._judge)
@@ -53,7 +55,7 @@ class ReasoningNode(ManagedNode):
 
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
-        lm = backends.reasoner(self._model)
+        lm = backends.reasoner(self._model, *map(self.settings, self._own))
         self._bridge: AsyncBridge = bridge_for(self)
         self._bridge.on_stop(lm.aclose)
         self.held(self._bridge, self._bridge.stop)

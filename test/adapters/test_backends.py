@@ -1,4 +1,4 @@
-"""Which models the nodes' parameters lead to, and a model that loads late."""
+"""Which models the nodes' parameters lead to, and a model that is loaded lazily."""
 
 import asyncio
 import dataclasses
@@ -11,7 +11,7 @@ from fake_models import FakeReasoner, key_frame
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.codec import encode_jpeg
-from embodied_r_ros.adapters.late_model import LateLanguageModel
+from embodied_r_ros.adapters.lazy_model import LazyLanguageModel
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
 from embodied_r_ros.core.records import Generation, Message
@@ -116,7 +116,7 @@ def test_a_model_folder_that_is_missing_is_refused(backend, tmp_path):
 REQUEST = Generation(messages=(Message(role='user', content='?'),))
 
 
-def test_a_late_model_is_loaded_once_beside_the_loop():
+def test_a_lazy_model_is_loaded_once_beside_the_loop():
     loads = []
 
     def load():
@@ -124,21 +124,21 @@ def test_a_late_model_is_loaded_once_beside_the_loop():
         return FakeReasoner(reply='here')
 
     async def scene():
-        late = LateLanguageModel('big', load)
+        lazy = LazyLanguageModel('big', load)
         with pytest.raises(BackendUnavailable, match='big is not loaded yet'):
-            await late.generate(REQUEST)
-        await asyncio.gather(late.probe(), late.probe())
-        completion = await late.generate(REQUEST)
-        await late.aclose()
+            await lazy.generate(REQUEST)
+        await asyncio.gather(lazy.probe(), lazy.probe())
+        completion = await lazy.generate(REQUEST)
+        await lazy.aclose()
         return completion.text
 
     assert asyncio.run(scene()) == 'here'
     assert len(loads) == 1 and loads[0] is not threading.main_thread()
 
 
-def test_a_late_model_that_cannot_be_loaded_says_why():
+def test_a_lazy_model_that_cannot_be_loaded_says_why():
     def load():
         raise SettingsError('no weights in there')
 
     with pytest.raises(SettingsError, match='no weights in there'):
-        asyncio.run(LateLanguageModel('big', load).probe())
+        asyncio.run(LazyLanguageModel('big', load).probe())

@@ -379,7 +379,7 @@ def test_concurrency_is_bounded(server):
     async def many(client):
         return await asyncio.gather(*(client.chat(HELLO) for _ in range(12)))
 
-    assert len(use(server, many, concurrency=4)) == 12
+    assert len(use(server, many, max_concurrent_requests=4)) == 12
     assert server.max_concurrent == 4
 
 

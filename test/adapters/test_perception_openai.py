@@ -11,7 +11,8 @@ from fake_openai import FakeOpenAI
 
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
 from embodied_r_ros.core.errors import BackendRefused, ReplyError
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import ServerSettings
+from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 
 pytestmark = pytest.mark.system
@@ -39,9 +40,7 @@ def server():
 
 def use(server, task):
     async def main():
-        perceiver = OpenAIPerceiver(
-            PerceptionModel(backend='openai', server=ServerSettings(url=server.url, timeout_s=5.0))
-        )
+        perceiver = OpenAIPerceiver(ServerSettings(url=server.url, timeout_s=5.0))
         try:
             return await task(perceiver)
         finally:
@@ -64,7 +63,7 @@ def images(request):
 
 def test_the_first_frame_is_shown_alone_and_has_no_action(server):
     got = describe(server, None, frame(0, FIRST, ODOMETRY))
-    assert (got.action, got.text) == ('', 'a red sofa ahead') and got.latency_s > 0.0
+    assert (got.motion, got.text) == (None, 'a red sofa ahead') and got.latency_s > 0.0
     assert images(server.chats[0]) == ([('image/jpeg', FIRST.data)], ['image_url', 'text'])
 
 
@@ -86,19 +85,20 @@ def test_structured_output_is_asked_for(server):
 @pytest.mark.parametrize(
     ('motion', 'named', 'action'),
     [
-        pytest.param(None, 'rotate right', 'rotate right', id='the-models-word'),
+        pytest.param(None, 'rotate right', 'rotated right', id='the-models-word'),
         pytest.param(None, 'hover', '', id='no-known-word'),
         pytest.param(ODOMETRY, 'rotate right', 'moved forward 1.42 m', id='odometry-is-certain'),
         pytest.param(TURN, 'move forward', 'rotated left 31 deg', id='a-measured-turn-stands'),
-        pytest.param(GUESS, 'rotate right', 'rotate right', id='a-guess-gives-way'),
+        pytest.param(GUESS, 'rotate right', 'rotated right', id='a-guess-gives-way'),
         pytest.param(GUESS, 'move forward', 'moved forward', id='a-guess-confirmed'),
         pytest.param(GUESS, '', 'moved forward', id='a-guess-and-no-word'),
-        pytest.param(Motion(name='stay'), 'tilt upward', 'tilt upward', id='a-motion-from-nowhere'),
+        pytest.param(Motion(name='stay'), 'tilt upward', 'tilted upward', id='a-motion-from-nowhere'),
     ],
 )
 def test_the_action_is_measured_or_named(server, motion, named, action):
     server.reply = json.dumps({'action': named, 'new': 'x'})
-    assert describe(server, frame(0, FIRST), frame(1, SECOND, motion)).action == action
+    told = describe(server, frame(0, FIRST), frame(1, SECOND, motion)).motion
+    assert ('' if told is None else write_motion(told)) == action
 
 
 def test_the_model_is_told_what_odometry_measured(server):
@@ -112,7 +112,7 @@ def test_the_image_parts_of_the_first_pass_and_the_focus_pass_are_the_same_bytes
         await perceiver.describe(frame(0, FIRST), frame(1, SECOND, ODOMETRY))
         return await perceiver.focus(frame(0, FIRST), frame(1, SECOND, ODOMETRY), 'Where is the sofa?')
 
-    assert use(server, both) == 'a red sofa ahead'
+    assert use(server, both).text == 'a red sofa ahead'
     first, focus = (request.body for request in server.chats)
     shared = first.index(b'{"type": "text"')
     assert shared > 2 * 10 and first[:shared] == focus[:shared]
@@ -132,7 +132,7 @@ def test_a_server_without_structured_output_is_asked_without_from_then_on(server
 
     server.reply = reply
     got = use(server, twice)
-    assert [(one.action, one.text) for one in got] == [('rotate left', 'a door')] * 2
+    assert [(one.motion, one.text) for one in got] == [(Motion(name='rotate left'), 'a door')] * 2
     assert ['response_format' in request.json for request in server.chats] == [True, False, False]
 
 

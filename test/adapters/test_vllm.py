@@ -24,7 +24,7 @@ from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel
 from embodied_r_ros.adapters.openai_http import LM_KEY, VLM_KEY, OpenAIClient
 from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver, _message
 from embodied_r_ros.core.errors import BackendRefused, BackendTimeout, ReplyError
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer, failure
@@ -92,7 +92,7 @@ def test_structured_output_has_the_schemas_form(vlm):
 
 
 def test_a_pair_of_key_frames_is_described(vlm):
-    perceiver = OpenAIPerceiver(PerceptionModel(backend='openai', server=vlm, temperature=1.0, max_tokens=1024))
+    perceiver = OpenAIPerceiver(vlm, temperature=1.0, max_tokens=1024)
     got = use(perceiver, lambda p: p.describe(frame(0, 1), frame(1, 2)))
     assert got.action in ACTIONS and got.text and got.latency_s > 0.0
 
@@ -139,7 +139,7 @@ def test_the_focus_pass_finds_its_images_in_the_prefix_cache(vlm):
         await perceiver.focus(frame(0, seed), frame(1, seed + 1), 'Where is the sofa?')
         return cached_tokens() - before
 
-    perceiver = OpenAIPerceiver(PerceptionModel(backend='openai', server=vlm, temperature=1.0, max_tokens=256))
+    perceiver = OpenAIPerceiver(vlm, temperature=1.0, max_tokens=256)
     assert use(perceiver, both) >= 256
 
 

@@ -77,7 +77,7 @@ def run(coroutine):
 
 def test_the_first_key_frame_is_described_alone_and_later_ones_as_a_pair():
     async def scene():
-        async with Bench(concurrency=1) as bench:
+        async with Bench(max_concurrent_descriptions=1) as bench:
             for index in range(3):
                 bench.describer.add(key_frame(index))
                 await bench.until(lambda count=index + 1: len(bench.published) == count)
@@ -136,9 +136,9 @@ def test_measured_motion_is_the_action_where_the_perceiver_names_none():
     run(scene())
 
 
-def test_requests_run_side_by_side_up_to_concurrency_and_are_published_as_they_finish():
+def test_requests_run_side_by_side_up_to_the_limit_and_are_published_as_they_finish():
     async def scene():
-        async with Bench(concurrency=3) as bench:
+        async with Bench(max_concurrent_descriptions=3) as bench:
             bench.perceiver.gate.clear()
             for index in range(8):
                 bench.describer.add(key_frame(index))
@@ -152,7 +152,7 @@ def test_requests_run_side_by_side_up_to_concurrency_and_are_published_as_they_f
 
 def test_with_a_backlog_the_newest_is_described_first_and_the_oldest_dropped_and_counted():
     async def scene():
-        async with Bench(concurrency=1, backlog=3) as bench:
+        async with Bench(max_concurrent_descriptions=1, backlog=3) as bench:
             bench.perceiver.gate.clear()
             bench.describer.add(key_frame(0))
             await bench.until(lambda: bench.perceiver.at_once == 1)
@@ -185,7 +185,7 @@ def test_a_new_session_clears_what_is_pending_and_ends_what_is_under_way():
     later = SESSION - 50 * NS  # simulated time that jumped back: newer, though its number is smaller
 
     async def scene():
-        async with Bench(concurrency=1) as bench:
+        async with Bench(max_concurrent_descriptions=1) as bench:
             bench.perceiver.gate.clear()
             for index in range(3):
                 bench.describer.add(key_frame(index))
@@ -261,7 +261,7 @@ def test_a_key_frame_that_was_given_up_is_not_tried_again_when_it_comes_again():
 
 def test_what_was_under_way_when_the_work_ended_is_described_when_it_goes_on():
     async def scene():
-        bench = Bench(concurrency=1)
+        bench = Bench(max_concurrent_descriptions=1)
         bench.perceiver.gate.clear()
         async with bench:
             for index in range(3):
@@ -287,7 +287,7 @@ def test_images_are_kept_within_the_bound_in_bytes():
 
 def test_a_key_frame_whose_image_had_to_go_before_its_turn_is_given_up():
     async def scene():
-        async with Bench(concurrency=1, held_mb=0.1) as bench:
+        async with Bench(max_concurrent_descriptions=1, held_mb=0.1) as bench:
             bench.perceiver.gate.clear()
             bench.describer.add(key_frame(0, nbytes=30_000))
             await bench.until(lambda: bench.perceiver.at_once == 1)
@@ -430,7 +430,9 @@ def test_a_bug_in_the_perceiver_is_not_swallowed():
     run(scene())
 
 
-@pytest.mark.parametrize('values', [{'concurrency': 0}, {'backlog': 0}, {'held_mb': math.nan}, {'attempts': 0}])
+@pytest.mark.parametrize(
+    'values', [{'max_concurrent_descriptions': 0}, {'backlog': 0}, {'held_mb': math.nan}, {'attempts': 0}]
+)
 def test_settings_out_of_range_are_refused(values):
     with pytest.raises(SettingsError, match=next(iter(values))):
         DescriberSettings(**values)

@@ -55,9 +55,11 @@ def test_the_folder_of_the_weights_is_relative_to_the_file(tmp_path):
     ('text', 'message'),
     [
         pytest.param('perception: {backend: opencv, spede: 1}\n' + NUMPY,
-                     "unknown key 'spede' in perception; known are: backend", id='key'),
+                     "perception: unknown key 'spede'; known are: backend, .*, url", id='key'),
         pytest.param('perception: {backend: opencv, labels: tags.yaml}\n' + NUMPY,
-                     "unknown key 'labels' in perception", id='labels-are-no-model'),
+                     "perception: unknown key 'labels'", id='labels-are-no-model'),
+        pytest.param('perception: {backend: openai, url: "http://h", concurrency: 4}\n' + NUMPY,
+                     "perception: key 'concurrency' is now called 'max_concurrent_requests'; rename it", id='old-name'),
         pytest.param(OPENCV + NUMPY + 'extra: 1\n', "unknown block 'extra'", id='block'),
         pytest.param('perception: {backend: yolo}\n' + NUMPY,
                      "perception: backend must be one of opencv, openai, got 'yolo'", id='backend'),

@@ -9,14 +9,17 @@ import pytest
 
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.settings import (
+    RENAMED,
     add_arguments,
     bounds,
     check,
     fields,
     from_arguments,
     from_mapping,
+    keys,
     setting,
     table,
+    unknown_name,
 )
 
 
@@ -75,11 +78,69 @@ def test_settings_are_built_from_a_mapping():
     assert from_mapping(Oven, {'heat_c': 60, 'light': False}) == Oven(heat_c=60.0, light=False)
 
 
-def test_an_unknown_name_is_told_with_those_that_are_known():
-    with pytest.raises(
-        SettingsError, match="unknown setting 'heat'; known are: heat_c, trays, cold_c, mode, light, label"
-    ):
-        from_mapping(Oven, {'heat': 60})
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('heat', "unknown key 'heat'; did you mean 'heat_c'"),
+        ('xyz', "unknown key 'xyz'; known are: heat_c, trays, cold_c, mode, light, label"),
+        (7, 'unknown key 7; known are: heat_c, '),
+    ],
+    ids=['misspelt', 'unlike any', 'no text'],
+)
+def test_an_unknown_name_is_told_with_the_likeliest_or_all_that_are_known(name, message):
+    with pytest.raises(SettingsError, match=message):
+        from_mapping(Oven, {name: 60})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kitchen:
+    oven: Oven = dataclasses.field(default_factory=Oven)
+    chairs: int = setting(4, 'So many chairs are in it.')
+
+    def __post_init__(self):
+        check(self)
+
+
+def test_the_keys_of_settings_inside_settings_stand_beside_the_others():
+    assert from_mapping(Kitchen, {'trays': 3, 'chairs': 1}) == Kitchen(oven=Oven(trays=3), chairs=1)
+    assert [name for name, _, _ in keys(Kitchen)] == [*(name for name, _, _ in fields(Oven)), 'chairs']
+    with pytest.raises(SettingsError, match='trays must lie in >= 1, got 0'):
+        from_mapping(Kitchen, {'trays': 0})
+
+
+@pytest.mark.parametrize(
+    ('old', 'known', 'new'),
+    [(old, [new], new) for old, names in RENAMED.items() for new in names],
+    ids=[f'{old}-{new}' for old, names in RENAMED.items() for new in names],
+)
+def test_an_old_name_is_told_with_its_name_of_today(old, known, new):
+    error = unknown_name('parameter', old, ['other', *known], ' for /node')
+    assert str(error) == f'parameter {old!r} is now called {new!r}; rename it for /node'
+
+
+def test_an_old_name_where_its_new_one_does_not_belong_is_unknown():
+    assert str(unknown_name('parameter', 'concurrency', ['path'])) == (
+        "unknown parameter 'concurrency'; known are: path"
+    )
+
+
+COLOURS = {'red': 1}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Door:
+    colour: str = setting('', "The door has this colour; '' takes that of the wall.", choices=COLOURS)
+
+    def __post_init__(self):
+        check(self)
+
+
+def test_choices_follow_a_registry_and_the_default_is_always_allowed(monkeypatch):
+    assert Door().colour == ''
+    with pytest.raises(SettingsError, match="colour must be one of red, got 'blue'"):
+        Door(colour='blue')
+    monkeypatch.setitem(COLOURS, 'blue', 2)
+    assert Door(colour='blue').colour == 'blue'
 
 
 def parsed(*words):

@@ -6,14 +6,19 @@ import math
 
 import pytest
 
-pytest.importorskip('rclpy')
+rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('embodied_r_interfaces')
 
-from echo_node import EchoNode
-from rclpy.parameter import Parameter
+from echo_node import EchoNode  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 
-from embodied_r_ros.core.errors import SettingsError
+from embodied_r_ros.core.errors import SettingsError  # noqa: E402
+from embodied_r_ros.nodes.perception_node import PerceptionNode  # noqa: E402
+from embodied_r_ros.nodes.reasoning_node import ReasoningNode  # noqa: E402
 
 pytestmark = pytest.mark.ros
+
+NODES = {'perception_node': PerceptionNode, 'reasoning_node': ReasoningNode}
 
 
 def test_defaults_come_from_the_dataclass(graph):
@@ -69,6 +74,32 @@ def test_a_parameter_cannot_be_changed_while_the_node_runs(graph):
 def test_an_unknown_parameter_or_bad_value_is_refused_by_name(graph, values, message):
     with pytest.raises(SettingsError, match=message):
         graph.make(EchoNode, **values)
+
+
+OLD_NAMES = [
+    pytest.param('reasoning_node', 'present_motion', False, 'latest_motion', id='latest motion'),
+    pytest.param('reasoning_node', 'least_confidence', 0.5, 'min_confidence', id='confidence'),
+    pytest.param('perception_node', 'concurrency', 2, 'max_concurrent_descriptions', id='descriptions'),
+]
+
+
+@pytest.mark.parametrize(('node', 'old', 'value', 'new'), OLD_NAMES)
+def test_an_old_name_is_refused_with_its_name_of_today(node, old, value, new, graph):
+    with pytest.raises(SettingsError, match=f"^parameter '{old}' is now called '{new}'; rename it for /.*/{node}$"):
+        graph.make(NODES[node], **{old: value})
+
+
+@pytest.mark.parametrize(('node', 'old', 'value', 'new'), OLD_NAMES)
+def test_an_old_name_in_a_parameter_file_is_refused_with_its_name_of_today(node, old, value, new, tmp_path):
+    file = tmp_path / 'robot.yaml'
+    file.write_text(f'/**/{node}:\n  ros__parameters:\n    {old}: {str(value).lower()}\n')
+    context = rclpy.Context()
+    rclpy.init(args=['--ros-args', '--params-file', str(file)], context=context)
+    try:
+        with pytest.raises(SettingsError, match=f"^parameter '{old}' is now called '{new}'"):
+            NODES[node](context=context)
+    finally:
+        context.try_shutdown()
 
 
 def test_names_that_rclpy_reads_itself_are_not_unknown(graph):

@@ -211,7 +211,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_the_next_is_described(grap
     [
         pytest.param({'models': 'nowhere'}, 'a model pair file was wanted', id='model pair missing'),
         pytest.param({'url': 'gpu:8000'}, 'url must look like', id='not a url'),
-        pytest.param({'concurrency': 0}, 'concurrency must lie in', id='out of range'),
+        pytest.param({'max_concurrent_descriptions': 0}, 'max_concurrent_descriptions must lie in', id='out of range'),
         pytest.param({'concurency': 4}, "unknown parameter 'concurency'", id='unknown'),
     ],
 )

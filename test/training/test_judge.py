@@ -35,10 +35,10 @@ def serve():
     """Start a fake server; returns it and the judge behind it."""
     open_ = []
 
-    def start(reply='A', timeout_s=5.0, concurrency=4, **settings):
+    def start(reply='A', timeout_s=5.0, at_once=4, **settings):
         server = FakeOpenAI(reply, **settings).start()
         open_.append(server.stop)
-        limits = ServerSettings(url=server.url, timeout_s=timeout_s, concurrency=concurrency, retries=0)
+        limits = ServerSettings(url=server.url, timeout_s=timeout_s, max_concurrent_requests=at_once, retries=0)
         judge = HttpJudge(limits)
         open_.append(judge.close)
         return server, judge
@@ -106,7 +106,7 @@ class TestHttp:
         assert asked['max_tokens'] == len(written.split())
 
     def test_as_many_requests_as_allowed_are_under_way_and_each_has_its_own_time(self, serve):
-        server, judge = serve(latency_s=0.06, timeout_s=0.22, concurrency=2)
+        server, judge = serve(latency_s=0.06, timeout_s=0.22, at_once=2)
         assert None not in judge.judge(numbered(8))
         assert (server.max_concurrent, len(server.chats)) == (2, 8)
 

@@ -13,14 +13,14 @@ import cv2
 import pytest
 from builders import ROOM_INTRINSICS
 
-from embodied_r_ros.adapters.perception_openai import OpenAIPerceiver
+from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core import prompts
 from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
 from training import pair_cache, perceive
 from training.pair_cache import PairCache, code_key, file_key, key_of, pair_key
-from training.perceive import ModelLooker, TagLooker
+from training.perceive import InProcessLooker, ServerLooker
 
 MOTION = Motion(
     name='move forward', forward_m=2.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
@@ -71,7 +71,10 @@ def test_a_pair_keeps_its_key_wherever_it_stands_in_a_recording() -> None:
     assert key(before, session=7, index=1, stamp_ns=1, reason='requested', overlap=0.1) == key()
 
 
-def looker_key(looker: TagLooker | ModelLooker, recording: Path | str = 'bag') -> str:
+OPENCV = PerceptionModel(backend='opencv')
+
+
+def looker_key(looker: InProcessLooker | ServerLooker, recording: Path | str = 'bag') -> str:
     async def opened() -> str:
         async with looker.open(str(recording)) as (_, found):
             return found
@@ -89,36 +92,38 @@ def labels(tmp_path: Path) -> Path:
 def test_the_key_of_tags_holds_their_size_their_labels_and_the_settings(
     labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = looker_key(TagLooker(0.4, labels))
-    assert looker_key(TagLooker(0.4, labels)) == first
-    keys = {first, looker_key(TagLooker(0.3, labels)), looker_key(TagLooker(0.4, None))}
+    first = looker_key(InProcessLooker(OPENCV, 0.4, labels))
+    assert looker_key(InProcessLooker(OPENCV, 0.4, labels)) == first
+    keys = {first, looker_key(InProcessLooker(OPENCV, 0.3, labels)), looker_key(InProcessLooker(OPENCV, 0.4, None))}
     labels.write_text('17: lamp\n', encoding='utf-8')
-    keys.add(looker_key(TagLooker(0.4, labels)))
+    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
     labels.write_text('17: sofa\n', encoding='utf-8')
     monkeypatch.setattr(perceive, 'OpenCVSettings', functools.partial(OpenCVSettings, max_range_m=5.0))
-    keys.add(looker_key(TagLooker(0.4, labels)))
+    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
     assert len(keys) == 5
 
 
 def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:
     (tmp_path / 'bag').mkdir()
-    assert looker_key(TagLooker(0.4, None), tmp_path / 'bag') == looker_key(TagLooker(0.4, labels))
+    assert looker_key(InProcessLooker(OPENCV, 0.4, None), tmp_path / 'bag') == looker_key(
+        InProcessLooker(OPENCV, 0.4, labels)
+    )
 
 
 def test_the_key_of_tags_holds_the_code_and_the_version_of_opencv(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {looker_key(TagLooker(0.4, labels))}
+    keys = {looker_key(InProcessLooker(OPENCV, 0.4, labels))}
     monkeypatch.setattr(cv2, '__version__', '3.0')
-    keys.add(looker_key(TagLooker(0.4, labels)))
+    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
     monkeypatch.setattr(perceive, 'CODE', (tmp_path,))
-    keys.add(looker_key(TagLooker(0.4, labels)))
+    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
     assert len(keys) == 3
 
 
 def model_key(name: str = 'a-model', **changes: object) -> str:
     model = PerceptionModel(backend='openai', server=ServerSettings(model=name, **changes.pop('server', {})), **changes)
-    return looker_key(ModelLooker(OpenAIPerceiver(model), model))
+    return looker_key(ServerLooker(backends.perceiver(model), model))
 
 
 def test_the_key_of_a_model_holds_its_name_and_how_it_is_sampled() -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import builders
 import cv2
+import dummy_backends
 import pytest
 from fake_openai import FakeOpenAI, Recorded
 
 from embodied_r_ros.app.focus import FOCUS_FRAMES
+from embodied_r_ros.core.models import PERCEIVERS
 from embodied_r_ros.evaluation.samples import read_samples
 from training import observing, perceive
 from training.pair_cache import key_of
@@ -308,6 +310,13 @@ def test_a_disk_that_takes_nothing_ends_the_run(tmp_path: Path, capsys: pytest.C
     assert run(file, tmp_path / 'o.jsonl', '--cache', str(file)) == 2
     assert 'training.perceive: ' in capsys.readouterr().err
     assert not (tmp_path / 'o.jsonl').exists()
+
+
+def test_a_registered_backend_describes_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PERCEIVERS, 'dummy', dummy_backends.PERCEIVER)
+    file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
+    assert run(file, tmp_path / 'o.jsonl', '--perception', 'dummy') == 0
+    assert set(texts(tmp_path / 'o.jsonl')[0]) == {'a grey lamp'}
 
 
 @pytest.mark.parametrize('text', ['0/2', '3/2', '1', 'a/b', '-1/2'])

@@ -10,7 +10,7 @@ from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.records import Completion, Generation
 
 
-class LateLanguageModel:
+class LazyLanguageModel:
     """Implements `adapters.lm.LanguageModel` around one that is made later.
 
     Args:

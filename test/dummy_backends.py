@@ -1,0 +1,88 @@
+"""A perceiver, an eye and a reasoner for the tests of the registry, with the rows that register them."""
+
+import dataclasses
+
+from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.core.models import BackendRow
+from embodied_r_ros.core.records import Completion
+from embodied_r_ros.core.settings import check, setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DummySettings:
+    """How the dummy perceiver paints."""
+
+    colour: str = setting('grey', 'The dummy sees a lamp of this colour.')
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DummyEyeSettings:
+    """How far the dummy eye reaches."""
+
+    reach_m: float = setting(2.0, 'The dummy eye sees nothing farther away.', unit='m', minimum=0.0)
+
+    def __post_init__(self):
+        check(self)
+
+
+class DummyPerceiver:
+    name = 'dummy-perceiver'
+    source = 'dummy'
+
+    def __init__(self, settings):
+        self._settings = settings
+
+    async def probe(self):
+        pass
+
+    async def describe(self, previous, current):
+        return Description(text=f'a {self._settings.colour} lamp')
+
+    async def focus(self, previous, current, question_text):
+        return ''
+
+    async def aclose(self):
+        pass
+
+
+class DummyEye:
+    def __init__(self, settings):
+        self.reach_m = settings.reach_m
+
+    def look(self, image, intrinsics):
+        return {}
+
+
+class DummyReasoner:
+    name = 'dummy-reasoner'
+
+    async def probe(self):
+        pass
+
+    async def generate(self, request, on_text=None):
+        return Completion(text='<think> Frame 0 shows it. </think> <answer> B </answer>')
+
+    async def aclose(self):
+        pass
+
+
+PERCEIVER = BackendRow(
+    name='dummy',
+    purpose='The dummy sees a lamp everywhere.',
+    adapter='dummy_backends:DummyPerceiver',
+    settings='dummy_backends:DummySettings',
+    needs='nothing',
+)
+EYE = BackendRow(
+    name='dummy',
+    purpose='The dummy eye measures nothing.',
+    adapter='dummy_backends:DummyEye',
+    settings='dummy_backends:DummyEyeSettings',
+    needs='nothing',
+)
+REASONER = BackendRow(
+    name='dummy', purpose='The dummy takes the second choice.', adapter='dummy_backends:DummyReasoner', needs='nothing'
+)
