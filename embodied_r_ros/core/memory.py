@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,23 +11,12 @@ import numpy as np
 from embodied_r_ros.core import trajectory
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.words import telling_words
 
 # A word that stands in more than this share of the observations tells none of them from the others.
 COMMON_SHARE = 0.2
 SAMPLE_SIZE = 128
 MAX_TEXTS = 65536
-_WORD = re.compile(r'[^\W\d_]{3,}')
-_FUNCTION_WORDS = frozenset(
-    """
-    about after ahead all and any are away back backward been before began behind below beside between both but came
-    can closer closest come current currently did does down downward each far farther first for forward from further
-    get had has have here how into its last left let many meet met most moved moving much near nearest nearer new
-    next not nothing now off one only order other our out over past pass passed position right rotate rotated saw
-    see seen she should side since stand standing start started step straight that the their them then there these
-    they this those tilted through turn turned two under until upward view visible was way went were what when where
-    which while who with would you your
-    """.split()
-)
 
 
 class ObservationMemory:
@@ -229,8 +217,7 @@ class _Texts(dict[str, int]):
 
     def __missing__(self, text: str) -> int:
         self[text] = row = len(self.words)
-        words = (word.rstrip('s') for word in _WORD.findall(text.casefold()) if word not in _FUNCTION_WORDS)
-        self.words.append(frozenset(word for word in words if len(word) > 2))
+        self.words.append(telling_words(text))
         for word in self.words[row]:
             self.rows.setdefault(word, []).append(row)
         return row
