@@ -21,7 +21,7 @@ from training.judge import Case, Judge
 
 # The whole reply: one thought, then one answer, neither empty, with no other tag of the four anywhere.
 _TAG = r'</?(?:think|answer)>'
-_BLOCK = rf'(?:(?!{_TAG}).)*?\S(?:(?!{_TAG}).)*?'
+_BLOCK = rf'(?!\s*{_TAG})(?:(?!{_TAG}).)+'
 _WHOLE = re.compile(rf'\s*<think>{_BLOCK}</think>\s*<answer>{_BLOCK}</answer>\s*', re.DOTALL)
 _NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d+(?:\.\d+)?|\.\d+)')
 _PAPER = PaperPrompt((), 0, Question(text=''))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Sequence
 
 from embodied_r_ros.core.errors import InputError
@@ -13,37 +14,41 @@ LETTERS = string.ascii_uppercase
 MIN_CHOICES, MAX_CHOICES = 2, len(LETTERS)
 MAX_VOTES = 32
 
-# What may stand before the answer proper: 'The correct answer is', 'Answer:', 'Option', 'I choose', 'It is'.
+# Only so much of an answer is read: what it means stands in front, and a long reply costs no time.
+MAX_READ = 8192
+MAX_LEAD_INS = 4
+
+_MARKUP = re.compile(r'\\(?:boxed|text(?:bf)?|mathrm)\b|[*`"“”„$\\{}]')
+# Where a clause ends. A full stop before a letter or digit ends none ('e.g.'); a reason is a clause of its own.
+_JOINT = re.compile(
+    r'[,;:!?()\[\]|/&\n\r。、【】「」]|\.(?![a-z0-9])|\s[-–—]+\s|—|\s(?:or|and)\b|或者?|和'
+    r'|\s(?=(?:because|since)\b)|(?=因为|由于)'
+)
+_REASON = re.compile(r'because\b|since\b|因为|由于')
+# What may stand before the answer proper: 'so', 'the correct answer is', 'option', 'I choose', 'it is', 'maybe'.
 _LEAD_IN = re.compile(
-    r'^(?:so,?\s+|therefore,?\s+|thus,?\s+)?'
-    r'(?:(?:the\s+|my\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\b\s*(?:is\b|would\s+be\b|[:=])?'
-    r"|i\s+(?:choose|pick|select|would\s+choose)\b|(?:it|that|this)(?:\s+is|'s)\b)\s*:?\s*",
-    re.IGNORECASE,
+    r'(?:so|therefore|thus|hence|either|both|maybe|perhaps|possibly|probably|i (?:choose|pick|select|would choose)'
+    r"|(?:it|that|this)(?: is|'s)"
+    r'|(?:(?:the|my) )?(?:(?:correct|right|best|final) )?(?:answer|option|choice)(?: is| would be)?)\b[ =]*'
+    r'|(?:正确)?(?:答案|选项)[是为]?|我?选择?'
 )
-_BOXED = re.compile(r'^\$*\\boxed\{(.*)\}\$*$', re.DOTALL)
-_LETTER_ALONE = re.compile(r'^[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,;]?$')
-# 'B: the sofa', '(b) the sofa', 'B. the sofa', 'B - the sofa'; a full stop needs a space behind it, or 'e.g.' is option
-# E.
-_LETTER_AND_WORDS = re.compile(
-    r'^(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,]?|([A-Za-z])\s*(?:[):]|[.,](?=\s)|\s[-–—]\s))\s*(.+)$', re.DOTALL
-)
-_LETTER_NO_MARK = re.compile(r'^([A-Z])\s+(.+)$', re.DOTALL)
 _LETTER_IS_RIGHT = re.compile(
-    r'^[(\[]?([A-Z])[)\]]?\s+is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:answer|option|choice|one))?\W*$'
+    r'([a-z]) is (?:the )?(?:(?:correct|right)(?: (?:answer|option|choice|one))?|answer|option|choice)'
 )
-# 'A, B' and 'A. or (C)' name two options.
-_HEDGE = re.compile(r'^(?:or|and|/|&)?\s*[(\[]?[A-Za-z][)\]]?\W*$')
+# 'A. left B. right' lists options and chooses none.
+_LISTED = re.compile(r'(?:^|[\s(\[])([a-z])[.):\]]\s')
 _ARTICLES = frozenset(('a', 'an', 'the'))
 # A sign before a digit and a point between digits carry meaning; all other punctuation does not.
 _TOKEN = re.compile(r'[-+]?\d+(?:\.\d+)?|[^\W_]+')
+_SAME_SIGN = str.maketrans({'\u2019': "'", '\u2212': '-'})
 
 
 def validate_question(question: Question) -> None:
     """Hold a question against what can be asked.
 
     Raises:
-        InputError: the question is empty, there are 1 or more than 26 choices, a choice is empty or given twice (case
-            and white space do not tell choices apart), or the votes are out of range.
+        InputError: the question is empty, there are 1 or more than 26 choices, a choice is empty or given twice (case,
+            width and white space do not tell choices apart), or the votes are out of range.
     """
     if not question.text.strip():
         raise InputError(f'a question in words was wanted, got {question.text!r}; say what is to be found out')
@@ -68,9 +73,11 @@ def validate_question(question: Question) -> None:
 def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
     """Which choice an answer means.
 
-    Read are a letter in its usual forms ('B', '(b)', 'B.', 'Option B', 'B: the sofa') and the choice's own words (case,
-    articles and punctuation aside). A letter counts only within the choices there are, and not against words that name
-    another choice. The article 'a' is not option A.
+    An answer is read clause by clause. A clause names a choice if it is nothing but a letter in its usual forms ('B',
+    '(b)', 'Option B', '选项B', 'B is correct') or the choice's own words (width, case, articles and punctuation aside);
+    other clauses are comment. The first clause, or one with a lead-in ('so', 'the answer is'), must name the choice,
+    and no clause may name another: 'A or B', 'B: the lamp' where B is the sofa, and a list of options mean none. What
+    follows 'because' is not read, nor what follows the first 8,192 characters. The article 'a' is not option A.
 
     Args:
         answer_text: what stood in the answer block; the thinking is never looked at.
@@ -79,30 +86,34 @@ def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
     Returns:
         index into the choices; None when none is meant, or more than one.
     """
-    text = answer_text.replace('**', '').replace('`', '').strip('"\'_ \t\r\n')
-    text = _BOXED.sub(r'\1', text).strip()
-    named = _exactly(text, choices)
-    alone = _LETTER_ALONE.match(text) or _LETTER_IS_RIGHT.match(text)
-    if alone:
-        lettered = _index(alone[1], choices)
-        return _agreed(named, lettered)
-    if named is not None:
-        return named
-    marked = _LETTER_AND_WORDS.match(text)
-    if marked:
-        lettered = _index(marked[1] or marked[2], choices)
-        named = _by_words(marked[3], choices)
-        return None if lettered is None or _HEDGE.match(marked[3]) else _agreed(named, lettered)
-    named = _by_words(text, choices)
-    if named is None:
-        named = _by_bare_letter(text, choices)
-    rest = _LEAD_IN.sub('', text, count=1)
-    return named if named is not None or rest in ('', text) else match_choice(rest, choices)
+    text = _folded(answer_text.strip()[:MAX_READ])
+    plain = [_plain(choice) for choice in choices]
+    whole = ' '.join(text.split())
+    if whole in plain and not (len(whole) == 1 and whole.isalpha()):
+        return plain.index(whole)
+    if len(set(_LISTED.findall(text))) > 1:
+        return None
+    parts = [' '.join(part.split()).strip(" '_") for part in _JOINT.split(_MARKUP.sub('', text))]
+    clauses = _Clauses([part for part in parts if part], plain)
+    meant, is_said, is_open, at = set(range(len(choices))), False, True, 0
+    while at < len(clauses.texts) and meant:
+        forms = _without_lead_ins(clauses.texts[at])
+        is_open = is_open or len(forms) > 1
+        named, after = clauses.named(forms, at)
+        if named is not None:
+            meant &= named
+            is_said = is_said or is_open
+        elif _REASON.match(clauses.texts[at]):
+            break
+        is_open = is_open and not forms[-1]
+        at = after
+    return meant.pop() if is_said and len(meant) == 1 else None
 
 
 def same_words(text: str) -> str:
-    """The words of an open answer in a form in which equal answers are equal."""
-    return ' '.join(_tokens(text)) or _plain(text)
+    """The words of an open answer, of its first 8,192 characters, in a form in which equal answers are equal."""
+    folded = _folded(text.strip()[:MAX_READ])
+    return ' '.join(_tokens(folded)) or ' '.join(folded.split())
 
 
 def letter(index: int) -> str:
@@ -110,39 +121,84 @@ def letter(index: int) -> str:
     return LETTERS[index]
 
 
-def _exactly(text: str, choices: Sequence[str]) -> int | None:
-    plain = [_plain(choice) for choice in choices]
-    return plain.index(_plain(text)) if _plain(text) in plain else None
+def _without_lead_ins(clause: str) -> list[str]:
+    """The clause as it is, without its first lead-in, without its second, and so on."""
+    forms = [clause]
+    while len(forms) <= MAX_LEAD_INS and (lead_in := _LEAD_IN.match(forms[-1])):
+        forms.append(forms[-1][lead_in.end() :])
+    return forms
 
 
-def _by_words(text: str, choices: Sequence[str]) -> int | None:
-    tokens = _tokens(text)
-    same = [index for index, choice in enumerate(choices) if tokens and _tokens(choice) == tokens]
-    return same[0] if len(same) == 1 else _exactly(text, choices)
+class _Clauses:
+    """The clauses of an answer, and which choices they name.
+
+    Args:
+        texts: the clauses, folded, none empty.
+        plain: the choices as `_plain` gives them.
+    """
+
+    def __init__(self, texts: Sequence[str], plain: Sequence[str]) -> None:
+        self.texts = texts
+        self._words = [_words(text) for text in texts]
+        self._plain = plain
+        self._choices = [_words(choice) for choice in plain]
+
+    def named(self, forms: Sequence[str], at: int) -> tuple[set[int] | None, int]:
+        """The choices that the clause at a place may name, in the first of its forms that names any.
+
+        Returns:
+            indices, none for a letter beyond the choices, and None where nothing is named; and the place of the next
+            clause to read, as the words of a choice may reach over several.
+        """
+        for form in forms:
+            tokens = _TOKEN.findall(form)
+            lettered = LETTERS.find(tokens[0].upper()) if tokens and len(tokens[0]) == 1 else -1
+            if lettered >= 0 and (len(tokens) == 1 or _LETTER_IS_RIGHT.fullmatch(form)):
+                own = [self._plain.index(form)] if form in self._plain else range(len(self._plain))
+                return {lettered} & set(own), at + 1
+            named, after = self._by_words(form, at)
+            if named is None and lettered >= 0 and len(tokens) > 1:
+                named, after = self._by_words(form.partition(' ')[2], at)
+                named = named and named & {lettered}
+            if named is not None:
+                return named, after
+        return None, at + 1
+
+    def _by_words(self, form: str, at: int) -> tuple[set[int] | None, int]:
+        """The choices whose words begin with the form's and end with its clause or a later one, the longest first."""
+        words = _words(form)
+        ends = {index: end for index, choice in enumerate(self._choices) if (end := self._end(words, choice, at))}
+        if form in self._plain and max(ends.values(), default=at + 1) == at + 1:
+            return {self._plain.index(form)}, at + 1
+        last = max(ends.values(), default=at + 1)
+        return {index for index, end in ends.items() if end == last} or None, last
+
+    def _end(self, words: Sequence[str], choice: Sequence[str], at: int) -> int:
+        """The place after the clauses that have just the words of a choice, 0 where there are none."""
+        have, end = list(words), at + 1
+        if not have or choice[: len(have)] != have:
+            return 0
+        while len(have) < len(choice) and end < len(self._words):
+            have += self._words[end]
+            end += 1
+        return end if have == choice else 0
 
 
-def _by_bare_letter(text: str, choices: Sequence[str]) -> int | None:
-    """'B sofa' is B where B is the sofa; 'A sofa' may be an article and a noun."""
-    bare = _LETTER_NO_MARK.match(text)
-    index = _index(bare[1], choices) if bare else None
-    return index if bare and index is not None and _by_words(bare[2], choices) == index else None
-
-
-def _agreed(named: int | None, lettered: int | None) -> int | None:
-    """What words and letter say together; None where they contradict each other."""
-    if named is None or lettered is None:
-        return lettered if named is None else named
-    return named if named == lettered else None
-
-
-def _index(letter_: str, choices: Sequence[str]) -> int | None:
-    index = LETTERS.index(letter_.upper())
-    return index if index < len(choices) else None
+def _folded(text: str) -> str:
+    """The text without differences of case and width."""
+    return unicodedata.normalize('NFKC', text).translate(_SAME_SIGN).casefold()
 
 
 def _plain(text: str) -> str:
-    return ' '.join(text.casefold().split())
+    return ' '.join(_folded(text).split())
 
 
 def _tokens(text: str) -> list[str]:
-    return [token for token in _TOKEN.findall(text.casefold()) if token not in _ARTICLES]
+    """The words and numbers without articles; an 'a' at the end is a letter, as in 'gate A'."""
+    tokens = _TOKEN.findall(text)
+    return [token for token in tokens[:-1] if token not in _ARTICLES] + tokens[-1:]
+
+
+def _words(text: str) -> list[str]:
+    """The tokens of all clauses of a folded text."""
+    return [token for clause in _JOINT.split(_MARKUP.sub('', text)) for token in _tokens(clause)]

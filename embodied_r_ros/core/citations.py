@@ -1,41 +1,66 @@
-"""The frames that a line of thought cites: 'Frame 3', 'frames 3 and 5', 'Frames 2-4'."""
+"""The frames that a line of thought cites: 'Frame 3', 'Frames 3, 4 and 5', 'Frames 2-4', 'Frame 2 to Frame 4'.
+
+After 'Frame' one number is meant, or a range whose end is joined by a dash without blanks or has a 'Frame' of its own:
+'Frame 3, 2 chairs' cites 3. After 'Frames' a list goes on through commas, ends behind its 'and', and leaves out a
+number that counts or measures: one before a unit or a plural noun (a word in -s). Verbs after 'Frames' have no -s.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-_JOINT = r'\s*(?:,\s*and|,|and|&|or|-|–|—|to|through)\s*'
+# Every repetition is bounded, so that matching takes linear time.
+_NUMBER = r'#?\d{1,5}(?!\w|\.\d)'
+_COUNTED = (
+    r'\s{0,3}(?:°|%|(?:m|cm|km|px|deg|people|men|women|children|feet)\b|'
+    r'(?!(?:across|always|as|does|has|is|its|shows|this|thus|towards|was|whereas)\b)[a-z]{1,20}s\b)'
+)
+_FRAME = r'\bframe\s{0,3}'
+_TO = r'(?:\s{0,3}[-–—]\s{0,3}|\s{1,3}(?:to|through)\s{1,3})'
+_NEXT = rf'{_NUMBER}(?!{_COUNTED})'
+_RANGE_END = rf'(?:{_TO}(?:{_FRAME}{_NUMBER}|{_NEXT}))?'
 _CITED = re.compile(
-    rf'\b(frames?)\s*#?\s*(\d{{1,5}}(?:{_JOINT}(?:frames?\s*)?#?\d{{1,5}}\b(?!\.\d|\s*(?:m|deg|met\w+|steps?)\b))*)',
+    rf'{_FRAME}{_NUMBER}(?:[-–—]{_NEXT}|{_TO}{_FRAME}{_NUMBER})?'
+    rf'|\bframes\s{{0,3}}{_NUMBER}{_RANGE_END}(?:\s{{0,3}},\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}'
+    rf'(?:\s{{0,3}},?\s{{0,3}}(?:\band\b|\bor\b|&)\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}',
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r'\d+')
-_RANGE = re.compile(r'(\d+)\s*(?:-|–|—|\bto\b|\bthrough\b)\s*(?:frames?\s*)?#?(\d+)', re.IGNORECASE)
+_ELEMENT = re.compile(r'((?:frames?\s{0,3})?#?)(\d+)', re.IGNORECASE)
+_RANGE = re.compile(rf'(\d+){_TO}(?:{_FRAME})?#?(\d+)', re.IGNORECASE)
 
 
 def cited_frames(thinking: str, count: int) -> tuple[int, ...]:
     """The frame numbers that a thought cites, ascending, each once, those outside [0, count) left out."""
     cited: set[int] = set()
-    for match in _CITED.finditer(thinking):
-        cited.update(int(number) for number in _NUMBER.findall(match[2]))
-        for ends in _RANGE.finditer(match[2]):
-            cited.update(range(int(ends[1]), min(int(ends[2]), count) + 1))
+    for citation in set(_CITED.findall(thinking)):
+        cited.update(int(number) for _, number in _ELEMENT.findall(citation))
+        for first, last in _RANGE.findall(citation):
+            cited.update(range(int(first), min(int(last), count) + 1))
     return tuple(sorted(number for number in cited if number < count))
 
 
 def renumber(thinking: str, numbers: Sequence[int | None]) -> str:
-    """The thought with each cited frame i named as numbers[i]; one outside keeps its number with a question mark.
+    """The thought with each cited frame i named as numbers[i], 'now' for None; one outside gets a question mark.
 
     Example:
-        >>> renumber('It is left of the door (Frame 1).', [56, 57])
-        'It is left of the door (Frame 57).'
+        >>> renumber('It is left of the door (Frame 1), then right (Frames 2 and 0).', [56, 57, None])
+        'It is left of the door (Frame 57), then right (now and Frames 56).'
     """
 
-    def one(match: re.Match[str]) -> str:
-        place = int(match[0])
-        if place >= len(numbers):
-            return f'{place}?'
-        return 'now' if numbers[place] is None else str(numbers[place])
+    def told(citation: re.Match[str]) -> str:
+        word = ''
 
-    return _CITED.sub(lambda match: match[0][: match.start(2) - match.start()] + _NUMBER.sub(one, match[2]), thinking)
+        def one(element: re.Match[str]) -> str:
+            nonlocal word
+            word = element[1] or word
+            place = int(element[2])
+            number = numbers[place] if place < len(numbers) else f'{place}?'
+            if number is None:
+                return 'now'  # and the word 'Frame' goes before the next number
+            named, word = f'{word}{number}', ''
+            return named
+
+        return _ELEMENT.sub(one, citation[0])
+
+    return _CITED.sub(told, thinking)

@@ -21,11 +21,10 @@ _THINK_CLOSE = re.compile(r'<\s*/\s*think\s*>', re.IGNORECASE)
 _ANSWER_OPEN = re.compile(r'<\s*answer\s*>', re.IGNORECASE)
 _ANSWER_CLOSE = re.compile(r'<\s*/\s*answer\s*>', re.IGNORECASE)
 
-_FENCE_END = re.compile(r'\s*```\s*$')
 # An item starts its line, so that '1.5 m' inside a sentence is none.
-_ITEM = re.compile(r'^[ \t]*(?:[*_#]{0,3}[ \t]*)(\d{1,2})[.):](?!\d)[ \t]*', re.MULTILINE)
+_ITEM = re.compile(r'^[ \t]*(?:[*_#]{1,3}[ \t]*)?(\d{1,2})[.):](?!\d)[ \t]*', re.MULTILINE)
 _LABEL = re.compile(
-    r'^[\s*_#-]*(?:(?P<action>(?:ego[- ]?)?(?:action|motion|movement))|(?P<new>new|newly '
+    r'^[ \t*_#-]*(?:(?P<action>(?:ego[- ]?)?(?:action|motion|movement))|(?P<new>new|newly '
     r'visible|observation|view|description|text|relevant|changes?|information))'
     r'\b[^:\n]{0,40}:[ \t*_]*',
     re.IGNORECASE | re.MULTILINE,
@@ -157,7 +156,9 @@ def read_short_answer(text: str, reasoning: str = '') -> str:
 
 def _without_thinking(text: str) -> str:
     """The text after its think block; what was thought, where nothing follows it."""
-    rest = _THINK.sub('', text).strip()
+    # Behind the last closing tag, an opening one would be held against all that follows.
+    end = max((close.end() for close in _THINK_CLOSE.finditer(text)), default=0)
+    rest = (_THINK.sub('', text[:end]) + text[end:]).strip()
     return rest if rest and not _THINK_OPEN.match(rest) else _untagged(text)
 
 
@@ -169,10 +170,11 @@ def _from_json(text: str) -> Described | None:
     start = text.find('{')
     if start < 0:
         return None
-    found = _load(text[start:]) or _load_cut(_FENCE_END.sub('', text[start:]))
-    if not isinstance(found, dict):
+    try:
+        found = _load(text[start:]) or _load_cut(text[start:].rstrip().removesuffix('```'))
+        words = {str(key).casefold(): _flat(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    except RecursionError:  # nested as no description is
         return None
-    words = {str(key).casefold(): _flat(value) for key, value in found.items()}
     action = next((words[key] for key in _ACTION_KEYS if words.get(key)), '')
     told = [words[key] for key in _TEXT_KEYS if words.get(key)]
     told += [value for key, value in words.items() if value and key not in _TEXT_KEYS + _ACTION_KEYS]
@@ -214,9 +216,9 @@ def _flat(value: Any) -> str:
     if value is None:
         return ''
     if isinstance(value, dict):
-        return '; '.join(f'{key}: {_flat(inner)}' for key, inner in value.items() if _flat(inner))
+        return '; '.join(f'{key}: {inner}' for key, inner in zip(value, map(_flat, value.values())) if inner)
     if isinstance(value, list):
-        return '; '.join(_flat(inner) for inner in value if _flat(inner))
+        return '; '.join(filter(None, map(_flat, value)))
     return str(value).strip()
 
 
@@ -245,7 +247,8 @@ def _from_items(text: str) -> Described | None:
 
 def _between(text: str, marks: list[re.Match[str]]) -> list[str]:
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return [text[mark.end() : end].strip().strip('*_').strip() for mark, end in zip(marks, ends)]
+    parts = [text[mark.end() : end] for mark, end in zip(marks, ends)]
+    return [part.lstrip('*_ \t\r\n').rstrip('*_#- \t\r\n') for part in parts]
 
 
 def _first_action(text: str, verbs: Mapping[str, str], single_words: Mapping[str, str]) -> str:

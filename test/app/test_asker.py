@@ -385,7 +385,7 @@ def test_the_motion_since_the_last_key_frame_is_told_and_never_cited():
     answer = ask_once(bench)
     assert 'Frame 2: After Move forward 3.00 m, Observe: nothing new' in bench.prompt
     assert answer.evidence == ()
-    assert answer.thinking == 'Frame now shows it.'
+    assert answer.thinking == 'now shows it.'
     assert (answer.seen_until_ns, answer.stale_s) == (SESSION + NS, 9.0)
 
 

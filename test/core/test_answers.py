@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from embodied_r_ros.core.answers import match_choice, same_words, validate_question
@@ -89,6 +91,123 @@ def test_an_answer_means_a_choice(answer, index):
 )
 def test_an_answer_means_one_of_these_choices(answer, choices, index):
     assert match_choice(answer, choices) == index
+
+
+SIDES = ('on my right', 'on my left', 'behind me')
+
+
+@pytest.mark.parametrize(
+    ('answer', 'choices', 'index'),
+    [
+        pytest.param('选项B', FOUR, 1, id='chinese-option'),
+        pytest.param('选项 B。', FOUR, 1, id='chinese-option-full-stop'),
+        pytest.param('答案是B', FOUR, 1, id='chinese-answer'),
+        pytest.param('答案：选项（B）', FOUR, 1, id='chinese-answer-option'),
+        pytest.param('我选B，因为A在我后面', FOUR, 1, id='chinese-reason'),
+        pytest.param('【B】', FOUR, 1, id='chinese-brackets'),
+        pytest.param('Ｂ', FOUR, 1, id='full-width'),
+        pytest.param('（Ｂ）', FOUR, 1, id='full-width-parentheses'),
+        pytest.param('B。', FOUR, 1, id='ideographic-full-stop'),
+        pytest.param('A或B', FOUR, None, id='chinese-hedge'),
+        pytest.param('红色沙发', ('灯', '红色沙发'), 1, id='chinese-words'),
+        pytest.param('答案是红色沙发。', ('灯', '红色沙发'), 1, id='chinese-answer-words'),
+        pytest.param('B.红色沙发', ('灯', '红色沙发'), 1, id='chinese-letter-and-words'),
+        pytest.param('A. 红色沙发', ('灯', '红色沙发'), None, id='chinese-letter-against-words'),
+        pytest.param('ｒｅｄ　ｄｏｏｒ', FOUR, 2, id='full-width-words'),
+        pytest.param('STRASSE', ('Platz', 'Straße'), 1, id='casefold'),
+        pytest.param('cafe\u0301', ('bar', 'caf\u00e9'), 1, id='combining-accent'),
+        pytest.param('The answer is B because A is behind me.', FOUR, 1, id='reason'),
+        pytest.param('B because it is nearer than A', FOUR, 1, id='letter-and-reason'),
+        pytest.param('B, since I turned left', SIDES, 1, id='letter-since'),
+        pytest.param('The sofa, because I saw it last', FOUR, 1, id='words-and-reason'),
+        pytest.param('because it rained', ('because it snowed', 'because it rained'), 1, id='choices-that-are-reasons'),
+        pytest.param('Because A is near', FOUR, None, id='reason-alone'),
+        pytest.param('I turned left, so the answer is B.', FOUR, 1, id='reason-first'),
+        pytest.param('The answer is $\\boxed{\\text{B}}$.', FOUR, 1, id='boxed-in-a-sentence'),
+        pytest.param('**The answer is: B**', FOUR, 1, id='bold-sentence'),
+        pytest.param('B\n\nThe sofa stands there.', FOUR, 1, id='next-line'),
+        pytest.param('**Answer:**\nB', FOUR, 1, id='lead-in-on-its-own-line'),
+        pytest.param('It’s the sofa', FOUR, 1, id='curly-apostrophe'),
+        pytest.param('A. on my right  B. on my left', SIDES, None, id='list'),
+        pytest.param('A. right B. left C. back', SIDES, None, id='list-in-other-words'),
+        pytest.param('A. on my right\nB. on my left\nC. behind me', SIDES, None, id='list-in-lines'),
+        pytest.param('(A) on my right (B) on my left', SIDES, None, id='list-in-parentheses'),
+        pytest.param('a) on my right, b) on my left', SIDES, None, id='list-small'),
+        pytest.param('A. on my right or on my left', SIDES, None, id='letter-and-hedge'),
+        pytest.param('A. on my right or maybe on my left', SIDES, None, id='letter-and-maybe'),
+        pytest.param('on my right and on my left', SIDES, None, id='words-and-words'),
+        pytest.param('on my right/on my left', SIDES, None, id='slash'),
+        pytest.param('either A or B', FOUR, None, id='either'),
+        pytest.param('both A and B', FOUR, None, id='both'),
+        pytest.param('A/B', FOUR, None, id='letters-slash'),
+        pytest.param('A & B', FOUR, None, id='letters-ampersand'),
+        pytest.param('A or E', FOUR, None, id='hedge-beyond-the-choices'),
+        pytest.param('B or B', FOUR, 1, id='twice-the-same'),
+        pytest.param('not B', FOUR, None, id='not'),
+        pytest.param('The answer is not B.', FOUR, None, id='answer-is-not'),
+        pytest.param('Not A or B', FOUR, None, id='not-either'),
+        pytest.param('neither A nor B', FOUR, None, id='neither'),
+        pytest.param('B is wrong', FOUR, None, id='wrong'),
+        pytest.param('B is wrong, so A', FOUR, 0, id='wrong-so'),
+        pytest.param('B, not A', FOUR, 1, id='rather-than'),
+        pytest.param('B? No, A.', FOUR, None, id='change-of-mind'),
+        pytest.param('everything but B', FOUR, None, id='all-but'),
+        pytest.param('A sofa is to the left', SIDES, None, id='article-in-open-words'),
+        pytest.param('I am behind', FOUR, None, id='pronoun'),
+        pytest.param('I', tuple('bed sofa tap rug mug cup vase hat key'.split()), 8, id='letter-i'),
+        pytest.param('Plan B', FOUR, None, id='letter-in-a-name'),
+        pytest.param('vitamin', ('vitamin A', 'vitamin B'), None, id='name-without-its-letter'),
+        pytest.param('vitamin B', ('vitamin A', 'vitamin B'), 1, id='name-with-its-letter'),
+        pytest.param('front left', ('left', 'front left'), 1, id='substring'),
+        pytest.param('B. left, then right', ('left', 'left, then right'), 1, id='longer-choice-first'),
+        pytest.param('A. left, then right', ('left', 'left, then right'), None, id='letter-against-the-longer-choice'),
+        pytest.param('sofa lamp', ('lamp, sofa', 'sofa, lamp'), 1, id='commas-left-out'),
+        pytest.param('3', ('2', '3', '13'), 1, id='number'),
+        pytest.param('B. 3', ('2', '3', '13'), 1, id='letter-and-number'),
+        pytest.param('B. 13', ('2', '3', '13'), None, id='letter-against-number'),
+        pytest.param('3 chairs', ('2', '3'), None, id='number-of-things'),
+        pytest.param('−1', ('1', '-1'), 1, id='minus-sign'),
+        pytest.param('Answer: 1.5 m', ('15 m', '1.5 m', '5 m'), 1, id='decimal-after-lead-in'),
+        pytest.param('2', ('4', '3', '2'), 2, id='number-is-no-place'),
+        pytest.param('/', ('/', '.'), 0, id='mark'),
+        pytest.param('B. ' + 'It stands there. ' * 6000, FOUR, 1, id='letter-and-100-kB'),
+        pytest.param('it stands there ' * 6000 + 'B', FOUR, None, id='letter-behind-100-kB'),
+        pytest.param(' ' * 100_000 + 'B', FOUR, 1, id='letter-behind-100-kB-of-blanks'),
+        pytest.param('option ' * 15_000, FOUR, None, id='100-kB-of-lead-ins'),
+        pytest.param('...', FOUR, None, id='marks-only'),
+    ],
+)
+def test_an_answer_in_other_forms_means_one_choice_or_none(answer, choices, index):
+    assert match_choice(answer, choices) == index
+
+
+@pytest.mark.parametrize(
+    'unit',
+    [
+        'a',
+        ' ',
+        'B\n',
+        'A. ',
+        'the answer is ',
+        'so ',
+        'sofa, ',
+        '(',
+        '-',
+        ' - ',
+        '\\boxed{',
+        '1.',
+        '\ufdfa',
+        '选项',
+        "'",
+    ],
+)
+@pytest.mark.parametrize('start', ['', 'B', 'The answer is '])
+def test_a_long_answer_is_matched_in_linear_time(start, unit):
+    answer = start + unit * (1_000_000 // len(unit))
+    began = time.process_time()
+    match_choice(answer, FOUR)
+    same_words(answer)
+    assert time.process_time() - began < 1  # a quadratic pattern takes hours
 
 
 EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')

@@ -169,3 +169,17 @@ def test_what_shares_a_word_with_the_question_is_found(question, n, expected):
 
 def test_in_a_short_window_a_word_that_stands_once_counts():
     assert sharing([seen(0), seen(1, 'a lamp'), seen(2)], 'Where is the lamp?', 4) == [1]
+
+
+@pytest.mark.parametrize(
+    ('question', 'text'),
+    [('Where is the bus?', 'two buses'), ('Where is the TV?', 'a tv'), ('沙发在哪里?', '红色沙发')],
+    ids=['plural', 'two letters', 'chinese'],
+)
+def test_short_words_plurals_and_scripts_without_spaces_are_found(question, text):
+    assert sharing([seen(0), seen(1, text), seen(2)], question, 4) == [1]
+
+
+def test_one_of_several_is_found_by_its_number():
+    observations = [seen(index, f'chair {index} 20 deg left at 3.2 m') for index in range(100)]
+    assert sharing(observations, 'Where is chair 17?', 4) == [17]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from embodied_r_ros.core.errors import ReplyError
@@ -157,3 +159,43 @@ def test_a_short_answer_needs_no_tags(text, answer):
 def test_an_empty_short_answer_is_a_reply_error():
     with pytest.raises(ReplyError, match='were wanted'):
         read_short_answer('')
+
+
+@pytest.mark.parametrize(
+    'reply',
+    [
+        pytest.param('{"new": ' + '[' * 40 + '"a sofa"' + ']' * 40 + '}', id='nested'),
+        pytest.param('{"new": "a sofa", "x": ' + '[' * 100_000, id='nested-deeper-than-python-reads'),
+        pytest.param('{"a": [' * 400 + '"a sofa"', id='nested-and-cut'),
+    ],
+)
+def test_a_nested_description_is_kept(reply):
+    assert 'a sofa' in read_description(reply).text
+
+
+@pytest.mark.parametrize(
+    'unit',
+    [
+        ' ',
+        '\n',
+        '1.\n',
+        '\t',
+        '<think>',
+        '</think>',
+        '<',
+        '< ',
+        '* ',
+        'Action: ',
+        '```',
+        '``` ',
+        'turn ',
+        'moved slightly ',
+    ],
+)
+@pytest.mark.parametrize('start', ['', '</think>', '{"a": "b', '1. a\n2.', 'Action: a\nNew: '])
+def test_a_long_reply_is_read_in_linear_time(start, unit):
+    reply = f'x{start}{unit * (100_000 // len(unit))}x <answer> B'
+    began = time.process_time()
+    read_description(reply)
+    read_short_answer(reply)
+    assert time.process_time() - began < 2  # a quadratic pattern takes minutes

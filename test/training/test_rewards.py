@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import types
 
 import pytest
@@ -88,6 +89,8 @@ def consistency(completion, truth, judge, choices=SOFA):
         pytest.param(reply('C') + '<answer>D</answer>', 0.0, id='two answers'),
         pytest.param('<think>a</think>' + reply('C'), 0.0, id='two thoughts'),
         pytest.param('<think>a<answer>B</answer></think><answer>C</answer>', 0.0, id='answer inside the thought'),
+        pytest.param('<think>a</answer>b</think><answer>C</answer>', 0.0, id='one tag inside the thought'),
+        pytest.param('<think>a</think><answer><answer></answer>', 0.0, id='one tag as the answer'),
         pytest.param('<answer>C</answer><think>a</think>', 0.0, id='answer first'),
         pytest.param(reply('C') + ' I am sure.', 0.0, id='words behind'),
         pytest.param('So: ' + reply('C'), 0.0, id='words before'),
@@ -98,6 +101,13 @@ def consistency(completion, truth, judge, choices=SOFA):
 )
 def test_only_one_thought_and_then_one_answer_have_the_format(completion, expected):
     assert format_reward([completion], other=['column']) == [expected]
+
+
+@pytest.mark.parametrize('start', ['<think>', '<think>a</think><answer>', '<think>a</think>'])
+def test_the_format_of_a_long_reply_is_read_in_linear_time(start):
+    began = time.process_time()
+    assert format_reward([start + unit * (100_000 // len(unit)) for unit in ('a', ' ', '<', '< ', 'a ')]) == [0.0] * 5
+    assert time.process_time() - began < 2  # a quadratic pattern takes minutes
 
 
 def share_granted_for_a_letter_at_the_end():
