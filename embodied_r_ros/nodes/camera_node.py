@@ -188,7 +188,8 @@ class CameraNode(ManagedNode):
         framer = self._framer
         self._diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
         self._diagnostics.counters['poses_ignored'] = framer.poses.ignored
-        self._diagnostics.counters['images_lost'] = self._images.lost
+        lost = self._images.gaps.lost
+        self._diagnostics.tell('images_lost', 'not known' if lost is None else lost)
         if self._silence_s() >= self._listening.silence_s:
             level = Level.ERROR if self._images.incompatible else Level.STALE
             return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'
