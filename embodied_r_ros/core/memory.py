@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from embodied_r_ros.core import trajectory
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.settings import check, setting
 
 # A word that stands in more than this share of the observations tells none of them from the others.
 COMMON_SHARE = 0.2
@@ -29,6 +31,18 @@ _FUNCTION_WORDS = frozenset(
     which while who with would you your
     """.split()
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """How far back observations reach; the same for the node that writes them and the node that keeps them."""
+
+    memory_observations: int = setting(
+        2000, 'observations kept, here and for a neighbour that comes late; the oldest goes', minimum=1, maximum=1000000
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 class ObservationMemory:
