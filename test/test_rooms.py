@@ -29,6 +29,7 @@ HEAVY = {'torch', 'transformers', 'trl', 'accelerate', 'datasets', 'peft', 'vllm
 CORE_MAY_IMPORT = {'numpy', 'cv2', 'yaml'}
 ROS_ROOMS = ('embodied_r_ros/nodes/', 'embodied_r_ros/ros_client/')
 ROS_PROGRAMS = {'embodied_r_ros/demo.py'}
+RCLPY_FILE = 'embodied_r_ros/nodes/rclpy_internals.py'
 HEAVY_FILE = 'embodied_r_ros/adapters/lm_transformers.py'
 
 FILE_LINES = 400
@@ -119,6 +120,17 @@ def test_ros_is_imported_by_nodes_and_clients_alone():
         if not path.as_posix().startswith(ROS_ROOMS) and path.as_posix() not in ROS_PROGRAMS
         for module, line in imported(path)
         if module.split('.')[0] in ROS
+    ]
+    assert wrong == []
+
+
+def test_private_parts_of_rclpy_are_imported_by_one_file_alone():
+    wrong = [
+        f'{path}:{line} imports {module}'
+        for path in python_files(PACKAGE, 'benchmarks')
+        if path.as_posix() != RCLPY_FILE
+        for module, line in imported(path)
+        if module.startswith(('rclpy.impl', 'rclpy._rclpy'))
     ]
     assert wrong == []
 
