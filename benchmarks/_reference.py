@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.openai_replies import read_completion
 from embodied_r_ros.core.prompts import PaperFormat, describe_prompt, focus_prompt
-from embodied_r_ros.core.records import Observation, Question
+from embodied_r_ros.core.records import Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 THRESHOLD = 0.5
 RANSAC_PX = 5.0
@@ -85,7 +86,7 @@ class ReferenceFlow:
         pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in jpegs]
         places = key_frames(pictures)
         observations = [
-            Observation(session=0, index=index, stamp_ns=index, action='move forward' if index else '', text=text)
+            from_words(session=0, index=index, stamp_ns=index, action='move forward' if index else '', text=text)
             for index, text in enumerate(self._captions([jpegs[place] for place in places], question))
         ]
         prompt = PaperFormat().ask(question, observations)

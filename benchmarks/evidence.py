@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.phrases import NOTHING_NEW
-from embodied_r_ros.core.records import Answer, Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Answer
 from embodied_r_ros.share import share_path
 from training.evaluate import answer_all
 from training.prepare import main as prepare
@@ -78,7 +78,7 @@ def _ask(samples: Sequence[Sample], folder: pathlib.Path) -> list[Answer]:
 
 def _without(sample: Sample, seen: Sequence[Observation], away: Sequence[int]) -> Sample:
     """The sample as if nobody had looked at some of its key frames; that the robot moved there is known."""
-    kept = [dataclasses.replace(o, text=NOTHING_NEW) if o.index in away else o for o in seen]
+    kept = [dataclasses.replace(o, sightings=(), text='') if o.index in away else o for o in seen]
     return {**sample, 'observations': from_observations(kept)}
 
 

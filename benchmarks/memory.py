@@ -19,8 +19,10 @@ from benchmarks._figure import percentile, tell, times
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.records import Observation, Question
+from embodied_r_ros.core.records import Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 HOURS = (1, 10)
 MOST = reasoning.ReasoningSettings().max_observations
@@ -59,7 +61,7 @@ def observations(count: int) -> list[Observation]:
     nouns = [''.join(rng.choices('abcdefghijklmnopqrstuvwxyz', k=6)) for _ in range(300)]
     sightings = [f'{noun} {angle} deg left at 3.2 m' for noun in nouns for angle in range(0, 90, 15)]
     return [
-        Observation(
+        from_words(
             session=1,
             index=index,
             stamp_ns=(index + 1) * NS_PER_S,
@@ -72,7 +74,7 @@ def observations(count: int) -> list[Observation]:
 
 def _question(seen: Sequence[Observation], seed: int) -> Question:
     rng = random.Random(seed)
-    nouns = [observation.text.split()[0] for observation in rng.sample(seen, 2)]
+    nouns = [observation.view.split()[0] for observation in rng.sample(seen, 2)]
     return Question(text=f'Where is the {nouns[0]} as seen from the {nouns[1]}?', choices=('left', 'right'))
 
 

@@ -18,7 +18,8 @@ from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import PerceptionModel, ReasonerModel
-from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Observation, Question
+from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Question
+from embodied_r_ros.evaluation.observation_json import to_entry
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
@@ -161,16 +162,7 @@ def to_json(result: offline.OfflineAnswer) -> dict[str, Any]:
     """An answer as scripts read it; what is not a number is null."""
     answer = result.answer
     evidence = [{'index': cited.index, 'stamp_ns': cited.stamp_ns, 'text': cited.text} for cited in answer.evidence]
-    observations = [
-        {
-            'index': seen.index,
-            'stamp_ns': seen.stamp_ns,
-            'action': seen.action,
-            'text': seen.text,
-            'source': seen.source,
-        }
-        for seen in result.observations
-    ]
+    observations = [{'index': seen.index, **to_entry(seen), 'source': seen.source} for seen in result.observations]
     return {
         'answer': answer.answer,
         'choice': answer.choice,
@@ -191,7 +183,7 @@ def readable(result: offline.OfflineAnswer, question: Question) -> str:
     answer = result.answer
     first_ns = result.observations[0].stamp_ns if result.observations else 0
     lines = ['Seen']
-    lines += [f'  Frame {seen.index:<3d}{_age(seen, first_ns)}  {_words(seen)}' for seen in result.observations]
+    lines += [f'  Frame {seen.index:<3d}{_age(seen, first_ns)}  {seen.words}' for seen in result.observations]
     if answer.thinking:
         lines += ['Thought', f'  {answer.thinking}']
     lines += [_verdict(answer, question)]
@@ -214,10 +206,6 @@ def _age(seen: Any, first_ns: int) -> str:
 
 def _overlap(frame: KeyFrame) -> str:
     return '' if math.isnan(frame.overlap) else f', overlap {frame.overlap:.2f}'
-
-
-def _words(seen: Observation) -> str:
-    return ': '.join(part for part in (seen.action, seen.text) if part)
 
 
 if __name__ == '__main__':

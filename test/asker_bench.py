@@ -4,6 +4,7 @@ import asyncio
 
 from fake_models import NS, SESSION, FakeReasoner, observation
 
+from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.asker import Asker, AskerSettings
 from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.memory import ObservationMemory
@@ -31,11 +32,11 @@ class FakePeerServices:
             raise self.captured
         return self.captured
 
-    async def focus(self, session, indices, question, timeout_s):
-        self.focused.append((session, list(indices), question, timeout_s))
+    async def focus(self, keys, question, timeout_s):
+        self.focused.append((keys[0][1], [index for _, _, index in keys], question, timeout_s))
         if isinstance(self.readings, Exception):
             raise self.readings
-        return {index: self.readings[index] for index in indices if index in self.readings}
+        return {key: Description(text=self.readings[key[2]]) for key in keys if key[2] in self.readings}
 
 
 class Bench:
@@ -58,7 +59,7 @@ class Bench:
         self.said.append(words)
 
     def see(self, index, session=SESSION, described=True, **changes):
-        self.asker.note_key_frame(session, index, session + index * NS)
+        self.asker.note_key_frame(('', session, index), session + index * NS)
         if described:
             self.asker.note_observation(observation(index, session, **changes))
 

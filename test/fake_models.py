@@ -5,7 +5,8 @@ import time
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.errors import BackendUnavailable
-from embodied_r_ros.core.records import Completion, EncodedImage, KeyFrame, Observation, Pose
+from embodied_r_ros.core.records import Completion, EncodedImage, KeyFrame, Motion, Pose
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 NS = 1_000_000_000
 SESSION = 1_000 * NS
@@ -25,7 +26,7 @@ def observation(index, session=SESSION, **changes):
         'text': f'thing {index} straight ahead at 2.0 m',
         **changes,
     }
-    return Observation(session=session, index=index, stamp_ns=session + index * NS, **values)
+    return from_words(session, index, session + index * NS, **values)
 
 
 def pose_at(x_m):
@@ -73,7 +74,7 @@ class FakePerceiver:
                 raise BackendUnavailable(self.down)
             if self.failures.get(current.index):
                 raise self.failures[current.index].pop(0)
-            return Description(action='moved', text=f'saw {current.index}')
+            return Description(motion=Motion(name='moved'), text=f'saw {current.index}')
         except asyncio.CancelledError:
             self.cancelled.append(current.index)
             raise
@@ -84,7 +85,7 @@ class FakePerceiver:
         await asyncio.sleep(self.focus_latency_s)
         if self.failures.get(current.index):
             raise self.failures[current.index].pop(0)
-        return f'with {question_text!r} in mind: {current.index}'
+        return Description(text=f'with {question_text!r} in mind: {current.index}')
 
     async def aclose(self):
         self.closed = True

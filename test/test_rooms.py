@@ -17,9 +17,10 @@ ROOMS = {
     'embodied_r_ros/core': {'core'},
     'embodied_r_ros/adapters': {'core', 'adapters', 'share'},
     'embodied_r_ros/app': {'core', 'adapters', 'app', 'share'},
-    'embodied_r_ros/nodes': {'core', 'adapters', 'app', 'nodes', 'share'},
-    'embodied_r_ros/ros_client': {'core', 'adapters', 'app', 'nodes', 'ros_client', 'share'},
-    'training': {'core', 'adapters', 'app', 'share', 'training'},
+    'embodied_r_ros/evaluation': {'core', 'adapters', 'app', 'evaluation', 'share'},
+    'embodied_r_ros/nodes': {'core', 'adapters', 'app', 'evaluation', 'nodes', 'share'},
+    'embodied_r_ros/ros_client': {'core', 'adapters', 'app', 'evaluation', 'nodes', 'ros_client', 'share'},
+    'training': {'core', 'adapters', 'app', 'evaluation', 'share', 'training'},
 }
 ROS = set(
     'rclpy embodied_r_interfaces sensor_msgs std_msgs nav_msgs geometry_msgs diagnostic_msgs lifecycle_msgs '

@@ -10,24 +10,24 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from embodied_r_ros.adapters.perception import Perceiver
+from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.adapters.video import told_length_s
-from embodied_r_ros.app import offline
-from embodied_r_ros.core import reasoning
+from embodied_r_ros.app import focus, offline
+from embodied_r_ros.app.observing import looked_again, observation_of, pairs
 from embodied_r_ros.core.errors import BackendError, BackendRefused, InputError, ReplyError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.records import KeyFrame, Observation, Question
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import KeyFrame, Question
+from embodied_r_ros.evaluation.observation_json import data_of, read_data
 from training.pair_cache import PairCache, file_key, pair_key
 from training.samples import Sample, from_observations
 
 RECORDINGS_AT_ONCE = 4
-FOCUS_FRAMES = 4
 WAITS_S = (0.5, 2.0)
 SHORT_BY_S = 1.0
 
 Entries = list[dict[str, Any]]
-Words = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,10 +176,9 @@ class Observer:
         missing = [sample for sample in samples if known[sample['id']] is None]
         if missing:
             frames = await asyncio.to_thread(medium.key_frames, self._settings)
-            pairs = list(zip([None, *frames], frames))
-            written = await _all_or_none([self._look(medium, perceiver, looker, *_pair(*pair)) for pair in pairs])
+            found = await _all_or_none([self._look(medium, perceiver, looker, *pair) for pair in pairs(frames)])
             for sample in missing:
-                seen = await self._seen(sample, medium, perceiver, looker, frames, written)
+                seen = await self._seen(sample, medium, perceiver, looker, frames, found)
                 if seen is not None:
                     known[sample['id']] = from_observations(seen)
                     self._cache.put(keys[sample['id']], known[sample['id']])
@@ -192,21 +191,22 @@ class Observer:
         perceiver: Perceiver,
         looker: str,
         frames: Sequence[KeyFrame],
-        written: Sequence[Words | None],
+        found: Sequence[Description | None],
     ) -> list[Observation] | None:
         """The observations that a sample's question is put with; None where one of them failed."""
-        seen = [_observation(frame, words) for frame, words in zip(frames, written) if words is not None]
+        seen = [observation_of(frame, one, perceiver) for frame, one in zip(frames, found) if one is not None]
         if len(seen) < len(frames) or not self._focus:
             return seen if len(seen) == len(frames) else None
         question = Question(text=sample['question'], choices=tuple(sample['choices']))
-        chosen = [seen.index(one) for one in reasoning.choose(question, seen, FOCUS_FRAMES)]
-        pairs = {place: _pair(frames[place - 1] if place else None, frames[place]) for place in chosen}
-        looks = [self._look(medium, perceiver, looker, *pair, question.text) for pair in pairs.values()]
-        for place, words in zip(pairs, await _all_or_none(looks)):
-            if words is None:
+        chosen = focus.promising(question, seen, focus.FOCUS_FRAMES)
+        keys = {one.key for one in chosen or focus.likeliest(question, seen, focus.FOCUS_FRAMES)}
+        places = [place for place, one in enumerate(seen) if one.key in keys]
+        frame_pairs = pairs(frames)
+        looks = [self._look(medium, perceiver, looker, *frame_pairs[place], question.text) for place in places]
+        for place, look in zip(places, await _all_or_none(looks)):
+            if look is None:
                 return None
-            if words['text']:
-                seen[place] = dataclasses.replace(seen[place], text=f'{seen[place].text}; {words["text"]}')
+            seen[place] = looked_again(seen[place], look)
         return seen
 
     async def _look(
@@ -217,31 +217,33 @@ class Observer:
         previous: KeyFrame | None,
         current: KeyFrame,
         question: str = '',
-    ) -> Words | None:
-        """What is written about a pair, from the cache where it is there; None, and a failure, where nothing is."""
+    ) -> Description | None:
+        """What is found in a pair, from the cache where it is there; None, and a failure, where nothing is."""
         key = pair_key(looker, previous, current, question)
-        known: Words | None = self._cache.get(key)
+        known = self._cache.get(key)
         if known is not None:
-            return known
+            motion, sightings, text = read_data(known)
+            return Description(motion=motion, sightings=sightings, text=text)
         try:
             async with self._gate:
-                words = await _persistently(perceiver, previous, current, question)
+                found = await _persistently(perceiver, previous, current, question)
         except (BackendError, InputError, ReplyError) as error:
             self.failures.append(Failure(medium.path, str(error), current.index, current.stamp_ns, question))
             return None
-        self._cache.put(key, words)
+        self._cache.put(key, data_of(found.motion, found.sightings, found.text))
         self.described += 1
-        return words
+        return found
 
 
-async def _persistently(perceiver: Perceiver, previous: KeyFrame | None, current: KeyFrame, question: str) -> Words:
+async def _persistently(
+    perceiver: Perceiver, previous: KeyFrame | None, current: KeyFrame, question: str
+) -> Description:
     """Ask, and ask again where another time may go better."""
     for wait_s in (*WAITS_S, None):
         try:
             if question:
-                return {'action': '', 'text': await perceiver.focus(previous, current, question)}
-            description = await perceiver.describe(previous, current)
-            return {'action': description.action, 'text': description.text}
+                return await perceiver.focus(previous, current, question)
+            return await perceiver.describe(previous, current)
         except (BackendError, ReplyError) as error:
             if wait_s is None or isinstance(error, BackendRefused):
                 raise
@@ -258,14 +260,3 @@ async def _all_or_none(works: Sequence[Any]) -> list[Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _pair(previous: KeyFrame | None, current: KeyFrame) -> tuple[KeyFrame | None, KeyFrame]:
-    """A key frame with the one before it in its session."""
-    return (previous if previous is not None and previous.session == current.session else None), current
-
-
-def _observation(frame: KeyFrame, words: Words) -> Observation:
-    return Observation(
-        session=frame.session, index=frame.index, stamp_ns=frame.stamp_ns, action=words['action'], text=words['text']
-    )

@@ -70,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         help='side of the tags in metres, 0 for unknown (default %(default)s)',
     )
     parser.add_argument(
-        '--max-gap', type=float, default=0.0, help='a key frame at least every so many seconds (default: 0, never)'
+        '--max-gap',
+        type=float,
+        default=KeyFrameSettings().max_gap_s,
+        help='a key frame at least every so many seconds, 0 for never (default %(default)s, as on a robot)',
     )
     parser.add_argument('--requests', type=int, default=8, help='descriptions under way at once (default %(default)s)')
     parser.add_argument(

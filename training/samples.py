@@ -1,9 +1,9 @@
 """Samples: a question with its answer, and what was observed, one JSON object per line.
 
 A sample has id, source, scene, category, question, choices, answer (a letter), and either `media` (path, start_s,
-end_s; null is the end; odometry, false where it must not be looked at) or `observations` (stamp_ns, action, text of
-each). It may name the `split` that its scene belongs to. A question for a number has no choices, and the number in
-words as its answer ('3.2').
+end_s; null is the end; odometry, false where it must not be looked at) or `observations`, as
+`evaluation.observation_json` has them, or each with stamp_ns, action and text in words. It may name the `split` that
+its scene belongs to. A question for a number has no choices, and the number in words as its answer ('3.2').
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from embodied_r_ros.core.errors import InputError, SettingsError
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.evaluation.observation_json import from_entry, to_entry
 
 Sample = dict[str, Any]
 SPLITS = ('train', 'validation', 'test')
@@ -172,18 +173,18 @@ def write_samples(path: pathlib.Path, samples: Iterable[Sample]) -> int:
 
 def from_observations(observations: Sequence[Observation]) -> list[dict[str, Any]]:
     """Observations as a sample holds them."""
-    return [{'stamp_ns': o.stamp_ns, 'action': o.action, 'text': o.text} for o in observations]
+    return list(map(to_entry, observations))
 
 
 def to_observations(sample: Sample) -> list[Observation]:
     """The observations of a sample.
 
     Raises:
-        InputError: it has none yet; `training.perceive` writes them.
+        InputError: it has none yet, which `training.perceive` writes, or one of them cannot be read.
     """
     if 'observations' not in sample:
         raise InputError(f'sample {sample["id"]!r} has no observations; write them with python -m training.perceive')
-    return [
-        Observation(session=0, index=index, stamp_ns=entry['stamp_ns'], action=entry['action'], text=entry['text'])
-        for index, entry in enumerate(sample['observations'])
-    ]
+    try:
+        return [from_entry(entry, session=0, index=index) for index, entry in enumerate(sample['observations'])]
+    except InputError as error:
+        raise InputError(f'sample {sample["id"]!r}: {error}') from error

@@ -7,7 +7,6 @@ than OpenCV's AprilTag quad detector, and sooner. `cv2.aruco` changed its interf
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import cv2
@@ -126,8 +125,3 @@ def locate(tag: Tag, intrinsics: Intrinsics, size_m: float, depth_m: float = 0.0
         return None
     _, place, facing = min(found, key=lambda fit: fit[0])
     return place - facing * depth_m
-
-
-def bearing_left_deg(place_m: Floats) -> float:
-    """Degrees left of the optical axis, seen from above, of a place in optical axes."""
-    return math.degrees(math.atan2(-place_m[0], place_m[2]))

@@ -1,25 +1,27 @@
-"""What perception is: something that looks at key frames and writes down, in words, what is new in them."""
+"""What perception is: something that looks at key frames, and tells what moved and what is new in view."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Protocol
 
-from embodied_r_ros.core.records import KeyFrame
+from embodied_r_ros.core.records import KeyFrame, Motion, Sighting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
-    """What perception wrote about one key frame.
+    """What perception found in one key frame.
 
     Attributes:
-        action: how the agent moved since the key frame before, in words; '' for the first, and where it is not known.
-        text: what is new in view, in words.
+        motion: since the key frame before; None for the first, and where perception knows no more than the camera.
+        sightings: measured things, from left to right.
+        text: prose; '' for none.
         latency_s: wall-clock seconds that it took.
     """
 
-    action: str
-    text: str
+    motion: Motion | None = None
+    sightings: tuple[Sighting, ...] = ()
+    text: str = ''
     latency_s: float = 0.0
 
 
@@ -42,7 +44,7 @@ class Perceiver(Protocol):
         """
 
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
-        """Write what is new in `current` against `previous`; all that is in it where `previous` is None.
+        """Tell what is new in `current` against `previous`; all that is in it where `previous` is None.
 
         Raises:
             InputError: the image cannot be read.
@@ -50,8 +52,8 @@ class Perceiver(Protocol):
             ReplyError: the model's words cannot be read.
         """
 
-    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> str:
-        """Look again with a question in mind, and write what bears on it; raises as `describe`."""
+    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> Description:
+        """Look again with a question in mind, and tell what bears on it, without motion; raises as `describe`."""
 
     async def aclose(self) -> None:
         """Let go of connections and threads."""

@@ -20,7 +20,6 @@ from embodied_r_ros.adapters.openai_refusals import SchemaRefused
 from embodied_r_ros.adapters.openai_replies import ChatReply
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.models import PerceptionModel
-from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.prompts import PerceptionPrompt, describe_prompt, focus_prompt
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 from embodied_r_ros.core.replies import Described, read_description
@@ -62,8 +61,8 @@ class OpenAIPerceiver:
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
         """Write down what a key frame shows, question or no question.
 
-        Odometry's motion is the action. A motion seen in the images is the action where it is a measured turn, or where
-        the model says the same or nothing; otherwise the model's word counts.
+        Odometry's motion counts. A motion seen in the images counts where it is a measured turn, or where the model
+        says the same or nothing; otherwise the model's word counts.
 
         Raises:
             BackendError: the server did not do its part.
@@ -73,17 +72,19 @@ class OpenAIPerceiver:
         motion = current.motion if previous is not None else None
         told = motion if motion is not None and motion.source is not MotionSource.NONE else None
         found = await self._ask(previous, current, describe_prompt(previous is not None, told))
-        action = _action(found.action, told) if previous is not None else ''
-        return Description(action=action, text=found.text, latency_s=time.monotonic() - start_s)
+        motion = _motion(found.action, told) if previous is not None else None
+        return Description(motion=motion, text=found.text, latency_s=time.monotonic() - start_s)
 
-    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> str:
+    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> Description:
         """Write down what a key frame shows of the things that a question is about.
 
         Raises:
             BackendError: the server did not do its part.
             ReplyError: the reply is empty.
         """
-        return (await self._ask(previous, current, focus_prompt(previous is not None, question_text))).text
+        start_s = time.monotonic()
+        found = await self._ask(previous, current, focus_prompt(previous is not None, question_text))
+        return Description(text=found.text, latency_s=time.monotonic() - start_s)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -119,11 +120,11 @@ def _data_url(image: EncodedImage) -> str:
     return f'data:{image.mime};base64,{base64.b64encode(image.data).decode()}'
 
 
-def _action(named: str, motion: Motion | None) -> str:
-    """The action in words: measured, or as the model names it."""
+def _motion(named: str, motion: Motion | None) -> Motion | None:
+    """The motion: measured, or as the model names it."""
     if motion is None:
-        return named
-    if motion.source is MotionSource.ODOMETRY or named in ('', motion.name):
-        return write_motion(motion)
+        return Motion(name=named) if named else None
     turned = not math.isnan(motion.rotate_left_deg) and motion.name.startswith('rotate')
-    return write_motion(motion) if turned else named
+    if motion.source is MotionSource.ODOMETRY or turned or named in ('', motion.name):
+        return motion
+    return Motion(name=named)

@@ -24,18 +24,19 @@ import yaml
 from numpy.typing import NDArray
 
 from embodied_r_ros.adapters import codec
-from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, bearing_left_deg, locate
+from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.worker_thread import WorkerThread
-from embodied_r_ros.core import phrases
 from embodied_r_ros.core.errors import InputError, SettingsError
-from embodied_r_ros.core.landmark_motion import motion_past
-from embodied_r_ros.core.phrases import Sighting
-from embodied_r_ros.core.records import Intrinsics, KeyFrame
+from embodied_r_ros.core.landmark_motion import motion_from_sightings
+from embodied_r_ros.core.records import Intrinsics, KeyFrame, Sighting
 from embodied_r_ros.core.settings import check, setting
 
 LABELS_FILE = 'labels.yaml'
 REMEMBERED = 64
+# Standard deviation of where a tag is, as a share of its distance.
+SPREAD_SHARE = 0.02
+MIN_SPREAD_M = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,16 +107,17 @@ class OpenCVPerceiver:
         """
         return await self._worker.run(lambda cancelled: self.describe_now(previous, current))
 
-    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> str:
+    async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> Description:
         """All things in view whose names the question holds; all things in view where it holds none of them.
 
         Raises:
             InputError: the image cannot be read.
         """
-        in_view = await self._worker.run(lambda cancelled: self._sightings(current))
+        start_s = time.perf_counter()
+        in_view = tuple((await self._worker.run(lambda cancelled: self._sightings(current))).values())
         asked = question_text.lower()
-        named = [sighting for sighting in in_view.values() if sighting.name.lower() in asked]
-        return phrases.write_sightings(named or in_view.values())
+        named = tuple(sighting for sighting in in_view if sighting.name.lower() in asked)
+        return Description(sightings=named or in_view, latency_s=time.perf_counter() - start_s)
 
     async def aclose(self) -> None:
         """End the worker thread."""
@@ -126,12 +128,11 @@ class OpenCVPerceiver:
         start_s = time.perf_counter()
         in_view = self._sightings(current)
         before = self._sightings_or_none(previous)
-        new = [sighting for tag_id, sighting in in_view.items() if tag_id not in before]
+        new = tuple(sighting for tag_id, sighting in in_view.items() if tag_id not in before)
         motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
-            motion = motion_past(before, in_view, motion)
-        action = '' if motion is None else phrases.write_motion(motion)
-        return Description(action=action, text=phrases.write_sightings(new), latency_s=time.perf_counter() - start_s)
+            motion = motion_from_sightings(before, in_view, motion)
+        return Description(motion=motion, sightings=new, latency_s=time.perf_counter() - start_s)
 
     def _sightings_or_none(self, previous: KeyFrame | None) -> dict[int, Sighting]:
         """What the earlier key frame shows; nothing where its image is broken, as was said when it was current."""
@@ -175,10 +176,24 @@ class OpenCVPerceiver:
         if not known:
             return None
         place: Floats = np.average([place for _, place in known], axis=0, weights=[weight for weight, _ in known])
-        distance_m = math.hypot(place[0], place[2]) if measured else None
-        if distance_m is not None and distance_m > self._settings.max_range_m:
+        level_m = math.hypot(place[0], place[2])
+        if measured and level_m > self._settings.max_range_m:
             return None
-        return Sighting(name=label.name, bearing_left_deg=bearing_left_deg(place), distance_m=distance_m)
+        distance_m = float(np.linalg.norm(place))
+        spread_m = max(SPREAD_SHARE * level_m, MIN_SPREAD_M) if measured else math.nan
+        x, y, z = (float(part) for part in place / distance_m)
+        corners = max(tags, key=lambda tag: tag.side_px).corners_px
+        left, upper, right, lower = (float(edge) for edge in (*corners.min(axis=0), *corners.max(axis=0)))
+        return Sighting(
+            name=label.name,
+            track_id=str(tags[0].id),
+            ray=(z, -x, -y),
+            distance_m=distance_m if measured else math.nan,
+            spread_along_m=spread_m,
+            spread_across_m=spread_m,
+            source='tag',
+            box_px=(left, upper, right, lower),
+        )
 
 
 def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:

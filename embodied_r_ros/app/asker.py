@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 
 from embodied_r_ros.adapters.lm import LanguageModel, drive
-from embodied_r_ros.app import windows
+from embodied_r_ros.app import focus, windows
+from embodied_r_ros.app.observing import looked_again
 from embodied_r_ros.app.peer_services import Declined, PeerServices
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
 from embodied_r_ros.app.readiness import Backend, probe
@@ -22,9 +23,10 @@ from embodied_r_ros.app.timeline import Timeline
 from embodied_r_ros.core import answers, reasoning
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.latest_motion import LATEST_MOTION, with_latest_motion, without_latest_motion
-from embodied_r_ros.core.memory import ObservationMemory, sharing
-from embodied_r_ros.core.records import Answer, ErrorCode, Observation, Pose
+from embodied_r_ros.core.latest_motion import with_latest_motion
+from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Answer, ErrorCode, Key, Pose
 from embodied_r_ros.core.settings import check, setting
 
 _RETRY_FIRST_S = 0.5
@@ -51,7 +53,9 @@ class AskerSettings:
         minimum=0.0,
         maximum=3600.0,
     )
-    focus_frames: int = setting(4, 'key frames looked at again for one question', minimum=1, maximum=64)
+    focus_frames: int = setting(
+        focus.FOCUS_FRAMES, 'key frames looked at again for one question', minimum=1, maximum=64
+    )
     focus_share: float = setting(
         0.5, 'share of the remaining time that looking again may take', minimum=0.05, maximum=0.95
     )
@@ -111,16 +115,16 @@ class Asker:
         """Questions under way."""
         return len(self._open)
 
-    def note_key_frame(self, session: int, index: int, stamp_ns: int) -> None:
+    def note_key_frame(self, key: Key, stamp_ns: int) -> None:
         """A key frame has come; what is written about it will follow."""
-        if session != self.timeline.session:
+        if key[1] != self.timeline.session:
             self._pose = None
-        self.timeline.key_frame(session, index, stamp_ns, self._peers.now_ns())
+        self.timeline.key_frame(key, stamp_ns, self._peers.now_ns())
 
     def note_observation(self, observation: Observation) -> None:
-        """Take in what perception wrote; no words at all say that it gave the key frame up."""
-        if not observation.action and not observation.text:
-            self.timeline.given_up(observation.session, observation.index)
+        """Take in what perception found, or that it gave the key frame up."""
+        if observation.given_up:
+            self.timeline.given_up(observation.key)
             return
         self.memory.add(observation)
         self.timeline.observed(observation, self._peers.now_ns())
@@ -165,6 +169,8 @@ class Asker:
         self._prefix_warmer.note()
         self.counters[answer.error_code.name.lower()] += 1
         timings_s = {**stages.finish(), **answer.timings_s, 'total': stages.total_s}
+        present_ns = self.timeline.present_ns(self._peers.now_ns())
+        answer = reasoning.with_age(answer, present_ns if request.as_of_ns is None else request.as_of_ns)
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
 
     async def _within(self, deadline_s: float, request: Request, stages: Stages) -> Answer:
@@ -203,8 +209,8 @@ class Asker:
             observations = await self._focused(request, observations, promising, stages, end_s)
         answer = await self._think(request, observations, stages)
         if request.focus == 'auto' and not promising and answer.error_code is ErrorCode.CANNOT_TELL:
-            spread = self._spread(request, observations)
-            again = await self._focused(request, observations, spread, stages, end_s)
+            keys = self._likeliest(request, observations)
+            again = await self._focused(request, observations, keys, stages, end_s)
             if again is not observations:
                 answer = await self._think(request, again, stages)
         return answer
@@ -231,13 +237,13 @@ class Asker:
 
     async def _fresh(self, stages: Stages, end_s: float) -> None:
         stages.begin('capture')
-        session, index, stamp_ns = await self._peers.capture(end_s - time.monotonic())
-        self.note_key_frame(session, index, stamp_ns)
+        key, stamp_ns = await self._peers.capture(end_s - time.monotonic())
+        self.note_key_frame(key, stamp_ns)
         stages.begin('describe')
-        await self.timeline.wait_until(lambda: self.timeline.settled(session, index, stamp_ns), end_s)
-        if self.timeline.settled(session, index, stamp_ns) and not self.timeline.has(session, index, stamp_ns):
+        await self.timeline.wait_until(lambda: self.timeline.settled(key, stamp_ns), end_s)
+        if self.timeline.settled(key, stamp_ns) and not self.timeline.has(key, stamp_ns):
             message = (
-                f'key frame {index}, taken for this question, is given up; see what perception_node says, ask again'
+                f'key frame {key[2]}, taken for this question, is given up; see what perception_node says, ask again'
             )
             raise Declined(ErrorCode.NO_FRAMES, message)
 
@@ -261,55 +267,46 @@ class Asker:
             return with_latest_motion(observations, *self._pose)
         return observations
 
-    def _promising(self, request: Request, observations: list[Observation]) -> list[int]:
+    def _promising(self, request: Request, observations: list[Observation]) -> list[Key]:
         """The key frames to look at again before thinking: 'auto' takes those that share words with the question."""
         if request.focus == 'always':
-            return self._spread(request, observations)
+            return self._likeliest(request, observations)
         if request.focus == 'auto':
-            words = ' '.join((request.question.text, *request.question.choices))
-            seen = _described(observations)
-            return [seen[place].index for place in sharing(seen, words, self._settings.focus_frames)]
+            found = focus.promising(request.question, observations, self._settings.focus_frames)
+            return [seen.key for seen in found]
         return []
 
-    def _spread(self, request: Request, observations: list[Observation]) -> list[int]:
-        """The key frames that the reasoner would be given if it were given no more than these."""
-        chosen = reasoning.choose(request.question, _described(observations), self._settings.focus_frames)
-        return [seen.index for seen in chosen]
+    def _likeliest(self, request: Request, observations: list[Observation]) -> list[Key]:
+        found = focus.likeliest(request.question, observations, self._settings.focus_frames)
+        return [seen.key for seen in found]
 
     async def _focused(
-        self, request: Request, observations: list[Observation], indices: list[int], stages: Stages, end_s: float
+        self, request: Request, observations: list[Observation], keys: list[Key], stages: Stages, end_s: float
     ) -> list[Observation]:
         """What was written, with what a second look adds; the same list where that is nothing."""
         stages.begin('focus')
         budget_s = self._settings.focus_share * (end_s - time.monotonic())
         try:
-            found = await self._peers.focus(observations[0].session, indices, request.question.text, budget_s)
+            found = await self._peers.focus(keys, request.question.text, budget_s)
         except EmbodiedRError as error:
             if request.focus == 'always':
                 raise
             self.counters['focus_failed'] += 1
             self._say('warning', f'answered without a second look: {error}')
             found = {}
-        if not any(found.values()):
+        if not any(look.sightings or look.text for look in found.values()):
             return observations
-        return [
-            dataclasses.replace(seen, text=f'{seen.text}; {found[seen.index]}')
-            if found.get(seen.index) and seen.source != LATEST_MOTION
-            else seen
-            for seen in observations
-        ]
+        return [looked_again(seen, found[seen.key]) if seen.key in found else seen for seen in observations]
 
     async def _think(self, request: Request, observations: list[Observation], stages: Stages) -> Answer:
         stages.begin('think')
         steps = reasoning.answer(request.question, observations, self._format, self._reasoning_settings, self._lm.name)
         loop = asyncio.get_running_loop()
+
+        def heard(piece: str) -> None:
+            loop.call_soon_threadsafe(stages.heard, piece)
+
         try:
-            answer = await drive(steps, self._lm, lambda piece: loop.call_soon_threadsafe(stages.heard, piece))
+            return await drive(steps, self._lm, heard)
         except CannotTell as error:
             return reasoning.failure(error)
-        return without_latest_motion(answer, observations)
-
-
-def _described(observations: list[Observation]) -> list[Observation]:
-    """Those that stand for a key frame."""
-    return [observation for observation in observations if observation.source != LATEST_MOTION]

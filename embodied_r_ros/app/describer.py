@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
+from embodied_r_ros.app.observing import given_up, observation_of
 from embodied_r_ros.app.readiness import Backend, probe, wait_or_cancel
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
-from embodied_r_ros.core.phrases import write_motion
-from embodied_r_ros.core.records import EncodedImage, KeyFrame, Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import EncodedImage, Key, KeyFrame
 from embodied_r_ros.core.settings import check, setting
 
 _DESCRIBED_KEPT = 4096
@@ -63,9 +64,9 @@ class ReadingStatus(enum.IntEnum):
 class Reading:
     """A second look at one key frame."""
 
-    index: int
+    key: Key
     status: ReadingStatus
-    text: str = ''
+    found: Description = dataclasses.field(default_factory=Description)
     error_msg: str = ''
 
 
@@ -97,13 +98,13 @@ class Describer:
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
         self._session: int | None = None
         # Key frames neither described nor given up; without their images, which are bounded in bytes.
-        self._open: dict[int, KeyFrame] = {}
-        self._pending: list[int] = []
-        self._attempts: collections.Counter[int] = collections.Counter()
-        self._described: collections.OrderedDict[int, None] = collections.OrderedDict()
+        self._open: dict[Key, KeyFrame] = {}
+        self._pending: list[Key] = []
+        self._attempts: collections.Counter[Key] = collections.Counter()
+        self._described: collections.OrderedDict[Key, None] = collections.OrderedDict()
         self._in_flight: set[asyncio.Task[Description]] = set()
         self._arrival = asyncio.Event()
-        self._recovery: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[bool] | None = None
 
     @property
     def model(self) -> str:
@@ -124,12 +125,12 @@ class Describer:
         """Take in a key frame. The first of another session ends all that is under way for the one before."""
         if frame.session != self._session:
             self._begin_session(frame.session)
-        if frame.index in self._described or frame.index in self._open:
+        if frame.key in self._described or frame.key in self._open:
             return
         self.counters['key_frames'] += 1
         self._held.add(frame)
-        self._open[frame.index] = dataclasses.replace(frame, image=EncodedImage(data=b''))
-        self._pending.append(frame.index)
+        self._open[frame.key] = dataclasses.replace(frame, image=EncodedImage(data=b''))
+        self._pending.append(frame.key)
         self._pending_changed()
 
     async def run(self) -> None:
@@ -144,40 +145,38 @@ class Describer:
                 self._recovery.cancel()
                 self._recovery = None
 
-    async def focus(
-        self, session: int, indices: Sequence[int], question: str, budget_s: float | None = None
-    ) -> list[Reading]:
-        """Look at key frames again with a question in mind, side by side; one reading per index, in the order asked.
+    async def focus(self, keys: Sequence[Key], question: str, budget_s: float | None = None) -> list[Reading]:
+        """Look at key frames again with a question in mind, side by side; one reading per key, in the order asked.
 
         Args:
             budget_s: wall-clock seconds allowed; what is not done by then is LATE.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
-        tasks = [asyncio.ensure_future(self._look(slots, session, index, question)) for index in indices]
+        tasks = [asyncio.ensure_future(self._look(slots, key, question)) for key in keys]
         if tasks:
             await wait_or_cancel(tasks, budget_s or self._settings.focus_s)
         late = 'the time allowed for looking again was over; allow more, or name fewer key frames'
         readings = []
-        for index, task in zip(indices, tasks):
+        for key, task in zip(keys, tasks):
             done = task.done() and not task.cancelled()
-            readings.append(task.result() if done else Reading(index=index, status=ReadingStatus.LATE, error_msg=late))
+            readings.append(task.result() if done else Reading(key=key, status=ReadingStatus.LATE, error_msg=late))
         return readings
 
-    async def _look(self, slots: asyncio.Semaphore, session: int, index: int, question: str) -> Reading:
-        frame = self._held.get(session, index)
+    async def _look(self, slots: asyncio.Semaphore, key: Key, question: str) -> Reading:
+        frame = self._held.get(key)
         if frame is None:
-            message = f'the image of key frame {index} is no longer held; ask about a later one, or raise held_mb'
-            return Reading(index=index, status=ReadingStatus.GONE, error_msg=message)
+            message = f'the image of key frame {key[2]} is no longer held; ask about a later one, or raise held_mb'
+            return Reading(key=key, status=ReadingStatus.GONE, error_msg=message)
         async with slots:
             try:
-                text = await self._perceiver.focus(self._held.get(session, index - 1), frame, question)
+                found = await self._perceiver.focus(self._held.before(key), frame, question)
             except EmbodiedRError as error:
-                return Reading(index=index, status=ReadingStatus.FAILED, error_msg=str(error))
-        return Reading(index=index, status=ReadingStatus.FOUND, text=text)
+                return Reading(key=key, status=ReadingStatus.FAILED, error_msg=str(error))
+        return Reading(key=key, status=ReadingStatus.FOUND, found=found)
 
     def _begin_session(self, session: int) -> None:
-        for index in list(self._open):
-            self._drop(index, 'a new session began')
+        for key in list(self._open):
+            self._drop(key, 'a new session began')
         self._pending.clear()
         self._session = session
         self._held.clear()
@@ -186,36 +185,34 @@ class Describer:
         for task in self._in_flight:
             task.cancel()
 
-    def _drop(self, index: int, why: str) -> None:
+    def _drop(self, key: Key, why: str) -> None:
         self.counters['dropped'] += 1
         if self.counters['dropped'] in (1, 10, 100) or self.counters['dropped'] % 1000 == 0:
-            self._say('warning', f'key frame {index} is dropped undescribed: {why} ({self.counters["dropped"]} so far)')
-        self._give_up(index)
-
-    def _give_up(self, index: int) -> None:
-        frame = self._open.pop(index, None)
-        if frame is not None:
-            source = self._perceiver.source
-            wordless = Observation(
-                session=frame.session, index=index, stamp_ns=frame.stamp_ns, action='', text='', source=source
+            self._say(
+                'warning', f'key frame {key[2]} is dropped undescribed: {why} ({self.counters["dropped"]} so far)'
             )
-            self._publish(wordless, frame)
+        self._give_up(key)
+
+    def _give_up(self, key: Key) -> None:
+        frame = self._open.pop(key, None)
+        if frame is not None:
+            self._publish(given_up(frame, self._perceiver.source), frame)
 
     async def _work(self) -> None:
         while True:
             while not self._pending or self.backend is not Backend.READY:
                 self._arrival.clear()
                 await self._arrival.wait()
-            index = self._pending.pop()
-            frame = self._held.get(self._session, index) if self._session is not None else None
+            key = self._pending.pop()
+            frame = self._held.get(key)
             if frame is None:
-                self._drop(index, 'its image had to go before its turn came')
+                self._drop(key, 'its image had to go before its turn came')
                 continue
             await self._describe(frame)
 
     async def _describe(self, frame: KeyFrame) -> None:
         begin = time.monotonic()
-        previous = self._held.get(frame.session, frame.index - 1)
+        previous = self._held.before(frame.key)
         task = asyncio.ensure_future(self._perceiver.describe(previous, frame))
         self._in_flight.add(task)
         try:
@@ -227,30 +224,21 @@ class Describer:
             return
         if not task.done() or task.cancelled():
             self._failed(frame, BackendError(f'no description within {self._settings.describe_s:.1f} s'))
-        elif task.exception() is None:
-            self._succeeded(frame, task.result(), time.monotonic() - begin)
-        elif isinstance(task.exception(), EmbodiedRError):
-            await self._after(frame, task.exception())
+            return
+        try:
+            description = task.result()
+        except EmbodiedRError as error:
+            await self._after(frame, error)
         else:
-            raise task.exception()
+            self._succeeded(frame, description, time.monotonic() - begin)
 
     def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
         self.counters['described'] += 1
-        self._open.pop(frame.index, None)
-        self._described[frame.index] = None
+        self._open.pop(frame.key, None)
+        self._described[frame.key] = None
         if len(self._described) > _DESCRIBED_KEPT:
             self._described.popitem(last=False)
-        observation = Observation(
-            session=frame.session,
-            index=frame.index,
-            stamp_ns=frame.stamp_ns,
-            action=description.action or (write_motion(frame.motion) if frame.motion else ''),
-            text=description.text,
-            source=self._perceiver.source,
-            model=self._perceiver.name,
-            latency_s=latency_s,
-            pose=frame.pose,
-        )
+        observation = observation_of(frame, description, self._perceiver, latency_s)
         self._publish(observation, frame)
 
     async def _after(self, frame: KeyFrame, error: BaseException) -> None:
@@ -265,18 +253,18 @@ class Describer:
         self._failed(frame, error)
 
     def _failed(self, frame: KeyFrame, error: BaseException) -> None:
-        self._attempts[frame.index] += 1
-        if self._attempts[frame.index] < self._settings.attempts and not isinstance(error, _HOPELESS):
+        self._attempts[frame.key] += 1
+        if self._attempts[frame.key] < self._settings.attempts and not isinstance(error, _HOPELESS):
             self.counters['retried'] += 1
             self._requeue(frame)
             return
         self.counters['failed'] += 1
-        self._say('error', f'key frame {frame.index} is given up after {self._attempts[frame.index]} attempts: {error}')
-        self._give_up(frame.index)
+        self._say('error', f'key frame {frame.index} is given up after {self._attempts[frame.key]} attempts: {error}')
+        self._give_up(frame.key)
 
     def _requeue(self, frame: KeyFrame) -> None:
         if frame.session == self._session:
-            self._pending.insert(0, frame.index)
+            self._pending.insert(0, frame.key)
             self._pending_changed()
 
     def _pending_changed(self) -> None:

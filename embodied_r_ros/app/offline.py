@@ -14,16 +14,26 @@ from embodied_r_ros.adapters.codec import encode_frame, small_grey
 from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.adapters.video import read_video
+from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, ReplyError
 from embodied_r_ros.core.formats import PromptFormat
-from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
+from embodied_r_ros.core.frames import (
+    NS_PER_S,
+    TIME_JUMP_NS,
+    CameraInfoItem,
+    Frame,
+    ImageItem,
+    OdometryItem,
+    RecordedItem,
+)
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.keyframing import TIME_JUMP_NS, KeyFramer
-from embodied_r_ros.core.latest_motion import with_latest_motion, without_latest_motion
+from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.matching import Grey
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Observation, Pose, Question
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Pose, Question
 
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 
@@ -130,11 +140,7 @@ async def describe(frames: Sequence[KeyFrame], perceiver: Perceiver) -> list[Obs
     Raises:
         BackendError: the model did not do its part.
     """
-    by_place = {(frame.session, frame.index): frame for frame in frames}
-    tasks = [
-        asyncio.ensure_future(_describe(by_place.get((frame.session, frame.index - 1)), frame, perceiver))
-        for frame in frames
-    ]
+    tasks = [asyncio.ensure_future(_describe(previous, frame, perceiver)) for previous, frame in pairs(frames)]
     try:
         described = await asyncio.gather(*tasks)
     finally:
@@ -181,9 +187,10 @@ async def answer(
         observations = await describe(recording.key_frames, perceiver)
         spans_s['describe'] = time.monotonic() - begun_s
         await lm.probe()
-        seen = _window(observations, recording, last_s, until_s)
+        end_ns = _end(observations, recording, until_s)
+        seen = _window(observations, recording, last_s, until_s, end_ns)
         steps = reasoning.answer(question, seen, prompt_format, settings or reasoning.ReasoningSettings(), lm.name)
-        found = without_latest_motion(await drive(steps, lm, on_text), seen)
+        found = reasoning.with_age(await drive(steps, lm, on_text), end_ns)
     except (BackendError, InputError, ReplyError) as error:
         seen = observations
         found = _failure(error, lm, prompt_format)
@@ -221,21 +228,24 @@ async def _describe(previous: KeyFrame | None, frame: KeyFrame, perceiver: Perce
     except (InputError, ReplyError) as error:
         _logger.warning('key frame %d is left out: %s', frame.index, error)
         return None
-    return Observation(
-        session=frame.session,
-        index=frame.index,
-        stamp_ns=frame.stamp_ns,
-        action=description.action,
-        text=description.text,
-        source=perceiver.source,
-        model=perceiver.name,
-        latency_s=description.latency_s,
-        pose=frame.pose,
-    )
+    return observation_of(frame, description, perceiver)
+
+
+def _end(observations: Sequence[Observation], recording: Recording, until_s: float | None) -> int:
+    """The stamp at which the question is asked: the recording's end, or so long after the session's first key frame."""
+    session = recording.key_frames[-1].session
+    stamps_ns = [seen.stamp_ns for seen in observations if seen.session == session]
+    if until_s is None or not stamps_ns:
+        return recording.end_ns
+    return min(stamps_ns) + round(until_s * NS_PER_S)
 
 
 def _window(
-    observations: Sequence[Observation], recording: Recording, last_s: float | None, until_s: float | None
+    observations: Sequence[Observation],
+    recording: Recording,
+    last_s: float | None,
+    until_s: float | None,
+    end_ns: int,
 ) -> list[Observation]:
     """The asked part of the last session, and the present where it reaches to the end."""
     if not observations:
@@ -243,9 +253,6 @@ def _window(
     memory = ObservationMemory(len(observations))
     for observation in observations:
         memory.add(observation)
-    end_ns = recording.end_ns
-    if until_s is not None:
-        end_ns = memory.window()[0].stamp_ns + round(until_s * NS_PER_S)
     seen = memory.window(start_ns=None if last_s is None else end_ns - round(last_s * NS_PER_S), end_ns=end_ns)
     at_end = until_s is None and bool(seen) and seen[-1].index == recording.key_frames[-1].index
     if at_end and recording.last_pose is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.errors import EmbodiedRError
-from embodied_r_ros.core.records import ErrorCode
+from embodied_r_ros.core.records import ErrorCode, Key
 
 
 class Declined(EmbodiedRError):
@@ -23,15 +24,15 @@ class PeerServices(Protocol):
     def now_ns(self) -> int:
         """ROS time."""
 
-    async def capture(self, timeout_s: float) -> tuple[int, int, int]:
-        """Have the newest frame made a key frame: its session, index and stamp in nanoseconds.
+    async def capture(self, timeout_s: float) -> tuple[Key, int]:
+        """Have the newest frame made a key frame: its key, and its stamp in nanoseconds.
 
         Raises:
             Declined, BackendError: there is no frame, or nobody answers.
         """
 
-    async def focus(self, session: int, indices: Sequence[int], question: str, timeout_s: float) -> dict[int, str]:
-        """What a second look at key frames found, by index; those that are gone or late are left out.
+    async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
+        """What a second look at key frames of one camera and session found; those that are gone or late are left out.
 
         Raises:
             Declined, BackendError: nobody answers.

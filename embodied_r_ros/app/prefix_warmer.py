@@ -9,7 +9,7 @@ from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.reasoning import keep_way
+from embodied_r_ros.core.reasoning import keep_motion
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ class PrefixWarmer:
             self._news.clear()
             window = self._memory.window()
             few = 0 < len(window) <= self._most
-            text = self._format.opening(keep_way(window, range(len(window)))) if few else ''
+            text = self._format.opening(keep_motion(window, range(len(window)))) if few else ''
             if text:
                 try:
                     await self._lm.prefill(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from embodied_r_ros.core.errors import BackendError
 
@@ -37,7 +38,7 @@ async def probe(work: Callable[[], Awaitable[None]], timeout_s: float, say: Call
     return None
 
 
-async def wait_or_cancel(tasks: Sequence[asyncio.Future[object]], timeout_s: float) -> None:
+async def wait_or_cancel(tasks: Sequence[asyncio.Future[Any]], timeout_s: float) -> None:
     """Wait for tasks so long; those not done by then, or when this is cancelled, are cancelled and not waited for."""
     try:
         await asyncio.wait(tasks, timeout=timeout_s)
@@ -48,7 +49,7 @@ async def wait_or_cancel(tasks: Sequence[asyncio.Future[object]], timeout_s: flo
                 task.cancel()
 
 
-def _let_go(task: asyncio.Future[object]) -> None:
+def _let_go(task: asyncio.Future[Any]) -> None:
     """Take note of what a task that was given up raised in the end; nobody waits for it."""
     if not task.cancelled():
         task.exception()

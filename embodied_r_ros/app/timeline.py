@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Key
 
 # A stamp that comes further than this from ROS time is not of that clock: a bag is played without /clock.
 SAME_CLOCK_NS = 60_000_000_000
@@ -33,8 +34,8 @@ class Timeline:
         self._memory = memory
         self._in_flight_s = in_flight_s
         self._session: int | None = None
-        self._awaited: dict[int, tuple[int, float]] = {}
-        self._given_up: collections.deque[tuple[int, int]] = collections.deque(maxlen=_GIVEN_UP_KEPT)
+        self._awaited: dict[Key, tuple[int, float]] = {}
+        self._given_up: collections.deque[Key] = collections.deque(maxlen=_GIVEN_UP_KEPT)
         self._newest_ns = 0
         self._same_clock = True
         self._news = asyncio.Event()
@@ -44,28 +45,28 @@ class Timeline:
         """The present session; None while nothing has come."""
         return self._session if self._session is not None else self._memory.latest_session
 
-    def key_frame(self, session: int, index: int, stamp_ns: int, now_ns: int) -> None:
+    def key_frame(self, key: Key, stamp_ns: int, now_ns: int) -> None:
         """A key frame has come, at this ROS time."""
+        session = key[1]
         if session != self._session:
             self._session, self._newest_ns, self.key_frames = session, 0, 0
             self._awaited.clear()
         self.heard(stamp_ns, now_ns)
-        if not self.settled(session, index, stamp_ns) and index not in self._awaited:
+        if not self.settled(key, stamp_ns) and key not in self._awaited:
             self.key_frames += 1
-            self._awaited[index] = (stamp_ns, time.monotonic())
+            self._awaited[key] = (stamp_ns, time.monotonic())
 
     def observed(self, observation: Observation, now_ns: int) -> None:
         """What is written about a key frame has come, at this ROS time."""
         if observation.session == self.session:
-            self._awaited.pop(observation.index, None)
+            self._awaited.pop(observation.key, None)
             self.heard(observation.stamp_ns, now_ns)
         self._tell()
 
-    def given_up(self, session: int, index: int) -> None:
+    def given_up(self, key: Key) -> None:
         """Nothing will be written about a key frame, which may not have come yet: it has a topic of its own."""
-        self._given_up.append((session, index))
-        if session == self._session:
-            self._awaited.pop(index, None)
+        self._given_up.append(key)
+        self._awaited.pop(key, None)
         self._tell()
 
     def heard(self, stamp_ns: int, now_ns: int) -> None:
@@ -84,19 +85,19 @@ class Timeline:
             return max(now_ns, self._newest_ns)
         return self._newest_ns
 
-    def has(self, session: int, index: int, stamp_ns: int) -> bool:
+    def has(self, key: Key, stamp_ns: int) -> bool:
         """True when this key frame is described."""
-        return any(seen.index == index for seen in self._memory.window(session, stamp_ns, stamp_ns))
+        return any(seen.key == key for seen in self._memory.window(key[1], stamp_ns, stamp_ns))
 
-    def settled(self, session: int, index: int, stamp_ns: int) -> bool:
+    def settled(self, key: Key, stamp_ns: int) -> bool:
         """True when this key frame is described, or given up."""
-        return (session, index) in self._given_up or self.has(session, index, stamp_ns)
+        return key in self._given_up or self.has(key, stamp_ns)
 
     def in_flight(self, start_ns: int | None, end_ns: int) -> bool:
         """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not settled yet."""
         oldest_s = time.monotonic() - self._in_flight_s
-        for index in [index for index, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
-            del self._awaited[index]
+        for key in [key for key, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
+            del self._awaited[key]
         return any((start_ns or 0) <= stamp_ns <= end_ns for stamp_ns, _ in self._awaited.values())
 
     def _tell(self) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import ErrorCode, Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import ErrorCode
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ def cited_frames(thinking: str, count: int) -> tuple[int, ...]:
     return tuple(sorted(number for number in cited if number < count))
 
 
-def renumber(thinking: str, numbers: Sequence[int]) -> str:
+def renumber(thinking: str, numbers: Sequence[int | None]) -> str:
     """The thought with each cited frame i named as numbers[i]; one outside keeps its number with a question mark.
 
     Example:
@@ -34,6 +34,8 @@ def renumber(thinking: str, numbers: Sequence[int]) -> str:
 
     def one(match: re.Match[str]) -> str:
         place = int(match[0])
-        return str(numbers[place]) if place < len(numbers) else f'{place}?'
+        if place >= len(numbers):
+            return f'{place}?'
+        return 'now' if numbers[place] is None else str(numbers[place])
 
     return _CITED.sub(lambda match: match[0][: match.start(2) - match.start()] + _NUMBER.sub(one, match[2]), thinking)

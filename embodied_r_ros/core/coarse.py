@@ -13,8 +13,10 @@ import functools
 import math
 from collections.abc import Sequence
 
-from embodied_r_ros.core.phrases import Sighting, read_motion, read_sightings
-from embodied_r_ros.core.records import Move, Observation
+from embodied_r_ros.core.moves import measured
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.phrases import told_sighting
+from embodied_r_ros.core.records import Move, Sighting
 
 CELL_M = 0.5
 ANGLE_DEG = 15
@@ -128,14 +130,14 @@ def signed(angle: int) -> int:
 
 
 def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
-    """Round what perception wrote to the coarse grid.
+    """Round what perception measured to the coarse grid, by way of the resolution in which words tell it.
 
     Moves between two frames that show something new are summed up. A thing counts at its first measured sighting.
     """
     rounder = _Rounder()
     for position, observation in enumerate(observations):
-        moves = read_motion(observation.action) if position else []
-        fresh = [s for s in read_sightings(observation.text) if s.distance_m is not None and rounder.is_new(s.name)]
+        moves = measured(observation.moves) if position else []
+        fresh = [s for s in observation.sightings if not math.isnan(s.distance_m) and rounder.is_new(s.name)]
         rounder.add(position, moves, fresh)
     return rounder.finish()
 
@@ -151,7 +153,7 @@ class _Pending:
 
 
 class _Rounder:
-    """Follows the true pose from the phrases and the coarse pose from the steps written so far."""
+    """Follows the true pose from the moves and the coarse pose from the steps written so far."""
 
     def __init__(self) -> None:
         self._steps: list[CoarseStep] = [CoarseStep('start', 0)]
@@ -245,8 +247,8 @@ class _Rounder:
 
     def _place(self, sighting: Sighting, position: int) -> CoarseSighting:
         """The bearing and distance whose cell lies nearest to where the object truly is."""
-        distance_m = sighting.distance_m or 0.0
-        way = math.radians(self._heading_deg - sighting.bearing_left_deg)
+        bearing_deg, distance_m = told_sighting(sighting)
+        way = math.radians(self._heading_deg - bearing_deg)
         right = (self._right_m + distance_m * math.sin(way)) / CELL_M - self._coarse.right
         ahead = (self._ahead_m + distance_m * math.cos(way)) / CELL_M - self._coarse.ahead
         angle, cells = math.degrees(math.atan2(right, ahead)), math.hypot(right, ahead)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.question_words import (
     ACTION_GENERATION,
     APPEARANCE_ORDER,
@@ -32,7 +33,7 @@ from embodied_r_ros.core.question_words import (
     ROUTE_PLANNING,
 )
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
-from embodied_r_ros.core.records import Completion, Message, Observation, Question
+from embodied_r_ros.core.records import Completion, Message, Question
 
 MAX_STEPS = 32
 MAX_NAMES = 64

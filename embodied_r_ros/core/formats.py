@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
-from embodied_r_ros.core.records import Completion, Message, Observation, Question
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Completion, Message, Question
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ class KeyFrameSettings:
         0.5, 'a frame that shares less than this of its view with the last key frame is one', minimum=0.05, maximum=0.95
     )
     max_gap_s: float = setting(
-        0.0, 'a key frame at least this often, whatever is seen; 0 is never', unit='s', minimum=0.0, maximum=3600.0
+        30.0, 'a key frame at least this often, whatever is seen; 0 is never', unit='s', minimum=0.0, maximum=3600.0
     )
     sample_hz: float = setting(4.0, 'frames looked at per second, by stamp', unit='Hz', minimum=0.2, maximum=60.0)
     pose_max_age_s: float = setting(

@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.motion import motion_from_poses
-from embodied_r_ros.core.phrases import Sighting
-from embodied_r_ros.core.records import Motion, MotionSource, Pose
+from embodied_r_ros.core.records import Motion, MotionSource, Pose, Sighting
 
-# Standard deviations: of where a thing is, as a share of its distance; of a turn measured in the images, which is less
-# sure the farther the camera moved, since points shift by moving as they do by turning.
-PLACE_SHARE = 0.02
-MIN_PLACE_M = 0.02
+# Standard deviations of a turn measured in the images, which is less sure the farther the camera moved, since points
+# shift by moving as they do by turning.
 TURN_DEG = 0.5
 TURN_DEG_PER_M = 6.0
 
 Floats = NDArray[np.float64]
 
 
-def motion_past(before: Mapping[int, Sighting], after: Mapping[int, Sighting], seen: Motion | None) -> Motion | None:
+def motion_from_sightings(
+    before: Mapping[int, Sighting], after: Mapping[int, Sighting], seen: Motion | None
+) -> Motion | None:
     """The motion in the plane that things seen twice tell, the camera level.
 
     Args:
@@ -35,12 +34,12 @@ def motion_past(before: Mapping[int, Sighting], after: Mapping[int, Sighting], s
         `seen` has no turn.
     """
     both = [(before[key], after[key]) for key in before if key in after]
-    both = [(old, new) for old, new in both if old.distance_m is not None and new.distance_m is not None]
+    both = [pair for pair in both if not any(math.isnan(sighting.distance_m) for sighting in pair)]
     turn_deg = math.nan if seen is None else seen.rotate_left_deg
     if not both or (len(both) < 2 and math.isnan(turn_deg)):
         return seen
     old, new = (np.array([_place(pair[end]) for pair in both]) for end in (0, 1))
-    weights = np.array([1.0 / sum(_variance(sighting) for sighting in pair) for pair in both])
+    weights = np.array([1.0 / sum(sighting.spread_along_m**2 for sighting in pair) for pair in both])
     turn_rad = _turn(old, new, weights, None if math.isnan(turn_deg) else math.radians(turn_deg))
     x_m, y_m = _way(old, new, weights, turn_rad)
     start = Pose(x_m=0.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
@@ -55,12 +54,7 @@ def motion_past(before: Mapping[int, Sighting], after: Mapping[int, Sighting], s
 
 def _place(sighting: Sighting) -> tuple[float, float]:
     """Metres ahead and to the left."""
-    way, distance_m = math.radians(sighting.bearing_left_deg), sighting.distance_m or 0.0
-    return distance_m * math.cos(way), distance_m * math.sin(way)
-
-
-def _variance(sighting: Sighting) -> float:
-    return max(PLACE_SHARE * (sighting.distance_m or 0.0), MIN_PLACE_M) ** 2
+    return sighting.distance_m * sighting.ray[0], sighting.distance_m * sighting.ray[1]
 
 
 def _way(old: Floats, new: Floats, weights: Floats, turn_rad: float) -> tuple[float, float]:

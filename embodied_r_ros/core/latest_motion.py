@@ -1,15 +1,17 @@
-"""The present in a prompt: the motion since the last key frame, as an observation of its own that nothing cites."""
+"""The motion since the last key frame, as an observation of its own at a prompt's end, which nothing can cite."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from embodied_r_ros.core import phrases
 from embodied_r_ros.core.motion import motion_from_poses
-from embodied_r_ros.core.records import Answer, Observation, Pose
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.phrases import STILL, write_motion
+from embodied_r_ros.core.records import Pose
 
-LATEST_MOTION = 'present'
+LATEST_MOTION = 'latest motion'
+NO_INDEX = -1
 
 
 def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose: Pose) -> list[Observation]:
@@ -26,23 +28,22 @@ def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose:
     last = observations[-1]
     if last.pose is None or stamp_ns <= last.stamp_ns:
         return list(observations)
-    action = phrases.write_motion(motion_from_poses(last.pose, pose))
-    if action == phrases.STILL:
+    motion = motion_from_poses(last.pose, pose)
+    if write_motion(motion) == STILL:
         return list(observations)
-    present = dataclasses.replace(
+    latest = dataclasses.replace(
         last,
-        index=last.index + 1,
+        index=NO_INDEX,
         stamp_ns=stamp_ns,
-        action=action,
-        text=phrases.NOTHING_NEW,
+        motion=motion,
+        sightings=(),
+        text='',
         source=LATEST_MOTION,
         pose=pose,
     )
-    return [*observations, present]
+    return [*observations, latest]
 
 
-def without_latest_motion(answer: Answer, observations: Sequence[Observation]) -> Answer:
-    """The answer without the present in its evidence, since there is no frame to show for it."""
-    stamps_ns = {observation.stamp_ns for observation in observations if observation.source == LATEST_MOTION}
-    evidence = tuple(cited for cited in answer.evidence if cited.stamp_ns not in stamps_ns)
-    return dataclasses.replace(answer, evidence=evidence)
+def is_key_frame(observation: Observation) -> bool:
+    """Whether an observation stands for a key frame, so that it can be cited and looked at again."""
+    return observation.index != NO_INDEX

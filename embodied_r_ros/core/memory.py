@@ -1,36 +1,20 @@
-"""The memory of observations: bounded, kept by (session, index), handed out in the order of their stamps."""
+"""The memory of observations: bounded, kept by (camera, session, index), handed out in the order of their stamps."""
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from embodied_r_ros.core import trajectory
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.words import telling_words
 
 # A word that stands in more than this share of the observations tells none of them from the others.
 COMMON_SHARE = 0.2
 SAMPLE_SIZE = 128
-MAX_TEXTS = 65536
-_WORD = re.compile(r'[^\W\d_]{3,}')
-_FUNCTION_WORDS = frozenset(
-    """
-    about after ahead all and any are away back backward been before began behind below beside between both but came
-    can closer closest come current currently did does down downward each far farther first for forward from further
-    get had has have here how into its last left let many meet met most moved moving much near nearest nearer new
-    next not nothing now off one only order other our out over past pass passed position right rotate rotated saw
-    see seen she should side since stand standing start started step straight that the their them then there these
-    they this those tilted through turn turned two under until upward view visible was way went were what when where
-    which while who with would you your
-    """.split()
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,13 +55,12 @@ class ObservationMemory:
         return next(reversed(self._sessions), None)
 
     def add(self, observation: Observation) -> bool:
-        """Take in an observation, in any order; one with a known session and index replaces the older one.
+        """Take in an observation, in any order; one with a known key replaces the older one.
 
         Returns:
-            whether its session and index are new.
+            whether its key is new.
         """
-        _words_of(observation.text)  # read now, so that no question waits for it
-        trajectory.prepare(observation.action)
+        _ = observation.telling_words, observation.move_summary  # worked out now, so that no question waits for it
         session = self._sessions.setdefault(observation.session, _Session())
         is_new = session.put(observation)
         self._size += is_new
@@ -114,32 +97,33 @@ class ObservationMemory:
 
 
 class _Session:
-    """The observations of one session: by index, and sorted by (stamp, index)."""
+    """The observations of one session: by camera and index, and sorted by (stamp, index, camera)."""
 
     def __init__(self) -> None:
-        self.keys: list[tuple[int, int]] = []
+        self.keys: list[tuple[int, int, str]] = []
         self.ordered: list[Observation] = []
-        self._stamps: dict[int, int] = {}
+        self._stamps: dict[tuple[int, str], int] = {}
 
     def put(self, observation: Observation) -> bool:
-        stamp_ns = self._stamps.get(observation.index)
+        frame = (observation.index, observation.camera)
+        stamp_ns = self._stamps.get(frame)
         if stamp_ns is not None:
-            place = bisect.bisect_left(self.keys, (stamp_ns, observation.index))
+            place = bisect.bisect_left(self.keys, (stamp_ns, *frame))
             del self.keys[place], self.ordered[place]
-        key = (observation.stamp_ns, observation.index)
+        key = (observation.stamp_ns, *frame)
         place = bisect.bisect_left(self.keys, key)
         self.keys.insert(place, key)
         self.ordered.insert(place, observation)
-        self._stamps[observation.index] = observation.stamp_ns
+        self._stamps[frame] = observation.stamp_ns
         return stamp_ns is None
 
     def between(self, start_ns: int | None, end_ns: int | None) -> list[Observation]:
-        first = 0 if start_ns is None else bisect.bisect_left(self.keys, (start_ns, -1))
-        last = len(self.keys) if end_ns is None else bisect.bisect_left(self.keys, (end_ns + 1, -1))
+        first = 0 if start_ns is None else bisect.bisect_left(self.keys, (start_ns, -1, ''))
+        last = len(self.keys) if end_ns is None else bisect.bisect_left(self.keys, (end_ns + 1, -1, ''))
         return self.ordered[first:last]
 
     def drop_oldest(self) -> None:
-        del self._stamps[self.keys[0][1]]
+        del self._stamps[self.keys[0][1:]]
         del self.keys[0], self.ordered[0]
 
 
@@ -164,7 +148,7 @@ def select(observations: Sequence[Observation], question_text: str, n: int) -> l
     if n < 2:
         return [count - 1]
     kept = {0, count - 1}
-    for places in _sharing(observations, _words_of(question_text)):
+    for places in _sharing(observations, telling_words(question_text)):
         kept.update(_spread([place for place in places if place not in kept], n - len(kept)))
     ranks = _spread(range(count - len(kept)), n - len(kept))
     kept.update([_free_place(rank, sorted(kept)) for rank in ranks])
@@ -182,28 +166,24 @@ def sharing(observations: Sequence[Observation], question_text: str, n: int) -> 
         positions, ascending; none where no word is shared.
     """
     kept: list[int] = []
-    for places in _sharing(observations, _words_of(question_text)):
+    for places in _sharing(observations, telling_words(question_text)):
         kept += _spread(places, n - len(kept))
     return sorted(kept)
 
 
 def _sharing(observations: Sequence[Observation], asked: frozenset[str]) -> list[list[int]]:
     """Positions of the observations that share a telling word, in groups, those with the rarest word first."""
-    if len(_TEXTS) > max(MAX_TEXTS, 2 * len(observations)):
-        _TEXTS.clear()
-    texts = [seen.text for seen in observations]
-    rows = np.fromiter(map(_TEXTS.__getitem__, texts), np.intp, len(observations))
     sample = _spread(range(len(observations)), SAMPLE_SIZE)
-    seen = Counter(word for place in sample for word in asked & _TEXTS.words[rows[place]])
+    seen = Counter(word for place in sample for word in asked & observations[place].telling_words)
     telling = frozenset(word for word in asked if seen[word] <= max(1.0, COMMON_SHARE * len(sample)))
-    shares = np.zeros(len(_TEXTS), bool)
-    for word in telling:
-        shares[_TEXTS.rows.get(word, [])] = True
-    places = np.flatnonzero(shares[rows]).tolist()
-    shared = [telling & _TEXTS.words[rows[place]] for place in places]
-    counts = Counter(word for words in shared for word in words)
+    shared = {
+        place: telling & seen_here.telling_words
+        for place, seen_here in enumerate(observations)
+        if not telling.isdisjoint(seen_here.telling_words)
+    }
+    counts = Counter(word for words in shared.values() for word in words)
     groups: dict[int, list[int]] = {}
-    for place, words in zip(places, shared):
+    for place, words in shared.items():
         groups.setdefault(min(counts[word] for word in words), []).append(place)
     return [groups[rarity] for rarity in sorted(groups)]
 
@@ -222,39 +202,3 @@ def _spread(places: Sequence[int], n: int) -> list[int]:
     if len(places) <= n:
         return list(places)
     return [places[(2 * step + 1) * len(places) // (2 * n)] for step in range(n)]
-
-
-class _Texts(dict[str, int]):
-    """The row of each text in a table of telling words, read once.
-
-    Attributes:
-        words: of each row.
-        rows: of each word.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clear()
-
-    def clear(self) -> None:
-        super().clear()
-        self.words: list[frozenset[str]] = []
-        self.rows: dict[str, list[int]] = {}
-
-    def __missing__(self, text: str) -> int:
-        self[text] = row = len(self.words)
-        words = (word.rstrip('s') for word in _WORD.findall(text.casefold()) if word not in _FUNCTION_WORDS)
-        self.words.append(frozenset(word for word in words if len(word) > 2))
-        for word in self.words[row]:
-            self.rows.setdefault(word, []).append(row)
-        return row
-
-
-def _words_of(text: str) -> frozenset[str]:
-    """The telling words of a text."""
-    if len(_TEXTS) >= MAX_TEXTS:
-        _TEXTS.clear()
-    return _TEXTS.words[_TEXTS[text]]
-
-
-_TEXTS = _Texts()

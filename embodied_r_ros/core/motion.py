@@ -27,11 +27,12 @@ from embodied_r_ros.core.matching import (
     match_closely,
     match_features,
 )
-from embodied_r_ros.core.phrases import (
+from embodied_r_ros.core.moves import (
     MAX_MOVES,
     MIN_MOVE_M,
     MIN_SPLIT_DEG,
     MIN_TURN_DEG,
+    STAY,
     add_move,
     planar_moves,
 )
@@ -41,7 +42,6 @@ ACTIONS = (
     'move forward', 'move backward', 'move left', 'move right', 'move upward', 'move downward',
     'rotate left', 'rotate right', 'tilt downward', 'tilt upward',
 )  # fmt: skip
-STAY = 'stay'
 
 # A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
 # Between two poses a fifth of a second apart, less than this is standing still, or going straight.

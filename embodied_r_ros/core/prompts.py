@@ -18,8 +18,9 @@ from embodied_r_ros.core.citations import cited_frames
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.motion import ACTIONS
-from embodied_r_ros.core.phrases import NOTHING_NEW, write_motion
-from embodied_r_ros.core.records import Completion, Message, Motion, MotionSource, Observation, Question
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.phrases import write_motion
+from embodied_r_ros.core.records import Completion, Message, Motion, MotionSource, Question
 
 _EYE = (
     'You look through the camera of a moving agent. Before you write, picture the place in three dimensions. Say where '
@@ -171,7 +172,7 @@ class PaperFormat:
 
 
 def _frame(place: int, seen: Observation) -> str:
-    text = ' '.join(seen.text.split()) or NOTHING_NEW
+    text = ' '.join(seen.view.split())
     action = _imperative(seen.action)
     if place == 0 or not action:
         return f'Frame {place}: Observe: {text}'

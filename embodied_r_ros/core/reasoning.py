@@ -23,7 +23,10 @@ from embodied_r_ros.core.errors import (
     UnsupportedQuestion,
 )
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
-from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Observation, Question
+from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.latest_motion import is_key_frame
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.core.trajectory import Trajectory
 
@@ -115,13 +118,13 @@ def answer(
         error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
         answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
         choice=best.choice,
-        thinking=citations.renumber(best.thought.thinking, [seen.index for seen in chosen]),
+        thinking=citations.renumber(best.thought.thinking, _frame_numbers(chosen)),
         confidence=confidence,
         consistency=consistency,
         evidence=_evidence(best.thought, chosen),
         used=len(chosen),
         available=len(observations),
-        seen_until_ns=chosen[-1].stamp_ns,
+        seen_until_ns=max((seen.stamp_ns for seen in chosen if is_key_frame(seen)), default=0),
         timings_s=clock.spans_s,
         model=model_name,
         prompt_id=format.id,
@@ -129,31 +132,33 @@ def answer(
 
 
 def choose(question: Question, observations: Sequence[Observation], n: int) -> list[Observation]:
-    """At most n observations that a question is answered from: `memory.select` by the words of question and choices.
+    """At most n observations that a question is answered from.
 
-    The motion of those left out is told with the next one kept, so that the way stays whole.
+    The motion of those left out is told with the next one kept, so that the trajectory stays whole.
     """
-    return keep_way(observations, memory.select(observations, ' '.join((question.text, *question.choices)), n))
+    return keep_motion(observations, chosen_places(question, observations, n))
 
 
-def keep_way(observations: Sequence[Observation], places: Sequence[int]) -> list[Observation]:
+def chosen_places(question: Question, observations: Sequence[Observation], n: int) -> list[int]:
+    """Positions of the observations that `choose` takes, ascending: by the words of question and choices."""
+    return memory.select(observations, ' '.join((question.text, *question.choices)), n)
+
+
+def keep_motion(observations: Sequence[Observation], places: Sequence[int]) -> list[Observation]:
     """The observations at these places, each told with the motion of those left out before it; none before the first.
 
-    How far the robot moved forward is filled in where it was not measured, see `core.way`.
+    How far the robot moved forward is filled in where it was not measured, see `core.trajectory`.
 
     Args:
         places: positions, ascending.
     """
-    way = Trajectory(observations)
-    actions = [way.actions[place] for place in places]
+    trajectory = Trajectory(observations)
+    kept = [trajectory.observations[place] for place in places]
     for at in range(1, len(places)):
         if places[at] - places[at - 1] > 1:
-            actions[at] = way.stretch(places[at - 1] + 1, places[at] + 1)
-    kept = (observations[place] for place in places)
-    return [
-        seen if action == seen.action else dataclasses.replace(seen, action=action)
-        for seen, action in zip(kept, actions)
-    ]
+            motion = trajectory.stretch(places[at - 1] + 1, places[at] + 1)
+            kept[at] = dataclasses.replace(kept[at], motion=motion)
+    return kept
 
 
 def failure(error: EmbodiedRError) -> Answer:
@@ -244,17 +249,32 @@ def _consistency(
     return float(vote.key == best.key)
 
 
+def with_age(answer: Answer, as_of_ns: int) -> Answer:
+    """The answer with the age of what it rests on, at the ROS time that counts as now."""
+    if not answer.seen_until_ns:
+        return answer
+    return dataclasses.replace(answer, stale_s=max(0, as_of_ns - answer.seen_until_ns) / NS_PER_S)
+
+
+def _frame_numbers(chosen: Sequence[Observation]) -> list[int | None]:
+    return [seen.index if is_key_frame(seen) else None for seen in chosen]
+
+
 def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence, ...]:
-    """The cited observations; a position outside the prompt cites nothing."""
+    """The cited key frames; a position outside the prompt cites nothing, nor does one that is no key frame."""
     cited = [chosen[place] for place in thought.cited if 0 <= place < len(chosen)]
     return tuple(
-        Evidence(session=seen.session, index=seen.index, stamp_ns=seen.stamp_ns, text=_words(seen), pose=seen.pose)
+        Evidence(
+            camera=seen.camera,
+            session=seen.session,
+            index=seen.index,
+            stamp_ns=seen.stamp_ns,
+            text=seen.words,
+            pose=seen.pose,
+        )
         for seen in cited
+        if is_key_frame(seen)
     )
-
-
-def _words(seen: Observation) -> str:
-    return ': '.join(part for part in (seen.action, seen.text) if part)
 
 
 def _unsure_text(agree: int, votes: int, settings: ReasoningSettings) -> str:

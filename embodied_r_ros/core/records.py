@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from typing import Any
 
 
 class ErrorCode(enum.IntEnum):
@@ -28,6 +29,10 @@ class ErrorCode(enum.IntEnum):
     BAD_REPLY = 11
     CANNOT_TELL = 12
     CANCELLED = 13
+    INTERNAL = 14
+
+
+Key = tuple[str, int, int]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,10 +66,17 @@ class MotionSource(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-    """An elementary move: 'forward' and 'left' in metres (negative: backward, right), 'turn' in degrees (left)."""
+    """An elementary move.
+
+    Attributes:
+        kind: 'forward', 'left' or 'turn'; an action's name, such as 'move backward', where the amount is not known.
+        amount: metres, negative backward or to the right; for 'turn' degrees to the left; NaN where it is not known.
+        estimated: the amount was not measured but follows from the pace measured before.
+    """
 
     kind: str
     amount: float
+    estimated: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +87,7 @@ class Motion:
     both, else only the sign of the largest component, and `name` says it.
 
     Attributes:
-        name: one of the paper's ten actions, or 'stay'.
+        name: one of the paper's ten actions, 'stay', or an action in other words where nothing was measured.
         forward_m, left_m, up_m: translation.
         rotate_left_deg: heading change, positive to the left.
         tilt_up_deg: camera pitch change, positive upward.
@@ -91,6 +103,49 @@ class Motion:
     tilt_up_deg: float = math.nan
     source: MotionSource = MotionSource.NONE
     moves: tuple[Move, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A thing that an eye made out in a key frame.
+
+    Attributes:
+        name: the thing's noun.
+        ray: unit vector from the camera to the thing, in the axes of the base (x forward, y left, z up).
+        distance_m: from the camera to the thing along the ray; NaN where it is not known.
+        track_id: what tells the thing from others of its name, such as the number of its tag; '' for none.
+        spread_along_m, spread_across_m: one standard deviation of the thing's place along and across the ray.
+        confidence: 0 to 1; NaN where the eye does not say.
+        source: which eye: 'tag', 'box', 'detection', 'sign', or 'text' for one that was read from words.
+        box_px: left, upper, right and lower edge in the image; None where there is none.
+    """
+
+    name: str
+    ray: tuple[float, float, float]
+    distance_m: float = math.nan
+    track_id: str = ''
+    spread_along_m: float = math.nan
+    spread_across_m: float = math.nan
+    confidence: float = math.nan
+    source: str = ''
+    box_px: tuple[float, float, float, float] | None = None
+
+    @staticmethod
+    def level(name: str, bearing_left_deg: float, distance_m: float = math.nan, **details: Any) -> Sighting:
+        """A sighting at the camera's height, at a bearing in degrees to the left."""
+        bearing_rad = math.radians(bearing_left_deg)
+        ray = (math.cos(bearing_rad), math.sin(bearing_rad), 0.0)
+        return Sighting(name=name, ray=ray, distance_m=distance_m, **details)
+
+    @property
+    def bearing_left_deg(self) -> float:
+        """Seen from above, positive to the left of straight ahead, in (-180, 180]."""
+        return math.degrees(math.atan2(self.ray[1], self.ray[0]))
+
+    @property
+    def level_distance_m(self) -> float:
+        """Seen from above; NaN where the distance is not known."""
+        return self.distance_m * math.hypot(self.ray[0], self.ray[1])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,7 +187,10 @@ class KeyFrame:
         index: 0, 1, 2, ... within the session.
         reason: 'first', 'overlap', 'max_gap' or 'requested'.
         overlap: with the key frame before, 0 to 1; NaN for the first.
+        pose: of the base in the odometry frame.
+        camera_pose: of the camera in the base; None where it is taken to look ahead, level, from the base's origin.
         motion: since the key frame before; None for the first.
+        camera: name of the camera; '' where there is one only.
     """
 
     session: int
@@ -144,30 +202,14 @@ class KeyFrame:
     overlap: float = math.nan
     intrinsics: Intrinsics | None = None
     pose: Pose | None = None
+    camera_pose: Pose | None = None
     motion: Motion | None = None
+    camera: str = ''
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What perception wrote about one key frame. Never question-related text.
-
-    Attributes:
-        action: how the agent moved since the key frame before, in words; '' for the first.
-        text: what is new in view, in words.
-        source: 'opencv', 'openai' or 'text' (from a file).
-        model: id of the model that wrote it.
-        latency_s: wall-clock seconds that writing it took.
-    """
-
-    session: int
-    index: int
-    stamp_ns: int
-    action: str
-    text: str
-    source: str = 'text'
-    model: str = ''
-    latency_s: float = 0.0
-    pose: Pose | None = None
+    @property
+    def key(self) -> Key:
+        """What tells it from all other key frames."""
+        return self.camera, self.session, self.index
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -196,6 +238,37 @@ class Evidence:
     stamp_ns: int
     text: str
     pose: Pose | None = None
+    camera: str = ''
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Landmark:
+    """A thing with a place.
+
+    Attributes:
+        id: stays the same for the thing as long as the session lasts.
+        name: the thing's noun.
+        number: 1, 2, ... among the landmarks of its name, for people.
+        position_m: x, y and z in `frame_id`.
+        covariance_m2: (3, 3) in rows, of the position.
+        distance_m, bearing_left_deg: from the base as it stands now; NaN where that is not known.
+        sightings: how many the place rests on.
+        evidence: the key frames that show it.
+    """
+
+    id: str
+    name: str
+    number: int
+    stamp_ns: int
+    frame_id: str
+    position_m: tuple[float, float, float]
+    covariance_m2: tuple[float, ...]
+    distance_m: float = math.nan
+    bearing_left_deg: float = math.nan
+    first_seen_ns: int = 0
+    last_seen_ns: int = 0
+    sightings: int = 0
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -209,8 +282,10 @@ class Answer:
         confidence: share of the sampled thoughts that agree; NaN for one vote.
         consistency: 1.0 when the thinking alone leads to the same answer, 0.0 when not; NaN when not asked for.
         evidence: the key frames that the thinking cites.
+        landmarks: the things that question, choices or answer name, as far as their places are known, nearest first.
         used, available: n of m observations of the window were put before the reasoner.
         seen_until_ns: stamp of the newest observation used; 0 when there is none.
+        stale_s: ROS time from `seen_until_ns` to the moment that counts as now; NaN when there is no observation.
         timings_s: wall-clock seconds per stage.
         model, prompt_id: which reasoner, and which prompt format.
     """
@@ -223,9 +298,11 @@ class Answer:
     confidence: float = math.nan
     consistency: float = math.nan
     evidence: tuple[Evidence, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
     used: int = 0
     available: int = 0
     seen_until_ns: int = 0
+    stale_s: float = math.nan
     timings_s: dict[str, float] = dataclasses.field(default_factory=dict)
     model: str = ''
     prompt_id: str = ''

@@ -147,8 +147,9 @@ class CameraNode(ManagedNode):
             return response
         if key is not self._published:
             self._publish(key)
-        response.success = True
-        response.session, response.index, response.stamp = key.session, key.index, stamp_from_ns(key.stamp_ns)
+        response.success, response.error_code = True, int(ErrorCode.OK)
+        response.camera, response.session, response.index = key.key
+        response.stamp = stamp_from_ns(key.stamp_ns)
         return response
 
     def _publish(self, key: KeyFrame) -> None:

@@ -13,21 +13,14 @@ from typing import TypeVar
 from builtin_interfaces.msg import Duration, Time
 from embodied_r_interfaces import msg as messages
 from geometry_msgs.msg import Pose as PoseMessage
+from geometry_msgs.msg import Vector3
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import (
-    EncodedImage,
-    Intrinsics,
-    KeyFrame,
-    Motion,
-    MotionSource,
-    Move,
-    Observation,
-    Pose,
-)
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Move, Pose, Sighting
 
 Name = TypeVar('Name')
 
@@ -36,7 +29,7 @@ NS_PER_S = 1_000_000_000
 _REASONS = ('first', 'overlap', 'max_gap', 'requested')
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
-_MIN_QUATERNION_NORM = 0.5
+_MIN_NORM = 0.5
 
 
 def ns_from_stamp(stamp: Time | Duration) -> int:
@@ -63,7 +56,7 @@ def pose_from_message(message: PoseMessage) -> Pose:
     at, turned = message.position, message.orientation
     numbers = (at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w)
     norm = math.hypot(*numbers[3:])
-    if not all(map(math.isfinite, numbers)) or norm < _MIN_QUATERNION_NORM:
+    if not all(map(math.isfinite, numbers)) or norm < _MIN_NORM:
         raise InputError(
             'a pose must be finite with a unit quaternion, '
             f'got (x, y, z, qx, qy, qz, qw) = {numbers!r}; mend the sender'
@@ -108,10 +101,10 @@ def intrinsics_to_message(intrinsics: Intrinsics | None, header: Header) -> Came
 
 def motion_from_message(message: messages.Motion) -> Motion | None:
     """Motion, or None where nothing is known about it."""
-    if message.source == messages.Motion.NONE and not message.name:
+    if message.source == messages.Motion.NONE and not message.name and not message.moves:
         return None
     numbers = {name: getattr(message, name) for name in _MOTION_NUMBERS}
-    moves = tuple(Move(kind=move.kind, amount=move.amount) for move in message.moves)
+    moves = tuple(Move(kind=move.kind, amount=move.amount, estimated=move.estimated) for move in message.moves)
     return Motion(name=message.name, source=known(_SOURCES, message.source, 'motion source'), moves=moves, **numbers)
 
 
@@ -119,7 +112,9 @@ def motion_to_message(motion: Motion | None) -> messages.Motion:
     """A motion message; source NONE, no name and NaN throughout for None."""
     motion = Motion(name='') if motion is None else motion
     numbers = {name: float(getattr(motion, name)) for name in _MOTION_NUMBERS}
-    moves = [messages.Move(kind=move.kind, amount=float(move.amount)) for move in motion.moves]
+    moves = [
+        messages.Move(kind=move.kind, amount=float(move.amount), estimated=move.estimated) for move in motion.moves
+    ]
     return messages.Motion(source=_SOURCES.index(motion.source), name=motion.name, moves=moves, **numbers)
 
 
@@ -148,6 +143,7 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         InputError: its image, pose or reason cannot be used.
     """
     return KeyFrame(
+        camera=message.camera,
         session=message.session,
         index=message.index,
         stamp_ns=ns_from_stamp(message.header.stamp),
@@ -157,6 +153,7 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         overlap=message.overlap,
         intrinsics=intrinsics_from_message(message.camera_info),
         pose=pose_from_message(message.pose) if message.has_pose else None,
+        camera_pose=pose_from_message(message.camera_pose) if message.has_camera_pose else None,
         motion=motion_from_message(message.motion),
     )
 
@@ -166,6 +163,7 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
     head = header(frame.stamp_ns, frame.frame_id)
     return messages.KeyFrame(
         header=head,
+        camera=frame.camera,
         session=frame.session,
         index=frame.index,
         reason=_REASONS.index(frame.reason),
@@ -174,6 +172,8 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
         camera_info=intrinsics_to_message(frame.intrinsics, head),
         has_pose=frame.pose is not None,
         pose=pose_to_message(frame.pose),
+        has_camera_pose=frame.camera_pose is not None,
+        camera_pose=pose_to_message(frame.camera_pose),
         motion=motion_to_message(frame.motion),
     )
 
@@ -182,18 +182,22 @@ def observation_from_message(message: messages.Observation) -> Observation:
     """An observation.
 
     Raises:
-        InputError: its pose cannot be used.
+        InputError: a pose, its motion or a sighting cannot be used.
     """
     return Observation(
+        camera=message.camera,
         session=message.session,
         index=message.index,
         stamp_ns=ns_from_stamp(message.header.stamp),
-        action=message.action,
+        given_up=message.given_up,
+        motion=motion_from_message(message.motion),
+        sightings=tuple(map(sighting_from_message, message.sightings)),
         text=message.text,
         source=message.source,
         model=message.model,
         latency_s=message.latency_s,
         pose=pose_from_message(message.pose) if message.has_pose else None,
+        camera_pose=pose_from_message(message.camera_pose) if message.has_camera_pose else None,
     )
 
 
@@ -201,15 +205,65 @@ def observation_to_message(observation: Observation, frame_id: str = '') -> mess
     """An observation message; `frame_id` is that of the key frame's image."""
     return messages.Observation(
         header=header(observation.stamp_ns, frame_id),
+        camera=observation.camera,
         session=observation.session,
         index=observation.index,
-        action=observation.action,
+        given_up=observation.given_up,
+        motion=motion_to_message(observation.motion),
+        sightings=list(map(sighting_to_message, observation.sightings)),
         text=observation.text,
+        words='' if observation.given_up else observation.words,
         source=observation.source,
         model=observation.model,
         latency_s=float(observation.latency_s),
         has_pose=observation.pose is not None,
         pose=pose_to_message(observation.pose),
+        has_camera_pose=observation.camera_pose is not None,
+        camera_pose=pose_to_message(observation.camera_pose),
+    )
+
+
+def sighting_from_message(message: messages.Sighting) -> Sighting:
+    """A sighting with its ray brought to unit length.
+
+    Raises:
+        InputError: it has no name, or its ray is not finite or next to zero.
+    """
+    ray = (message.ray.x, message.ray.y, message.ray.z)
+    length = math.hypot(*ray)
+    if not message.name or not math.isfinite(length) or length < _MIN_NORM:
+        raise InputError(
+            f'a sighting needs a name and a finite unit vector as its ray, got {message.name!r} and {ray!r}; '
+            'correct what the sender publishes'
+        )
+    left, upper, right, lower = (float(edge) for edge in message.box_px)
+    return Sighting(
+        name=message.name,
+        track_id=message.track_id,
+        ray=(ray[0] / length, ray[1] / length, ray[2] / length),
+        distance_m=message.distance_m,
+        spread_along_m=message.spread_along_m,
+        spread_across_m=message.spread_across_m,
+        confidence=message.confidence,
+        source=message.source,
+        box_px=(left, upper, right, lower) if message.has_box else None,
+    )
+
+
+def sighting_to_message(sighting: Sighting) -> messages.Sighting:
+    """A sighting message."""
+    x, y, z = sighting.ray
+    return messages.Sighting(
+        name=sighting.name,
+        track_id=sighting.track_id,
+        ray=Vector3(x=x, y=y, z=z),
+        distance_m=sighting.distance_m,
+        spread_along_m=sighting.spread_along_m,
+        spread_across_m=sighting.spread_across_m,
+        confidence=sighting.confidence,
+        source=sighting.source,
+        has_box=sighting.box_px is not None,
+        box_px=sighting.box_px or (0.0,) * 4,
     )
 
 

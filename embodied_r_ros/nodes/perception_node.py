@@ -15,10 +15,17 @@ from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import MemorySettings
-from embodied_r_ros.core.records import ErrorCode, KeyFrame, Observation
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
-from embodied_r_ros.nodes.conversions import NS_PER_S, key_frame_from_message, ns_from_stamp, observation_to_message
+from embodied_r_ros.nodes.conversions import (
+    NS_PER_S,
+    key_frame_from_message,
+    ns_from_stamp,
+    observation_to_message,
+    sighting_to_message,
+)
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
@@ -68,13 +75,20 @@ class PerceptionNode(ManagedNode):
         except InputError as error:
             self._diagnostics.count('unusable')
             self.get_logger().error(f'key frame {message.index} is left out: {error}', throttle_duration_sec=5.0)
-            wordless = messages.Observation(header=message.header, session=message.session, index=message.index)
-            self._observations.publish(wordless)
+            self._observations.publish(
+                messages.Observation(
+                    header=message.header,
+                    camera=message.camera,
+                    session=message.session,
+                    index=message.index,
+                    given_up=True,
+                )
+            )
             return
         self._bridge.post(self._describer.add, frame)
 
     def _publish(self, observation: Observation, frame: KeyFrame) -> None:
-        if observation.text:
+        if not observation.given_up:
             self._diagnostics.took('describe', observation.latency_s)
         self._observations.publish(observation_to_message(observation, frame.frame_id))
 
@@ -85,15 +99,22 @@ class PerceptionNode(ManagedNode):
             return response
         self._diagnostics.count('focus')
         budget_s = ns_from_stamp(request.deadline) / NS_PER_S or None
-        work = self._describer.focus(request.session, list(request.indices), request.question, budget_s)
+        keys = [(request.camera, request.session, index) for index in request.indices]
+        work = self._describer.focus(keys, request.question, budget_s)
         try:
             readings: list[Reading] = await self._bridge.submit(work)
         except Cancelled as error:
             response.error_code, response.error_msg = int(ErrorCode.NOT_ACTIVE), str(error)
             return response
-        response.success = True
+        response.success, response.error_code = True, int(ErrorCode.OK)
         response.readings = [
-            messages.FocusReading(index=seen.index, status=int(seen.status), text=seen.text, error_msg=seen.error_msg)
+            messages.FocusReading(
+                index=seen.key[2],
+                status=int(seen.status),
+                sightings=list(map(sighting_to_message, seen.found.sightings)),
+                text=seen.found.text,
+                error_msg=seen.error_msg,
+            )
             for seen in readings
         ]
         return response

@@ -16,6 +16,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
+from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.asker import Asker, AskerSettings
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.app.readiness import Backend
@@ -23,7 +24,7 @@ from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendUnavailable, InputError
 from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
-from embodied_r_ros.core.records import Answer, ErrorCode
+from embodied_r_ros.core.records import Answer, ErrorCode, Key
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
@@ -32,6 +33,7 @@ from embodied_r_ros.nodes.conversions import (
     ns_from_stamp,
     observation_from_message,
     pose_from_message,
+    sighting_from_message,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
@@ -59,18 +61,26 @@ class RosPeerServices:
         """ROS time."""
         return int(self._node.get_clock().now().nanoseconds)
 
-    async def capture(self, timeout_s: float) -> tuple[int, int, int]:
-        """Session, index and stamp of the newest frame, made a key frame."""
+    async def capture(self, timeout_s: float) -> tuple[Key, int]:
+        """Key and stamp of the newest frame, made a key frame."""
         response = await self._call(self._capture, Capture.Request(), timeout_s)
-        return response.session, response.index, ns_from_stamp(response.stamp)
+        return (response.camera, response.session, response.index), ns_from_stamp(response.stamp)
 
-    async def focus(self, session: int, indices: Sequence[int], question: str, timeout_s: float) -> dict[int, str]:
-        """What a second look found, by index of the key frame."""
+    async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
+        """What a second look at key frames of one camera and session found."""
+        camera, session, _ = keys[0]
         allowed_ns = round(timeout_s * NS_PER_S)
         deadline = Duration(sec=allowed_ns // NS_PER_S, nanosec=allowed_ns % NS_PER_S)
-        request = Focus.Request(session=session, indices=list(indices), question=question, deadline=deadline)
+        indices = [index for _, _, index in keys]
+        request = Focus.Request(camera=camera, session=session, indices=indices, question=question, deadline=deadline)
         response = await self._call(self._focus, request, timeout_s + 0.5)
-        return {seen.index: seen.text for seen in response.readings if seen.status == messages.FocusReading.FOUND}
+        return {
+            (camera, session, seen.index): Description(
+                sightings=tuple(map(sighting_from_message, seen.sightings)), text=seen.text
+            )
+            for seen in response.readings
+            if seen.status == messages.FocusReading.FOUND
+        }
 
     async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
         if not client.service_is_ready():
@@ -153,7 +163,8 @@ class ReasoningNode(ManagedNode):
     def _take_key_frame(self, message: messages.KeyFrame) -> None:
         self._diagnostics.seen('key_frame')
         stamp_ns = ns_from_stamp(message.header.stamp)
-        self._bridge.post(self._asker.note_key_frame, message.session, message.index, stamp_ns)
+        key = (message.camera, message.session, message.index)
+        self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
     def _take_observation(self, message: messages.Observation) -> None:
         self._diagnostics.seen('observation')

@@ -6,12 +6,14 @@ import math
 
 from builtin_interfaces.msg import Duration
 from embodied_r_interfaces import msg as messages
+from geometry_msgs.msg import Point, PointStamped
 
 from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Question
+from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Landmark, Question
 from embodied_r_ros.nodes.conversions import (
     NS_PER_S,
+    header,
     known,
     ns_from_stamp,
     pose_from_message,
@@ -78,16 +80,6 @@ def request_to_message(request: Request) -> messages.SpatialQuestion:
 
 def answer_from_message(message: messages.SpatialAnswer) -> Answer:
     """An answer."""
-    evidence = tuple(
-        Evidence(
-            session=cited.session,
-            index=cited.index,
-            stamp_ns=ns_from_stamp(cited.stamp),
-            text=cited.text,
-            pose=pose_from_message(cited.pose) if cited.has_pose else None,
-        )
-        for cited in message.evidence
-    )
     return Answer(
         error_code=ErrorCode(message.error_code),
         error_msg=message.error_msg,
@@ -96,10 +88,12 @@ def answer_from_message(message: messages.SpatialAnswer) -> Answer:
         thinking=message.thinking,
         confidence=message.confidence,
         consistency=message.consistency,
-        evidence=evidence,
+        evidence=tuple(map(_evidence_from_message, message.evidence)),
+        landmarks=tuple(map(_landmark_from_message, message.landmarks)),
         used=message.used,
         available=message.available,
         seen_until_ns=ns_from_stamp(message.seen_until),
+        stale_s=message.stale_s,
         timings_s={timing.stage: timing.duration_s for timing in message.timings},
         model=message.model,
         prompt_id=message.prompt_id,
@@ -108,17 +102,6 @@ def answer_from_message(message: messages.SpatialAnswer) -> Answer:
 
 def answer_to_message(answer: Answer) -> messages.SpatialAnswer:
     """An answer message."""
-    evidence = [
-        messages.Evidence(
-            session=cited.session,
-            index=cited.index,
-            stamp=stamp_from_ns(cited.stamp_ns),
-            text=cited.text,
-            has_pose=cited.pose is not None,
-            pose=pose_to_message(cited.pose),
-        )
-        for cited in answer.evidence
-    ]
     return messages.SpatialAnswer(
         error_code=int(answer.error_code),
         error_msg=answer.error_msg,
@@ -127,11 +110,72 @@ def answer_to_message(answer: Answer) -> messages.SpatialAnswer:
         thinking=answer.thinking,
         confidence=float(answer.confidence),
         consistency=float(answer.consistency),
-        evidence=evidence,
+        evidence=list(map(_evidence_to_message, answer.evidence)),
+        landmarks=list(map(_landmark_to_message, answer.landmarks)),
         used=answer.used,
         available=answer.available,
         seen_until=stamp_from_ns(answer.seen_until_ns),
+        stale_s=float(answer.stale_s),
         timings=[messages.StageTime(stage=stage, duration_s=float(s)) for stage, s in answer.timings_s.items()],
         model=answer.model,
         prompt_id=answer.prompt_id,
+    )
+
+
+def _evidence_from_message(message: messages.Evidence) -> Evidence:
+    return Evidence(
+        camera=message.camera,
+        session=message.session,
+        index=message.index,
+        stamp_ns=ns_from_stamp(message.stamp),
+        text=message.text,
+        pose=pose_from_message(message.pose) if message.has_pose else None,
+    )
+
+
+def _evidence_to_message(cited: Evidence) -> messages.Evidence:
+    return messages.Evidence(
+        camera=cited.camera,
+        session=cited.session,
+        index=cited.index,
+        stamp=stamp_from_ns(cited.stamp_ns),
+        text=cited.text,
+        has_pose=cited.pose is not None,
+        pose=pose_to_message(cited.pose),
+    )
+
+
+def _landmark_from_message(message: messages.Landmark) -> Landmark:
+    at = message.position.point
+    return Landmark(
+        id=message.id,
+        name=message.name,
+        number=message.number,
+        stamp_ns=ns_from_stamp(message.position.header.stamp),
+        frame_id=message.position.header.frame_id,
+        position_m=(at.x, at.y, at.z),
+        covariance_m2=tuple(float(number) for number in message.covariance),
+        distance_m=message.distance_m,
+        bearing_left_deg=message.bearing_left_deg,
+        first_seen_ns=ns_from_stamp(message.first_seen),
+        last_seen_ns=ns_from_stamp(message.last_seen),
+        sightings=message.sightings,
+        evidence=tuple(map(_evidence_from_message, message.evidence)),
+    )
+
+
+def _landmark_to_message(landmark: Landmark) -> messages.Landmark:
+    x, y, z = landmark.position_m
+    return messages.Landmark(
+        id=landmark.id,
+        name=landmark.name,
+        number=landmark.number,
+        position=PointStamped(header=header(landmark.stamp_ns, landmark.frame_id), point=Point(x=x, y=y, z=z)),
+        covariance=landmark.covariance_m2,
+        distance_m=landmark.distance_m,
+        bearing_left_deg=landmark.bearing_left_deg,
+        first_seen=stamp_from_ns(landmark.first_seen_ns),
+        last_seen=stamp_from_ns(landmark.last_seen_ns),
+        sightings=landmark.sightings,
+        evidence=list(map(_evidence_to_message, landmark.evidence)),
     )

@@ -29,7 +29,7 @@ class Watch(Node):
 
     def _observed(self, message: messages.Observation) -> None:
         since_s = (ns_from_stamp(message.header.stamp) - message.session) / NS_PER_S
-        words = ': '.join(part for part in (message.action, message.text) if part) or '(given up)'
+        words = '(given up)' if message.given_up else message.words
         print(f'{since_s:8.1f} s  {message.index:4d}  {words}', flush=True)
 
     def _answered(self, message: messages.AnsweredQuestion) -> None:

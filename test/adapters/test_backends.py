@@ -14,7 +14,6 @@ from embodied_r_ros.adapters.codec import encode_jpeg
 from embodied_r_ros.adapters.late_model import LateLanguageModel
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
-from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.records import Generation, Message
 
 PAIR = """
@@ -65,7 +64,7 @@ def test_tags_are_called_by_number_unless_labels_are_given(labels, name, tmp_pat
         finally:
             await perceiver.aclose()
 
-    assert [seen.name for seen in read_sightings(asyncio.run(look()).text)] == [name]
+    assert [seen.name for seen in asyncio.run(look()).sightings] == [name]
 
 
 @pytest.mark.parametrize('name', ['embedded', 'gpu24gb', 'paper'])

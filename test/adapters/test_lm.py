@@ -11,9 +11,10 @@ from embodied_r_ros.adapters.lm import drive
 from embodied_r_ros.core.errors import BackendUnavailable, ReplyError
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer
-from embodied_r_ros.core.records import Completion, Observation, Question
+from embodied_r_ros.core.records import Completion, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
-WINDOW = [Observation(session=1, index=0, stamp_ns=1, action='', text='a sofa')]
+WINDOW = [from_words(session=1, index=0, stamp_ns=1, action='', text='a sofa')]
 
 
 class ScriptedModel:

@@ -12,7 +12,8 @@ from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer
-from embodied_r_ros.core.records import Generation, Message, Observation, Question
+from embodied_r_ros.core.records import Generation, Message, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 ANSWER = '<think>Frame 0 shows a sofa.</think><answer>A</answer>'
 pytestmark = pytest.mark.system
@@ -74,7 +75,7 @@ def test_a_reply_that_ended_by_itself_gets_no_stop_string(server, tells_stop):
 
 def test_a_question_is_answered_with_votes_in_parallel(server):
     server.latency_s = 0.05
-    window = [Observation(session=1, index=5, stamp_ns=1, action='', text='a sofa')]
+    window = [from_words(session=1, index=5, stamp_ns=1, action='', text='a sofa')]
     question = Question(text='What is it?', choices=('sofa', 'lamp'), votes=4)
     pieces = []
 

@@ -22,8 +22,8 @@ from embodied_r_ros.adapters.codec import decode, encode_jpeg, frame_from_pixels
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses
-from embodied_r_ros.core.phrases import Sighting, read_motion, read_sightings
-from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose
+from embodied_r_ros.core.moves import told_moves
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose, Sighting
 from training.world.path import CAMERA
 from training.world.renderer import Renderer
 from training.world.scene import Scene, SceneObject, make_walk
@@ -70,7 +70,7 @@ def from_afar(distance_m: float, bearing_deg: float) -> KeyFrame:
 
 
 def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, labels: Any = LABELS) -> list[Sighting]:
-    return read_sightings(OpenCVPerceiver(settings, labels).describe_now(None, key_frame).text)
+    return list(OpenCVPerceiver(settings, labels).describe_now(None, key_frame).sightings)
 
 
 @pytest.mark.parametrize(
@@ -106,30 +106,30 @@ def test_things_are_written_from_left_to_right() -> None:
 def test_only_what_the_frame_before_did_not_show_is_new() -> None:
     perceiver = OpenCVPerceiver(labels=LABELS)
     before, after = view(SOFA), view(SOFA, LAMP, index=1, motion=TURN)
-    assert [seen.name for seen in read_sightings(perceiver.describe_now(before, after).text)] == ['floor lamp']
-    assert perceiver.describe_now(after, view(SOFA, index=2)).text == 'nothing new'
+    assert [seen.name for seen in perceiver.describe_now(before, after).sightings] == ['floor lamp']
+    assert perceiver.describe_now(after, view(SOFA, index=2)).sightings == ()
 
 
 def test_measured_motion_is_the_action_and_the_first_frame_has_none() -> None:
     perceiver = OpenCVPerceiver(labels=LABELS)
-    assert perceiver.describe_now(view(SOFA), view(SOFA, index=1, motion=TURN)).action == 'rotated left 30 deg'
-    assert perceiver.describe_now(None, view(SOFA)).action == ''
+    assert perceiver.describe_now(view(SOFA), view(SOFA, index=1, motion=TURN)).motion == TURN
+    assert perceiver.describe_now(None, view(SOFA)).motion is None
 
 
 def test_without_motion_the_action_is_empty() -> None:
-    assert OpenCVPerceiver(labels=LABELS).describe_now(view(SOFA), view(SOFA, index=1)).action == ''
+    assert OpenCVPerceiver(labels=LABELS).describe_now(view(SOFA), view(SOFA, index=1)).motion is None
 
 
 def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
     fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
     (seen,) = sightings(view(SOFA, intrinsics=None), OpenCVSettings(assumed_fov_deg=fov_deg))
     assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
-    assert seen.distance_m is None
+    assert math.isnan(seen.distance_m)
 
 
 def test_with_an_unknown_tag_size_there_is_no_distance() -> None:
     (seen,) = sightings(view(SOFA), OpenCVSettings(tag_size_m=0.0))
-    assert seen.distance_m is None
+    assert math.isnan(seen.distance_m)
 
 
 def test_a_label_may_give_a_tag_a_size_of_its_own() -> None:
@@ -172,8 +172,8 @@ def test_focus_names_what_is_asked_for_or_else_everything() -> None:
             await perceiver.aclose()
 
     asked, everything = asyncio.run(look())
-    assert [seen.name for seen in read_sightings(asked)] == ['sofa']
-    assert [seen.name for seen in read_sightings(everything)] == ['sofa', 'floor lamp']
+    assert [seen.name for seen in asked.sightings] == ['sofa']
+    assert [seen.name for seen in everything.sightings] == ['sofa', 'floor lamp']
 
 
 class CountingReader:
@@ -214,7 +214,7 @@ def test_a_broken_image_is_an_input_error_and_as_the_frame_before_it_counts_as_u
     with pytest.raises(InputError, match='cut short'):
         perceiver.describe_now(None, view(image=broken))
     written = perceiver.describe_now(view(image=broken), view(SOFA, index=1))
-    assert [seen.name for seen in read_sightings(written.text)] == ['sofa']
+    assert [seen.name for seen in written.sightings] == ['sofa']
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,9 @@ def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: flo
     motion = EgoMotionEstimator(CAMERA).estimate(
         *(cv2.cvtColor(pixels(k), cv2.COLOR_BGR2GRAY) for k in (before, after))
     )
-    action = OpenCVPerceiver(labels=LABELS).describe_now(before, dataclasses.replace(after, motion=motion)).action
-    moves = read_motion(action)
+    found = OpenCVPerceiver(labels=LABELS).describe_now(before, dataclasses.replace(after, motion=motion)).motion
+    assert found is not None
+    moves = told_moves(found)
     assert sum(move.amount for move in moves if move.kind == 'forward') == pytest.approx(x_m, abs=0.12)
     assert sum(move.amount for move in moves if move.kind == 'turn') == pytest.approx(yaw_deg, abs=2.5)
 
@@ -315,7 +316,8 @@ def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: flo
 def test_tags_of_unknown_size_tell_no_metres() -> None:
     after = view(image=jpeg((SOFA, LAMP), 0.0, 1.0), index=1)
     perceiver = OpenCVPerceiver(OpenCVSettings(tag_size_m=0.0), LABELS)
-    assert ' m' not in perceiver.describe_now(view(SOFA, LAMP), after).action.replace('moved', '')
+    found = perceiver.describe_now(view(SOFA, LAMP), after).motion
+    assert found is None or math.isnan(found.forward_m)
 
 
 @pytest.mark.parametrize('seed', [2, 5])

@@ -28,7 +28,8 @@ from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer, failure
-from embodied_r_ros.core.records import EncodedImage, Generation, KeyFrame, Message, Observation, Question
+from embodied_r_ros.core.records import EncodedImage, Generation, KeyFrame, Message, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 pytestmark = pytest.mark.vllm
 
@@ -143,7 +144,7 @@ def test_the_focus_pass_finds_its_images_in_the_prefix_cache(vlm):
 
 
 WINDOW = [
-    Observation(session=1, index=i, stamp_ns=i, action='moved forward 1.00 m', text=f'thing {i}') for i in range(8)
+    from_words(session=1, index=i, stamp_ns=i, action='moved forward 1.00 m', text=f'thing {i}') for i in range(8)
 ]
 
 
@@ -164,7 +165,7 @@ def test_noise_for_a_thought_is_bad_reply_and_keeps_the_raw_text(lm):
 
 
 def test_an_over_long_thought_prompt_is_refused_with_the_remedy(lm):
-    window = [Observation(session=1, index=i, stamp_ns=i, action='', text='word ' * 2000) for i in range(32)]
+    window = [from_words(session=1, index=i, stamp_ns=i, action='', text='word ' * 2000) for i in range(32)]
     with pytest.raises(BackendRefused, match='lower max_observations'):
         ask(lm, Question(text='Which was first?'), window)
 

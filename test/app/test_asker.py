@@ -138,7 +138,7 @@ async def test_key_frames_in_flight_are_waited_for(bench):
     assert 0.05 < answer.timings_s['describe'] < 0.5
 
 
-GIVEN_UP = {'action': '', 'text': ''}
+GIVEN_UP = {'given_up': True}
 
 
 @pytest.mark.parametrize('first', ['the key frame', 'word that it is given up'])
@@ -208,7 +208,7 @@ async def test_key_frames_that_none_described_are_no_frames_with_the_reason(benc
 
 @scene
 async def test_fresh_captures_and_waits_for_the_description(bench):
-    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (('', SESSION, 10), SESSION + 10 * NS)
 
     async def describe_later():
         await asyncio.sleep(0.1)
@@ -235,7 +235,7 @@ async def test_fresh_without_a_frame_or_a_camera_node_is_an_error_not_an_old_ans
 
 @scene
 async def test_fresh_that_is_never_described_is_a_timeout(bench):
-    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (('', SESSION, 10), SESSION + 10 * NS)
     answer = await bench.ask(fresh=True, deadline_s=0.2)
     assert answer.error_code is ErrorCode.TIMEOUT
     assert "'describe'" in answer.error_msg
@@ -243,7 +243,7 @@ async def test_fresh_that_is_never_described_is_a_timeout(bench):
 
 @scene
 async def test_fresh_whose_key_frame_is_given_up_is_no_frames_at_once(bench):
-    bench.peers.captured = (SESSION, 10, SESSION + 10 * NS)
+    bench.peers.captured = (('', SESSION, 10), SESSION + 10 * NS)
     asking = asyncio.ensure_future(bench.ask(fresh=True))
     await asyncio.sleep(0.05)
     assert not asking.done()
@@ -388,7 +388,8 @@ def test_the_motion_since_the_last_key_frame_is_told_and_never_cited():
     answer = ask_once(bench)
     assert 'Frame 2: After Move forward 3.00 m, Observe: nothing new' in bench.prompt
     assert answer.evidence == ()
-    assert answer.seen_until_ns == SESSION + 9 * NS
+    assert answer.thinking == 'Frame now shows it.'
+    assert (answer.seen_until_ns, answer.stale_s) == (SESSION + NS, 9.0)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ from embodied_r_ros.core.records import Motion, MotionSource
 QUICK = {'retry_first_s': 0.01, 'retry_longest_s': 0.02}
 
 
+def keys(*indices):
+    return [('', SESSION, index) for index in indices]
+
+
 class Bench:
     """A describer at work, and what came out of it."""
 
@@ -32,7 +36,7 @@ class Bench:
             frame.index,
             frame.stamp_ns,
         )
-        if observation.action or observation.text:
+        if not observation.given_up:
             self.published.append(observation)
         else:
             self.given_up.append(observation.index)
@@ -122,7 +126,7 @@ def test_measured_motion_is_the_action_where_the_perceiver_names_none():
             async def wordless(previous, current):
                 from embodied_r_ros.adapters.perception import Description
 
-                return Description(action='', text='a sofa')
+                return Description(text='a sofa')
 
             bench.perceiver.describe = wordless
             bench.describer.add(key_frame(3, motion=motion))
@@ -204,9 +208,9 @@ def test_images_are_kept_within_the_bound_in_bytes():
     for index in range(5):
         store.add(key_frame(index, nbytes=300))
     assert len(store) == 3 and store.nbytes == 900
-    assert store.get(SESSION, 1) is None and store.get(SESSION, 4) is not None
+    assert store.get(('', SESSION, 1)) is None and store.get(('', SESSION, 4)) is not None
     store.add(key_frame(9, nbytes=5000))
-    assert len(store) == 1 and store.get(SESSION, 9) is not None
+    assert len(store) == 1 and store.get(('', SESSION, 9)) is not None
 
 
 def test_a_key_frame_whose_image_had_to_go_before_its_turn_is_given_up():
@@ -315,11 +319,11 @@ def test_focus_looks_again_side_by_side_and_says_gone_for_what_is_no_longer_held
             await bench.until(lambda: len(bench.published) + bench.describer.counters['dropped'] == 4)
             bench.perceiver.focus_latency_s = 0.1
             begin = asyncio.get_running_loop().time()
-            readings = await bench.describer.focus(SESSION, [3, 0, 2, 99], 'where?', 1.0)
+            readings = await bench.describer.focus(keys(3, 0, 2, 99), 'where?', 1.0)
             assert asyncio.get_running_loop().time() - begin < 0.19
             status = [reading.status for reading in readings]
             assert status == [ReadingStatus.FOUND, ReadingStatus.GONE, ReadingStatus.FOUND, ReadingStatus.GONE]
-            assert readings[0].text == "with 'where?' in mind: 3"
+            assert readings[0].found.text == "with 'where?' in mind: 3"
             assert 'key frame 0 is no longer held' in readings[1].error_msg
 
     run(scene())
@@ -332,11 +336,11 @@ def test_focus_keeps_to_its_time_and_says_late_and_failed():
                 bench.describer.add(key_frame(index))
             await bench.until(lambda: len(bench.published) == 2)
             bench.perceiver.failures[1] = [ReplyError('unreadable', raw='')]
-            readings = await bench.describer.focus(SESSION, [1], 'where?', 1.0)
+            readings = await bench.describer.focus(keys(1), 'where?', 1.0)
             assert (readings[0].status, readings[0].error_msg) == (ReadingStatus.FAILED, 'unreadable')
             bench.perceiver.focus_latency_s = 60.0
             begin = asyncio.get_running_loop().time()
-            readings = await bench.describer.focus(SESSION, [0, 1], 'where?', 0.1)
+            readings = await bench.describer.focus(keys(0, 1), 'where?', 0.1)
             assert asyncio.get_running_loop().time() - begin < 0.2
             assert [reading.status for reading in readings] == [ReadingStatus.LATE] * 2
 

@@ -18,7 +18,7 @@ async def test_focus_always_adds_the_second_look_to_what_was_written(bench):
     session, indices, question, timeout_s = bench.peers.focused[0]
     assert (session, len(indices), question) == (SESSION, 4, 'Which way?')
     assert 0.0 < timeout_s <= 1.0
-    assert bench.asker.memory.window()[-1].text == 'thing 9 straight ahead at 2.0 m'
+    assert bench.asker.memory.window()[-1].view == 'thing 9 straight ahead at 2.0 m'
 
 
 def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():

@@ -19,15 +19,16 @@ from embodied_r_ros.core.coarse import (
     polar,
     signed,
 )
-from embodied_r_ros.core.phrases import NOTHING_NEW, Sighting, write_sightings
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.phrases import NOTHING_NEW, write_sightings
+from embodied_r_ros.core.records import Sighting
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 
 def log_of(*entries):
     """A coarse log of (action, text) pairs."""
     return coarse_log(
         [
-            Observation(session=1, index=index, stamp_ns=index, action=action, text=text)
+            from_words(session=1, index=index, stamp_ns=index, action=action, text=text)
             for index, (action, text) in enumerate(entries)
         ]
     )
@@ -58,7 +59,7 @@ def wander(seed, legs, turns_deg, lengths_m):
         bearing, distance = rng.randint(-38, 38), rng.randint(8, 62) / 10
         way = heading - math.radians(bearing)
         places[f'thing {number}'] = right + distance * math.sin(way), ahead + distance * math.cos(way)
-        sighting = Sighting(name=f'thing {number}', bearing_left_deg=bearing, distance_m=distance)
+        sighting = Sighting.level(f'thing {number}', bearing, distance)
         entries.append((action, write_sightings([sighting]) if rng.random() < 0.7 else NOTHING_NEW))
     return [('', NOTHING_NEW), *entries], (right, ahead, math.degrees(heading)), places
 

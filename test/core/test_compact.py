@@ -26,7 +26,8 @@ from embodied_r_ros.core.compact import (
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError, UnsupportedQuestion
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.questions import FORMS, ParsedQuestion, read_question
-from embodied_r_ros.core.records import Completion, Observation, Question
+from embodied_r_ros.core.records import Completion, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 SIDES = ('in front of me', 'to my right', 'behind me', 'to my left')
 
@@ -34,7 +35,7 @@ SIDES = ('in front of me', 'to my right', 'behind me', 'to my left')
 def seen(*entries):
     """Observations of (action, text) pairs."""
     return [
-        Observation(session=1, index=10 + number, stamp_ns=number, action=action, text=text)
+        from_words(session=1, index=10 + number, stamp_ns=number, action=action, text=text)
         for number, (action, text) in enumerate(entries)
     ]
 

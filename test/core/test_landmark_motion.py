@@ -7,9 +7,8 @@ import math
 
 import pytest
 
-from embodied_r_ros.core.landmark_motion import motion_past
-from embodied_r_ros.core.phrases import Sighting
-from embodied_r_ros.core.records import Motion, MotionSource
+from embodied_r_ros.core.landmark_motion import motion_from_sightings
+from embodied_r_ros.core.records import Motion, MotionSource, Sighting
 
 PLACES = {1: (4.0, 1.0), 2: (3.0, -1.5), 3: (5.0, 0.2)}
 TURN = Motion(name='rotate left', rotate_left_deg=30.0, tilt_up_deg=1.0, source=MotionSource.IMAGES)
@@ -21,7 +20,7 @@ def seen_from(x_m: float = 0.0, y_m: float = 0.0, left_deg: float = 0.0, *keys: 
     for key in keys or PLACES:
         ahead_m, aside_m = PLACES[key][0] - x_m, PLACES[key][1] - y_m
         bearing = math.degrees(math.atan2(aside_m, ahead_m)) - left_deg
-        found[key] = Sighting(name=str(key), bearing_left_deg=bearing, distance_m=math.hypot(ahead_m, aside_m))
+        found[key] = Sighting.level(str(key), bearing, math.hypot(ahead_m, aside_m), spread_along_m=0.1)
     return found
 
 
@@ -32,7 +31,7 @@ def seen_from(x_m: float = 0.0, y_m: float = 0.0, left_deg: float = 0.0, *keys: 
 )
 @pytest.mark.parametrize('keys', [(1, 2), (1, 2, 3)], ids=['two things', 'three things'])
 def test_things_tell_the_whole_motion(x_m: float, y_m: float, left_deg: float, keys: tuple[int, ...]) -> None:
-    motion = motion_past(seen_from(0.0, 0.0, 0.0, *keys), seen_from(x_m, y_m, left_deg, *keys), None)
+    motion = motion_from_sightings(seen_from(0.0, 0.0, 0.0, *keys), seen_from(x_m, y_m, left_deg, *keys), None)
     assert motion is not None
     assert (motion.forward_m, motion.left_m) == (pytest.approx(x_m, abs=1e-6), pytest.approx(y_m, abs=1e-6))
     assert motion.rotate_left_deg == pytest.approx(left_deg, abs=1e-6)
@@ -41,20 +40,20 @@ def test_things_tell_the_whole_motion(x_m: float, y_m: float, left_deg: float, k
 
 
 def test_one_thing_and_the_turn_of_the_images_tell_the_way() -> None:
-    motion = motion_past(seen_from(0.0, 0.0, 0.0, 1), seen_from(0.8, 0.2, 30.0, 1), TURN)
+    motion = motion_from_sightings(seen_from(0.0, 0.0, 0.0, 1), seen_from(0.8, 0.2, 30.0, 1), TURN)
     assert motion is not None
     assert (motion.forward_m, motion.left_m) == (pytest.approx(0.8), pytest.approx(0.2))
     assert (motion.rotate_left_deg, motion.tilt_up_deg) == (pytest.approx(30.0), 1.0)
 
 
 def test_the_name_is_that_of_the_larger_part() -> None:
-    walked = motion_past(seen_from(), seen_from(1.0), None)
-    turned = motion_past(seen_from(), seen_from(0.1, 0.0, -20.0), None)
+    walked = motion_from_sightings(seen_from(), seen_from(1.0), None)
+    turned = motion_from_sightings(seen_from(), seen_from(0.1, 0.0, -20.0), None)
     assert (walked is not None and walked.name, turned is not None and turned.name) == ('move forward', 'rotate right')
 
 
 def test_things_and_images_that_differ_about_the_turn_meet_between() -> None:
-    motion = motion_past(seen_from(), seen_from(0.5, 0.0, 26.0), TURN)
+    motion = motion_from_sightings(seen_from(), seen_from(0.5, 0.0, 26.0), TURN)
     assert motion is not None
     assert 26.0 < motion.rotate_left_deg < 30.0
 
@@ -65,7 +64,7 @@ def test_things_and_images_that_differ_about_the_turn_meet_between() -> None:
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 2), TURN),
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 1), None),
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 1), Motion(name='move forward')),
-        ({1: Sighting(name='1', bearing_left_deg=0.0)}, seen_from(0.5, 0.0, 0.0, 1), TURN),
+        ({1: Sighting.level('1', 0.0)}, seen_from(0.5, 0.0, 0.0, 1), TURN),
         ({}, {}, None),
     ],
     ids=['nothing in both', 'one thing alone', 'one thing and no angle', 'a thing without distance', 'nothing at all'],
@@ -73,15 +72,15 @@ def test_things_and_images_that_differ_about_the_turn_meet_between() -> None:
 def test_what_the_images_tell_stays_where_things_tell_no_more(
     before: dict[int, Sighting], after: dict[int, Sighting], told: Motion | None
 ) -> None:
-    assert motion_past(before, after, told) is told
+    assert motion_from_sightings(before, after, told) is told
 
 
 def test_a_near_thing_counts_more_than_a_far_one() -> None:
     near, far = (
-        Sighting(name='near', bearing_left_deg=0.0, distance_m=2.0),
-        Sighting(name='far', bearing_left_deg=0.0, distance_m=8.0),
+        Sighting.level('near', 0.0, 2.0, spread_along_m=0.02 * 2.0),
+        Sighting.level('far', 0.0, 8.0, spread_along_m=0.02 * 8.0),
     )
     closer = {1: dataclasses.replace(near, distance_m=1.0), 2: dataclasses.replace(far, distance_m=7.5)}
-    motion = motion_past({1: near, 2: far}, closer, dataclasses.replace(TURN, rotate_left_deg=0.0))
+    motion = motion_from_sightings({1: near, 2: far}, closer, dataclasses.replace(TURN, rotate_left_deg=0.0))
     assert motion is not None
     assert 0.9 < motion.forward_m < 1.0

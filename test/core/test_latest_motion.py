@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from embodied_r_ros.core.latest_motion import LATEST_MOTION, with_latest_motion, without_latest_motion
-from embodied_r_ros.core.records import Answer, Evidence, Observation, Pose
+from embodied_r_ros.core.latest_motion import LATEST_MOTION, is_key_frame, with_latest_motion
+from embodied_r_ros.core.records import Pose
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 
 def pose(x_m):
@@ -15,17 +16,17 @@ def pose(x_m):
 
 
 SEEN = [
-    Observation(session=1, index=3, stamp_ns=10, action='', text='sofa straight ahead', pose=pose(0.0)),
-    Observation(session=1, index=4, stamp_ns=20, action='moved forward 1.00 m', text='nothing new', pose=pose(1.0)),
+    from_words(session=1, index=3, stamp_ns=10, action='', text='sofa straight ahead', pose=pose(0.0)),
+    from_words(session=1, index=4, stamp_ns=20, action='moved forward 1.00 m', text='nothing new', pose=pose(1.0)),
 ]
 
 
 def test_the_motion_since_the_last_key_frame_is_an_observation_of_its_own():
-    *before, present = with_latest_motion(SEEN, 30, pose(2.5))
+    *before, latest = with_latest_motion(SEEN, 30, pose(2.5))
     assert before == SEEN
-    assert (present.index, present.stamp_ns, present.source) == (5, 30, LATEST_MOTION)
-    assert (present.action, present.text) == ('moved forward 1.50 m', 'nothing new')
-    assert present.pose == pose(2.5)
+    assert (latest.stamp_ns, latest.source) == (30, LATEST_MOTION)
+    assert (latest.action, latest.view) == ('moved forward 1.50 m', 'nothing new')
+    assert latest.pose == pose(2.5)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,5 @@ def test_nothing_is_added(seen, stamp_ns, x_m):
     assert with_latest_motion(seen, stamp_ns, pose(x_m)) == seen
 
 
-def test_the_present_is_no_evidence():
-    seen = with_latest_motion(SEEN, 30, pose(2.5))
-    cited = tuple(Evidence(session=1, index=one.index, stamp_ns=one.stamp_ns, text=one.text) for one in seen)
-    assert without_latest_motion(Answer(evidence=cited), seen).evidence == cited[:2]
+def test_it_stands_for_no_key_frame():
+    assert [is_key_frame(one) for one in with_latest_motion(SEEN, 30, pose(2.5))] == [True, True, False]

@@ -6,14 +6,14 @@ import pytest
 
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.memory import ObservationMemory, select, sharing
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 SECOND = 1_000_000_000
 
 
 def seen(index, text='a grey wall', session=1, stamp_ns=None):
     stamp_ns = index * SECOND if stamp_ns is None else stamp_ns
-    return Observation(session=session, index=index, stamp_ns=stamp_ns, action='', text=text)
+    return from_words(session=session, index=index, stamp_ns=stamp_ns, action='', text=text)
 
 
 def indices(observations):

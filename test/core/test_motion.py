@@ -19,7 +19,7 @@ from embodied_r_ros.core.motion import (
     rotation_matrix,
     sound_pose,
 )
-from embodied_r_ros.core.phrases import MAX_MOVES
+from embodied_r_ros.core.moves import MAX_MOVES
 from embodied_r_ros.core.records import Intrinsics, MotionSource, Move, Pose
 
 STILL = pose(1.0, 2.0, 0.0, yaw_deg=30.0)

@@ -14,8 +14,9 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.prompts import PaperFormat, describe_prompt, focus_prompt
-from embodied_r_ros.core.records import Completion, Motion, MotionSource, Observation, Question
+from embodied_r_ros.core.records import Completion, Motion, MotionSource, Question
 from embodied_r_ros.core.replies import normalise_action
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 ODOMETRY = Motion(name='move forward', forward_m=1.42, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, tilt_up_deg=0.0,
                   source=MotionSource.ODOMETRY)  # fmt: skip
@@ -23,7 +24,7 @@ IMAGES = Motion(name='rotate left', source=MotionSource.IMAGES)
 
 
 def seen(index, action, text):
-    return Observation(session=1, index=index, stamp_ns=index, action=action, text=text)
+    return from_words(session=1, index=index, stamp_ns=index, action=action, text=text)
 
 
 def test_observations_are_told_in_the_form_that_the_papers_weights_were_trained_on():

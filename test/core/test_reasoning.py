@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from embodied_r_ros.core import phrases
 from embodied_r_ros.core.errors import (
     BackendError,
     BackendRefused,
@@ -18,8 +17,9 @@ from embodied_r_ros.core.errors import (
     UnsupportedQuestion,
 )
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure, keep_way
-from embodied_r_ros.core.records import Completion, ErrorCode, Observation, Pose, Question
+from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure, keep_motion
+from embodied_r_ros.core.records import Completion, ErrorCode, Pose, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 
 CHOICES = ('sofa', 'lamp', 'desk')
 DEFAULTS = ReasoningSettings()
@@ -27,7 +27,7 @@ POSE = Pose(x_m=1.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
 
 
 def seen(index, text='a wall', action='moved forward 1.00 m', pose=None):
-    return Observation(session=7, index=index, stamp_ns=index * 10, action=action, text=text, pose=pose)
+    return from_words(session=7, index=index, stamp_ns=index * 10, action=action, text=text, pose=pose)
 
 
 def reply(choice, thinking='Frame 1 shows it.'):
@@ -201,14 +201,14 @@ def walk(*actions):
 )
 def test_the_motion_of_what_is_left_out_is_told_with_the_next_one_kept(kept, actions):
     observations = walk('', 'moved forward 1.00 m', 'rotated left 30 deg', 'moved forward 0.50 m')
-    whole = keep_way(observations, kept)
+    whole = keep_motion(observations, kept)
     assert [(one.index, one.action) for one in whole] == list(zip(kept, actions))
     assert [one.text for one in whole] == ['a wall'] * len(kept)
 
 
 def test_what_stayed_still_or_went_on_in_the_same_way_is_summed_up():
     observations = walk('', 'moved forward 1.00 m', 'stayed still', 'moved forward 1.25 m', 'rotated left 10 deg')
-    whole = keep_way(observations, [0, 4])
+    whole = keep_motion(observations, [0, 4])
     assert whole[1].action == 'moved forward 2.25 m, rotated left 10 deg'
 
 
@@ -216,9 +216,7 @@ def test_whatever_is_chosen_the_way_from_the_first_to_the_last_stays_whole():
     observations = walk('', *['moved forward 0.50 m', 'rotated left 15 deg'] * 20)
     chosen = choose(Question(text='Where is the sofa?', choices=CHOICES), observations, 9)
     assert len(chosen) == 9 and chosen[0].index == 0 and chosen[-1].index == 40
-    turned_deg = sum(
-        move.amount for one in chosen[1:] for move in phrases.read_motion(one.action) if move.kind == 'turn'
-    )
+    turned_deg = sum(move.amount for one in chosen[1:] for move in one.moves if move.kind == 'turn')
     assert turned_deg == pytest.approx(20 * 15.0, abs=4.0)
 
 

@@ -12,12 +12,14 @@ pytest.importorskip('rclpy')
 
 from builtin_interfaces.msg import Duration, Time
 from embodied_r_interfaces import msg as messages
+from embodied_r_interfaces.srv import Capture, Focus
 from geometry_msgs.msg import Point, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import (
     Answer,
     EncodedImage,
@@ -25,12 +27,13 @@ from embodied_r_ros.core.records import (
     Evidence,
     Intrinsics,
     KeyFrame,
+    Landmark,
     Motion,
     MotionSource,
     Move,
-    Observation,
     Pose,
     Question,
+    Sighting,
 )
 from embodied_r_ros.nodes import conversions, requests
 
@@ -99,20 +102,78 @@ def test_a_key_frame_survives_the_wire(name):
     assert same(conversions.key_frame_from_message(over_the_wire(conversions.key_frame_to_message(frame))), frame)
 
 
-@pytest.mark.parametrize('pose', [None, POSE], ids=['no pose', 'pose'])
-def test_an_observation_survives_the_wire(pose):
-    seen = Observation(
-        session=3,
-        index=4,
-        stamp_ns=STAMP_NS,
-        action='moved forward',
-        text='a sofa',
-        source='openai',
-        model='m',
-        latency_s=0.5,
-        pose=pose,
+LANDMARK = Landmark(
+    id='7',
+    name='chair',
+    number=2,
+    stamp_ns=STAMP_NS,
+    frame_id='odom',
+    position_m=(1.0, -2.0, 0.5),
+    covariance_m2=(0.01, 0.0, 0.0, 0.0, 0.02, 0.0, 0.0, 0.0, 0.03),
+    distance_m=2.5,
+    bearing_left_deg=-63.4,
+    first_seen_ns=STAMP_NS,
+    last_seen_ns=STAMP_NS + 1,
+    sightings=3,
+    evidence=(Evidence(session=3, index=4, stamp_ns=STAMP_NS, text='a chair'),),
+)
+SEEN = Observation(
+    session=3,
+    index=4,
+    stamp_ns=STAMP_NS,
+    camera='front',
+    motion=Motion(
+        name='move forward',
+        forward_m=1.0,
+        source=MotionSource.IMAGES,
+        moves=(Move(kind='forward', amount=1.0, estimated=True), Move(kind='turn', amount=-3.0)),
+    ),
+    sightings=(
+        Sighting(
+            name='sofa', ray=(0.6, 0.0, 0.8), distance_m=3.2, track_id='17', source='tag', box_px=(1.0, 2.0, 3.0, 4.0)
+        ),
+        Sighting.level('lamp', 20.0),
+    ),
+    text='a sofa and a lamp',
+    source='openai',
+    model='m',
+    latency_s=0.5,
+    pose=POSE,
+    camera_pose=POSE,
+)
+
+
+@pytest.mark.parametrize(
+    'seen',
+    [
+        SEEN,
+        Observation(session=3, index=4, stamp_ns=STAMP_NS),
+        Observation(session=3, index=4, stamp_ns=1, given_up=True),
+    ],
+    ids=['all of it', 'nothing new', 'given up'],
+)
+def test_an_observation_survives_the_wire(seen):
+    assert same(conversions.observation_from_message(over_the_wire(conversions.observation_to_message(seen))), seen)
+
+
+def test_an_observation_tells_people_in_words():
+    message = conversions.observation_to_message(SEEN)
+    assert message.words == (
+        'moved forward about 1.00 m, rotated right 3 deg: sofa straight ahead at 1.9 m; lamp 20 deg left; '
+        'a sofa and a lamp'
     )
-    assert conversions.observation_from_message(over_the_wire(conversions.observation_to_message(seen))) == seen
+
+
+@pytest.mark.parametrize('ray', [(0.0, 0.0, 0.0), (math.nan, 0.0, 0.0), (math.inf, 1.0, 0.0)])
+def test_a_sighting_without_a_direction_is_refused(ray):
+    message = conversions.sighting_to_message(Sighting(name='sofa', ray=ray))
+    with pytest.raises(InputError, match='a sighting needs a name and a finite unit vector as its ray, got'):
+        conversions.sighting_from_message(message)
+
+
+def test_a_reply_that_nobody_filled_in_is_an_internal_error():
+    assert messages.SpatialAnswer().error_code == ErrorCode.INTERNAL
+    assert Capture.Response().error_code == Focus.Response().error_code == ErrorCode.INTERNAL
 
 
 def test_an_answer_survives_the_wire():
@@ -123,7 +184,9 @@ def test_an_answer_survives_the_wire():
         choice=1,
         thinking='Frame 0 shows it.',
         confidence=0.4,
-        evidence=(Evidence(session=3, index=4, stamp_ns=STAMP_NS, text='a sofa', pose=POSE),),
+        evidence=(Evidence(session=3, index=4, stamp_ns=STAMP_NS, text='a sofa', pose=POSE, camera='front'),),
+        landmarks=(LANDMARK,),
+        stale_s=1.5,
         used=3,
         available=5,
         seen_until_ns=STAMP_NS,

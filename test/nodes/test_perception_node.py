@@ -70,7 +70,7 @@ def test_key_frames_are_described_with_opencv(graph, camera):
     camera.publish(frame(0), frame(1))
     graph.spin_until(lambda: camera.indices == [0, 1], 'two observations')
     first = next(seen for seen in camera.seen if seen.index == 0)
-    assert (first.action, first.text, first.source, first.model) == ('', 'nothing new', 'opencv', 'opencv-apriltag')
+    assert (first.words, first.source, first.model) == ('nothing new', 'opencv', 'opencv-apriltag')
     assert first.header.frame_id == 'camera'
 
 
@@ -130,7 +130,7 @@ def test_a_server_that_answers_nonsense_publishes_no_text(graph, camera, server)
     camera.publish(frame(0))
     graph.spin_until(lambda: node._describer.counters['failed'] == 1, 'the key frame given up')
     graph.spin_until(lambda: camera.seen, 'word that nothing will come')
-    assert [(seen.index, seen.action, seen.text) for seen in camera.seen] == [(0, '', '')]
+    assert [(seen.index, seen.given_up, seen.words) for seen in camera.seen] == [(0, True, '')]
 
 
 def focus(graph, indices, question='where is the lamp?', session=None):
@@ -183,8 +183,8 @@ def test_an_image_that_cannot_be_read_is_left_out_and_the_next_is_described(grap
     camera.publisher.publish(broken)
     camera.publish(frame(1))
     graph.spin_until(lambda: camera.indices == [0, 1], 'the readable one, and word that nothing comes of the other')
-    told = {seen.index: (seen.session, seen.header.stamp, seen.action, seen.text) for seen in camera.seen}
-    assert told[0] == (broken.session, broken.header.stamp, '', '')
+    told = {seen.index: (seen.session, seen.header.stamp, seen.given_up, seen.words) for seen in camera.seen}
+    assert told[0] == (broken.session, broken.header.stamp, True, '')
     assert told[1][3] == 'nothing new'
     assert 'key frame 0 is left out: a compressed image must be JPEG or PNG' in capfd.readouterr().err
 

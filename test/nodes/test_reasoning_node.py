@@ -331,7 +331,7 @@ def test_a_key_frame_that_perception_gave_up_is_not_waited_for(graph, robot, thi
     future = robot.ask_async()
     graph.spin(0.2)
     assert not future.done()
-    robot.observations.publish(observation_to_message(observation(3, action='', text='')))
+    robot.observations.publish(observation_to_message(observation(3, given_up=True)))
     graph.spin_until(future.done, 'the answer', 2.0)
     assert future.result().answer.available == 3
 

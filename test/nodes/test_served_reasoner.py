@@ -7,6 +7,7 @@ Serve it first, and name it in the environment:
 """
 
 import asyncio
+import dataclasses
 import os
 import pathlib
 
@@ -20,7 +21,6 @@ from embodied_r_interfaces.srv import AskSpatial  # noqa: E402
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel  # noqa: E402
 from embodied_r_ros.core.compact import CompactFormat  # noqa: E402
-from embodied_r_ros.core.records import Observation  # noqa: E402
 from embodied_r_ros.nodes import qos  # noqa: E402
 from embodied_r_ros.nodes.conversions import observation_to_message, stamp_from_ns  # noqa: E402
 from embodied_r_ros.nodes.reasoning_node import ReasoningNode  # noqa: E402
@@ -57,7 +57,7 @@ def test_the_served_reasoner_chooses_as_in_process(graph, tmp_path):
 def choice_of(graph, node, publisher, client, sample, session):
     """The choice that the node makes when it has seen the sample's observations, in a session of their own."""
     seen = [
-        Observation(session=session, index=index, stamp_ns=session + o.stamp_ns, action=o.action, text=o.text)
+        dataclasses.replace(o, session=session, index=index, stamp_ns=session + o.stamp_ns)
         for index, o in enumerate(to_observations(sample))
     ]
     for observation in seen:

@@ -9,7 +9,6 @@ import re
 
 import pytest
 
-from embodied_r_ros.core.phrases import read_sightings
 from embodied_r_ros.core.questions import TASKS
 from training import prepare
 from training.samples import SPLITS, read_samples, split_of, to_observations
@@ -116,7 +115,7 @@ def mean_sightings(entries):
 
 def test_things_can_have_names_that_training_lacks(tmp_path):
     other = prepared(tmp_path / 'other.jsonl', '--questions', '16', '--seed', '5', '--nouns', 'unseen')
-    seen = [sighting for entry in other for o in to_observations(entry) for sighting in read_sightings(o.text)]
+    seen = [sighting for entry in other for o in to_observations(entry) for sighting in o.sightings]
     assert {sighting.name for sighting in seen} <= set(UNSEEN_NOUNS) - set(NOUNS)
     assert seen
 

@@ -211,8 +211,8 @@ def test_captions_become_observations(tmp_path):
     assert sample['split'] in SPLITS
     assert [(o.action, o.text) for o in to_observations(sample)] == [
         ('', 'A street, tall buildings.'),
-        ('move forward', '1. A sign, 2. a tree. It says: "Frame shop".'),
-        ('rotate left', 'A square.'),
+        ('moved forward', '1. A sign, 2. a tree. It says: "Frame shop".'),
+        ('rotated left', 'A square.'),
     ]
     assert [entry['stamp_ns'] for entry in sample['observations']] == [0, 1_000_000_000, 3_000_000_000]
 
@@ -246,7 +246,7 @@ def test_every_real_captioned_question_becomes_observations(tmp_path, capsys):
         observations = to_observations(sample)
         assert len(observations) == entry['question'].count('\nFrame ')
         assert observations[0].action == ''
-        assert all(seen.action.startswith(('move ', 'rotate ', 'tilt ')) for seen in observations[1:])
+        assert all(seen.action.startswith(('moved ', 'rotated ', 'tilted ')) for seen in observations[1:])
         assert all(len(seen.text) > 20 for seen in observations)
         assert f'{entry["answer"]}. {sample["choices"][ord(sample["answer"]) - ord("A")]}' in entry['question']
     assert 'rejected:' not in capsys.readouterr().out

@@ -13,8 +13,7 @@ from embodied_r_ros.adapters.codec import decode
 from embodied_r_ros.adapters.perception_opencv import TagLabel, read_labels
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import CameraInfoItem, ImageItem, OdometryItem
-from embodied_r_ros.core.phrases import read_sightings
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.observations import Observation
 from training.world.nouns import NOUNS
 from training.world.path import CAMERA, WIDE_CAMERA, Leg
 from training.world.path import Path as Walked
@@ -121,7 +120,7 @@ def test_the_robot_writes_what_is_there(observations: list[Observation]) -> None
     seen = set()
     for written in observations:
         pose = walk.path.pose_at((written.stamp_ns - start_ns(7)) / 1e9)
-        for sighting in read_sightings(written.text):
+        for sighting in written.sightings:
             x_m, y_m = where[sighting.name][0] - pose.x_m, where[sighting.name][1] - pose.y_m
             bearing_deg = math.degrees(math.remainder(math.atan2(y_m, x_m) - pose.yaw_rad, 2 * math.pi))
             assert sighting.bearing_left_deg == pytest.approx(bearing_deg, abs=2.0)
@@ -133,8 +132,8 @@ def test_the_robot_writes_what_is_there(observations: list[Observation]) -> None
 @pytest.mark.system
 def test_a_live_camera_need_not_end_with_a_key_frame(observations: list[Observation]) -> None:
     live, offline = observe(short_walk(), keep_last=False), observations
-    assert [(o.stamp_ns, o.action, o.text) for o in offline[: len(live)]] == [
-        (o.stamp_ns, o.action, o.text) for o in live
+    assert [(o.stamp_ns, o.action, o.view) for o in offline[: len(live)]] == [
+        (o.stamp_ns, o.action, o.view) for o in live
     ]
     assert len(offline) - len(live) in (0, 1)
 

@@ -12,7 +12,8 @@ from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import BackendRefused, InputError, SettingsError
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.records import Observation, Question
+from embodied_r_ros.core.records import Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
 from training.judge import HttpJudge, pose
 from training.rewards import (
     STAGES,
@@ -28,7 +29,7 @@ from training.rewards import (
 SOFA = ('the lamp', 'the bed', 'the sofa', 'the door')
 QUESTION = 'Which is nearest?'
 ASKED = PaperFormat().ask(
-    Question(text=QUESTION, choices=SOFA), [Observation(session=0, index=0, stamp_ns=0, action='', text='a sofa')]
+    Question(text=QUESTION, choices=SOFA), [from_words(session=0, index=0, stamp_ns=0, action='', text='a sofa')]
 )
 
 
@@ -178,8 +179,8 @@ def test_the_judge_sees_question_choices_and_thinking_only():
 
 def test_a_compact_reply_is_read_by_the_prompt_that_was_asked_and_judged_in_its_own_words():
     seen = [
-        Observation(session=0, index=0, stamp_ns=0, action='', text='sofa 30 deg right at 2.0 m'),
-        Observation(
+        from_words(session=0, index=0, stamp_ns=0, action='', text='sofa 30 deg right at 2.0 m'),
+        from_words(
             session=0, index=1, stamp_ns=10**9, action='rotated left 90 deg', text='desk straight ahead at 2.5 m'
         ),
     ]

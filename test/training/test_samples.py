@@ -8,7 +8,7 @@ import json
 import pytest
 
 from embodied_r_ros.core.errors import InputError, SettingsError
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.evaluation.phrase_reader import from_words
 from training.samples import SPLITS, from_observations, read_samples, split_of, to_observations, write_samples
 
 
@@ -102,8 +102,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
 
 def test_observations_survive_a_sample():
     observations = [
-        Observation(session=0, index=0, stamp_ns=10, action='', text='nothing new'),
-        Observation(session=0, index=1, stamp_ns=20, action='moved forward 1.00 m', text='sofa 3 deg left'),
+        from_words(session=0, index=0, stamp_ns=10, action='', text='nothing new'),
+        from_words(session=0, index=1, stamp_ns=20, action='moved forward 1.00 m', text='sofa 3 deg left'),
     ]
     assert to_observations(sample(observations=from_observations(observations))) == observations
 

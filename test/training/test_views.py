@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from embodied_r_ros.core.phrases import NOTHING_NEW, read_motion, read_sightings
+from embodied_r_ros.core.phrases import NOTHING_NEW
 from training.world.path import Leg, Path, Station
 from training.world.scene import Scene, SceneObject, Walk, make_walk
 from training.world.views import (
@@ -124,7 +124,7 @@ def followed(observations):
     """Where the written actions lead: metres along x and y, and radians."""
     x_m = y_m = yaw = 0.0
     for observation in observations:
-        for move in read_motion(observation.action):
+        for move in observation.moves:
             if move.kind == 'turn':
                 yaw += math.radians(move.amount)
             else:
@@ -151,7 +151,7 @@ def test_a_sighting_is_what_came_into_view_since_the_key_frame_before(seed):
     before = set()
     for observation, (_, station) in zip(observations, key_stations(walk, RULE)):
         now = visible(walk.scene, station)
-        told = {sighting.name: sighting for sighting in read_sightings(observation.text)}
+        told = {sighting.name: sighting for sighting in observation.sightings}
         assert set(told) == set(now) - before
         for name, sighting in told.items():
             assert sighting.bearing_left_deg == pytest.approx(now[name].bearing_left_deg, abs=0.51)
@@ -169,7 +169,7 @@ def test_observations_are_stamped_in_order_and_the_first_has_no_action():
 
 def test_an_empty_place_shows_nothing_new():
     observations = observe(walking([], ('forward', 3.0)), RULE, EXACT, random.Random(0))
-    assert {observation.text for observation in observations} == {NOTHING_NEW}
+    assert {observation.view for observation in observations} == {NOTHING_NEW}
 
 
 def test_exact_observations_do_not_hang_on_the_dice():
@@ -183,13 +183,13 @@ def test_noise_blurs_and_misses_as_much_as_it_says():
         walk = make_walk(seed)
         exact, noisy = observe(walk, RULE, EXACT, random.Random(0)), observe(walk, RULE, ROBOT, rng)
         for truth, told in zip(exact, noisy):
-            names = {s.name: s for s in read_sightings(told.text)}
-            for sighting in read_sightings(truth.text):
+            names = {s.name: s for s in told.sightings}
+            for sighting in truth.sightings:
                 shown += 1
                 missed += sighting.name not in names
                 if sighting.name in names:
                     shares.append(names[sighting.name].distance_m / sighting.distance_m - 1)
-            for a, b in zip(read_motion(truth.action), read_motion(told.action)):
+            for a, b in zip(truth.moves, told.moves):
                 if a.kind == b.kind == 'turn':
                     turns_deg.append(b.amount - a.amount)
     assert missed / shown == pytest.approx(ROBOT.missed, abs=0.04)
@@ -207,7 +207,7 @@ def test_nothing_is_seen_before_it_might_have_been_glimpsed(seed):
     walk = make_walk(seed)
     glimpsed_s = first_glimpses_s(walk)
     for observation in observe(walk, RULE, EXACT, random.Random(0)):
-        for sighting in read_sightings(observation.text):
+        for sighting in observation.sightings:
             assert glimpsed_s[sighting.name] <= (observation.stamp_ns - STAMP0_NS) / 1e9
 
 
@@ -223,13 +223,9 @@ def test_what_lies_beyond_the_reach_is_not_seen():
         {
             s.name: s
             for o in observe(walk, KeyFrameRule(), Noise(reach_m=reach_m), random.Random(0))
-            for s in sightings(o)
+            for s in o.sightings
         }
         for reach_m in (4.0, 9.0)
     )
     assert max(s.distance_m for s in near.values()) <= 4.0 < max(s.distance_m for s in far.values())
     assert set(near) < set(far)
-
-
-def sightings(observation):
-    return read_sightings(observation.text)

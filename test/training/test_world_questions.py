@@ -117,7 +117,7 @@ def test_a_sample_holds_what_a_sample_holds(questions):
 
 def test_what_is_asked_about_was_seen(questions):
     for walk, observations, sample in questions:
-        text = '; '.join(observation.text for observation in observations)
+        text = '; '.join(observation.view for observation in observations)
         for name in named(walk, sample['question']):
             assert re.search(rf'(^|; ){re.escape(name)} ', text)
 
@@ -157,7 +157,7 @@ def test_what_a_counterfactual_is_about_was_seen_before_the_turn(questions):
         )
         start_s = walk.path.times_s[turns[number][0]]
         seen = until(observations, start_s)
-        assert any(re.search(rf'(^|; ){re.escape(name)} ', observation.text) for observation in seen)
+        assert any(re.search(rf'(^|; ){re.escape(name)} ', observation.view) for observation in seen)
 
 
 def test_the_instruction_under_way_is_the_answer(questions):
@@ -228,7 +228,7 @@ def test_things_came_into_view_in_the_order_of_the_answer(questions):
         first = {}
         for position, observation in enumerate(observations):
             for name in places(walk):
-                if re.search(rf'(^|; ){re.escape(name)} ', observation.text):
+                if re.search(rf'(^|; ){re.escape(name)} ', observation.view):
                     first.setdefault(name, position)
         order = truth(sample).split(', ')
         assert [first[name] for name in order] == sorted({first[name] for name in order})

@@ -17,8 +17,7 @@ from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSet
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem
 from embodied_r_ros.core.keyframing import PoseTrack, fit_intrinsics
-from embodied_r_ros.core.phrases import Sighting
-from embodied_r_ros.core.records import Intrinsics, Pose
+from embodied_r_ros.core.records import Intrinsics, Pose, Sighting
 from training.world.path import Station
 
 IMAGES_HZ = 5.0
@@ -146,7 +145,7 @@ class _Reader:
             return
         self._half_view_deg = math.degrees(intrinsics.half_view_rad)
         for sighting in perceiver.look(decode_frame(item.frame), intrinsics).values():
-            if sighting.distance_m is not None:
+            if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
 
     def run(self, path: pathlib.Path, site: str) -> Run:
@@ -183,7 +182,7 @@ def _station(origin: Pose, pose: Pose) -> Station:
 
 
 def _detection(t_s: float, here: Station, sighting: Sighting) -> Detection:
-    way, distance_m = here.yaw_rad + math.radians(sighting.bearing_left_deg), sighting.distance_m or 0.0
+    way, distance_m = here.yaw_rad + math.radians(sighting.bearing_left_deg), sighting.level_distance_m
     return Detection(
         t_s=t_s,
         name=sighting.name,

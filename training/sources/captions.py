@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import re
 
-from embodied_r_ros.core.records import Observation
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.replies import normalise_action
+from embodied_r_ros.evaluation.phrase_reader import from_words
 from training.samples import from_observations
 from training.sources import intake, urbanvideo
 from training.sources.intake import Draft, Rejected, text
@@ -87,7 +88,7 @@ def read_captions(prompt: str) -> tuple[list[Observation], str]:
             continue
         action = told['action'] or ''
         action = '' if action.casefold() in _FAILED else normalise_action(action) or action
-        observations.append(Observation(session=0, index=index, stamp_ns=index * FRAME_NS, action=action, text=words))
+        observations.append(from_words(0, index, index * FRAME_NS, action, words))
     if not observations:
         raise Rejected('no frame of the captions was described')
     return observations, parts['question']

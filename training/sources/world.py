@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.questions import TASKS
-from embodied_r_ros.core.records import Observation
 from training.samples import Sample, from_observations, split_of, to_observations, told_splits, write_samples
 from training.sources.journal import Journal
 from training.sources.progress import progress

@@ -14,9 +14,8 @@ import random
 from collections.abc import Callable, Sequence
 
 from embodied_r_ros.core import question_words as forms
-from embodied_r_ros.core.phrases import read_sightings
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.question_words import FAMILIES, MAX_INSTRUCTIONS
-from embodied_r_ros.core.records import Observation
 from training.world.path import Leg, Path, Station
 from training.world.phrasings import ACTIONS, ORDINALS, SIDES, TURN_WORDS
 from training.world.scene import Walk
@@ -81,7 +80,7 @@ class Survey:
         self.places = {thing.name: thing.center_m[:2] for thing in walk.scene.objects}
         self.first_frame: dict[str, int] = {}
         for position, observation in enumerate(observations):
-            for sighting in read_sightings(observation.text):
+            for sighting in observation.sightings:
                 self.first_frame.setdefault(sighting.name, position)
         self.stamps_ns = [observation.stamp_ns for observation in observations]
         self.seen = sorted(self.first_frame)

@@ -16,8 +16,8 @@ from typing import Any
 from embodied_r_ros.core.coarse import CoarseLog, coarse_log
 from embodied_r_ros.core.compact import MAX_STEPS, name_tokens, tie
 from embodied_r_ros.core.errors import CannotTell
+from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.questions import TASKS, read_question
-from embodied_r_ros.core.records import Observation
 from training.world.drafts import DRAFTERS, Draft, Survey
 from training.world.phrasings import PHRASINGS
 from training.world.scene import Walk

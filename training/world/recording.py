@@ -23,11 +23,13 @@ from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel
+from embodied_r_ros.app.observing import observation_of
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Observation, Pose
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Pose
 from training.world.nouns import NOUNS
 from training.world.path import CAMERA, CAMERAS, Path
 from training.world.renderer import Renderer
@@ -247,18 +249,7 @@ def _encode(frame: Frame) -> EncodedImage:
 
 
 def _observation(perceiver: OpenCVPerceiver, previous: KeyFrame | None, current: KeyFrame) -> Observation:
-    written = perceiver.describe_now(previous, current)
-    return Observation(
-        session=current.session,
-        index=current.index,
-        stamp_ns=current.stamp_ns,
-        action=written.action,
-        text=written.text,
-        source=perceiver.source,
-        model=perceiver.name,
-        latency_s=written.latency_s,
-        pose=current.pose,
-    )
+    return observation_of(current, perceiver.describe_now(previous, current), perceiver)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

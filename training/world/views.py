@@ -7,8 +7,9 @@ import math
 import random
 from collections.abc import Sequence
 
-from embodied_r_ros.core.phrases import Sighting, add_move, write_motion, write_sightings
-from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Observation, Pose
+from embodied_r_ros.core.moves import add_move
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose, Sighting
 from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
 
@@ -89,7 +90,7 @@ def visible(scene: Scene, station: Station, reach_m: float = MAX_DISTANCE_M) -> 
         margin_rad = CAMERA.half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
         inside = abs(math.radians(bearing_deg)) <= margin_rad
         if inside and not _hidden(thing, scene.objects, station, PLATE_HALF_M):
-            seen[thing.name] = Sighting(name=thing.name, bearing_left_deg=bearing_deg, distance_m=distance_m)
+            seen[thing.name] = Sighting.level(thing.name, bearing_deg, distance_m)
     return seen
 
 
@@ -170,9 +171,7 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
             name: s for name, s in visible(walk.scene, station, noise.reach_m).items() if rng.random() >= noise.missed
         }
         fresh = [_blurred(s, noise, rng) for name, s in now.items() if name not in in_view]
-        action = (
-            '' if before_s is None else write_motion(_jittered(motion_between(walk.path, before_s, moment), noise, rng))
-        )
+        motion = None if before_s is None else _jittered(motion_between(walk.path, before_s, moment), noise, rng)
         pose = Pose(
             x_m=station.x_m,
             y_m=station.y_m,
@@ -187,8 +186,8 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
                 session=STAMP0_NS,
                 index=index,
                 stamp_ns=STAMP0_NS + round(moment * 1e9),
-                action=action,
-                text=write_sightings(fresh),
+                motion=motion,
+                sightings=tuple(fresh),
                 pose=pose,
             )
         )
@@ -214,7 +213,6 @@ def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:
 def _blurred(sighting: Sighting, noise: Noise, rng: random.Random) -> Sighting:
     if noise is EXACT:
         return sighting
-    distance_m = (sighting.distance_m or 0.0) * (1.0 + rng.gauss(0.0, noise.distance_share))
-    return dataclasses.replace(
-        sighting, bearing_left_deg=sighting.bearing_left_deg + rng.gauss(0.0, noise.bearing_deg), distance_m=distance_m
-    )
+    distance_m = sighting.distance_m * (1.0 + rng.gauss(0.0, noise.distance_share))
+    bearing_deg = sighting.bearing_left_deg + rng.gauss(0.0, noise.bearing_deg)
+    return Sighting.level(sighting.name, bearing_deg, distance_m)

@@ -1,0 +1,60 @@
+"""From a described key frame to an observation: the same on the robot, offline and in training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from embodied_r_ros.adapters.perception import Description, Perceiver
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import KeyFrame
+
+
+def observation_of(
+    frame: KeyFrame, description: Description, perceiver: Perceiver, latency_s: float | None = None
+) -> Observation:
+    """What perception found in a key frame; where it tells no motion, the camera's counts.
+
+    Args:
+        latency_s: wall-clock seconds from asking for the description to having it; the description's own unless given.
+    """
+    return Observation(
+        camera=frame.camera,
+        session=frame.session,
+        index=frame.index,
+        stamp_ns=frame.stamp_ns,
+        motion=description.motion or frame.motion,
+        sightings=description.sightings,
+        text=description.text,
+        source=perceiver.source,
+        model=perceiver.name,
+        latency_s=description.latency_s if latency_s is None else latency_s,
+        pose=frame.pose,
+        camera_pose=frame.camera_pose,
+    )
+
+
+def given_up(frame: KeyFrame, source: str) -> Observation:
+    """The observation that says that nothing will come about a key frame."""
+    return Observation(
+        camera=frame.camera,
+        session=frame.session,
+        index=frame.index,
+        stamp_ns=frame.stamp_ns,
+        source=source,
+        given_up=True,
+    )
+
+
+def looked_again(seen: Observation, found: Description) -> Observation:
+    """An observation with what a second look adds to it."""
+    told = {(sighting.name, sighting.track_id) for sighting in seen.sightings}
+    new = [sighting for sighting in found.sightings if (sighting.name, sighting.track_id) not in told]
+    text = '; '.join(part for part in (seen.text, found.text) if part)
+    return dataclasses.replace(seen, sightings=(*seen.sightings, *new), text=text)
+
+
+def pairs(frames: Sequence[KeyFrame]) -> list[tuple[KeyFrame | None, KeyFrame]]:
+    """Each key frame with the one before it in its session, None where there is none."""
+    by_key = {frame.key: frame for frame in frames}
+    return [(by_key.get((frame.camera, frame.session, frame.index - 1)), frame) for frame in frames]
