@@ -1,6 +1,7 @@
 """Installs the package; data, config and launch files go to the share folder."""
 
 import pathlib
+import xml.etree.ElementTree
 
 from setuptools import find_packages, setup
 
@@ -20,12 +21,13 @@ def shared_files():
 
 setup(
     name=NAME,
-    version='0.1.0',
+    version=xml.etree.ElementTree.parse('package.xml').findtext('version'),
     description="Answers spatial questions about what a robot's camera has seen.",
     license='Apache-2.0',
     maintainer='embodied_r_ros maintainers',
     maintainer_email='maintainers@embodied-r-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['py.typed']},
     data_files=[('share/ament_index/resource_index/packages', [f'resource/{NAME}']), *shared_files()],
     python_requires='>=3.10',
     install_requires=['httpx', 'numpy', 'PyYAML'],

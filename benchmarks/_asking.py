@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from sensor_msgs.msg import CompressedImage
 
-from benchmarks._graph import Graph
 from benchmarks._pictures import jpeg, pan
 from embodied_r_ros.core.records import Answer, ErrorCode, Question
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import header
-from embodied_r_ros.ros_client.spatial_client import SpatialClient
+from embodied_r_ros.ros_client.graph import Graph
 
 KEY_FRAMES = 16
 QUESTION = Question(text='Where is the grey wall?', choices=('ahead', 'behind'))
@@ -44,21 +45,19 @@ class Robot:
                 'reasoning_node': {**reasoner, 'prompt_format': 'paper'},
             }
         )
-        node = self._graph.node
-        self._images = node.create_publisher(CompressedImage, 'image/compressed', qos.images('reliable', 5))
         self.jpegs = [jpeg(picture) for picture in pan(KEY_FRAMES, 0.6 * 640, 640, 480, seed=0)]
-        self._client = SpatialClient(node)
 
     def __enter__(self) -> Robot:
         """Drive along the wall until all is described and the reasoner is ready."""
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._graph)
             self._drive()
-        except BaseException:
-            self.__exit__()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def _drive(self) -> None:
+        profile = qos.images('reliable', 5)
+        self._images = self._graph.node.create_publisher(CompressedImage, 'image/compressed', profile)
         self._graph.spin_until(self._images.get_subscription_count, 'camera_node')
         for picture in self.jpegs:
             self._send(picture)
@@ -72,16 +71,15 @@ class Robot:
         status = self._graph.status.get('perception_node', {})
         return int(status.get('key_frames', 0)) >= KEY_FRAMES and int(status['waiting']) == 0
 
-    def __exit__(self, *error: object) -> None:
-        self._client.close()
-        self._graph.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
     def ask(self, focus: str = 'off', fresh: bool = False) -> Answer:
         """Ask QUESTION; for `fresh` the camera shows something that is no key frame yet."""
         if fresh:
             self._send(self.jpegs[-1])
             self._graph.spin(0.05)
-        return self._client.ask(QUESTION.text, QUESTION.choices, focus=focus, fresh=fresh, deadline_s=120.0)
+        return self._graph.ask(QUESTION.text, QUESTION.choices, focus=focus, fresh=fresh, deadline_s=120.0)
 
     def spans_s(self, repeats: int, readable: bool = True, **how: str | bool) -> Iterator[float]:
         """Seconds from a question to its answer, after one to warm up.
@@ -90,14 +88,14 @@ class Robot:
             readable: False where the model may be of random weights, whose thoughts cannot be read.
 
         Raises:
-            RuntimeError: an answer is an error.
+            BrokenGraph: an answer is an error.
         """
         fine = {ErrorCode.OK} if readable else {ErrorCode.OK, ErrorCode.CANNOT_TELL, ErrorCode.BAD_REPLY}
         for number in range(repeats + 1):
             begun_s = time.monotonic()
             answer = self.ask(**how)
             if answer.error_code not in fine:
-                raise RuntimeError(f'an answer was wanted, got {answer.error_code.name}: {answer.error_msg}')
+                self._graph.fail(f'an answer was wanted, got {answer.error_code.name}: {answer.error_msg}')
             if number:
                 yield time.monotonic() - begun_s
 

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from embodied_r_ros.core.statistics import percentile
 
 
 def tell(**figures: dict[str, Any]) -> int:
@@ -22,17 +22,12 @@ def tell(**figures: dict[str, Any]) -> int:
 
 def times(ours: Sequence[float], baseline: Sequence[float], unit: str, **more: Any) -> dict[str, Any]:
     """The figure of two lists of durations: medians, and how many times shorter ours are."""
-    return _figure(ours, baseline, _over(_median(baseline), _median(ours)), unit, more)
+    return _figure(ours, baseline, _over(percentile(baseline, 50), percentile(ours, 50)), unit, more)
 
 
 def rates(ours: Sequence[float], baseline: Sequence[float], unit: str, **more: Any) -> dict[str, Any]:
     """The figure of two lists of rates: medians, and how many times higher ours are."""
-    return _figure(ours, baseline, _over(_median(ours), _median(baseline)), unit, more)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` percent of all do not exceed, rounded."""
-    return round(float(np.percentile(values, share)), 4)
+    return _figure(ours, baseline, _over(percentile(ours, 50), percentile(baseline, 50)), unit, more)
 
 
 def machine() -> str:
@@ -48,20 +43,16 @@ def _figure(
     ours: Sequence[float], baseline: Sequence[float], ratio: float, unit: str, more: dict[str, Any]
 ) -> dict[str, Any]:
     return {
-        'ours': _rounded(_median(ours)),
-        'baseline': _rounded(_median(baseline)),
+        'ours': _rounded(percentile(ours, 50)),
+        'baseline': _rounded(percentile(baseline, 50)),
         'ratio': round(ratio, 2),
         'unit': unit,
-        'spread': [_rounded(float(edge)) for edge in np.percentile(ours, [25, 75])],
-        'baseline_spread': [_rounded(float(edge)) for edge in np.percentile(baseline, [25, 75])],
+        'spread': [_rounded(percentile(ours, edge)) for edge in (25, 75)],
+        'baseline_spread': [_rounded(percentile(baseline, edge)) for edge in (25, 75)],
         'repeats': len(ours),
         'load': round(os.getloadavg()[0], 1),
-        **more,
+        **{name: _rounded(value) if isinstance(value, float) else value for name, value in more.items()},
     }
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values))
 
 
 def _over(high: float, low: float) -> float:

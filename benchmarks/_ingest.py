@@ -15,11 +15,12 @@ from typing import Any
 from embodied_r_interfaces import msg as messages
 from sensor_msgs.msg import CompressedImage, Image
 
-from benchmarks._figure import percentile, times
-from benchmarks._graph import Graph
+from benchmarks._figure import times
 from benchmarks._pictures import jpeg, pan
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import header, ns_from_stamp
+from embodied_r_ros.ros_client.graph import Graph
 from embodied_r_ros.share import share_path
 
 HZ, WIDTH, HEIGHT = 30, 1280, 720
@@ -32,9 +33,10 @@ def measure(name: str, transport: str, arguments: Sequence[str] | None) -> dict[
     parser = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}', description='30 Hz 1280x720 images.')
     parser.add_argument('--seconds', type=int, default=60, help='length of the measurement (default 60)')
     seconds = parser.parse_args(arguments).seconds
-    # What the camera's process needs for raw images; the file says why.
+    graph = Graph({'camera_node': {'image_transport': transport}}, programs={LISTENER: [transport]})
+    # What the camera's process, this one, needs for raw images, and the nodes are not to have; the file says why.
     os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_path('config/fastdds_large_images.xml'))
-    with Graph({'camera_node': {'image_transport': transport}}, {LISTENER: [transport]}) as graph:
+    with graph:
         camera = _Camera(graph, transport)
         graph.spin_until(lambda: camera.publisher.get_subscription_count() == 2, 'both subscribers')
         camera.run(WARM_UP_S)
@@ -42,13 +44,13 @@ def measure(name: str, transport: str, arguments: Sequence[str] | None) -> dict[
         camera.ages_s.clear()
         ours, bare, resident_mb = [], [], []
         for _ in range(seconds):
-            used_s = {process: graph.cpu_s(process) for process in ('camera_node', LISTENER)}
+            used_s = {process: graph.processes.cpu_s(process) for process in ('camera_node', LISTENER)}
             begun_s = time.monotonic()
             camera.run(1.0)
             span_s = time.monotonic() - begun_s
-            ours.append(100.0 * (graph.cpu_s('camera_node') - used_s['camera_node']) / span_s)
-            bare.append(100.0 * (graph.cpu_s(LISTENER) - used_s[LISTENER]) / span_s)
-            resident_mb.append(graph.resident_mb('camera_node'))
+            ours.append(100.0 * (graph.processes.cpu_s('camera_node') - used_s['camera_node']) / span_s)
+            bare.append(100.0 * (graph.processes.cpu_s(LISTENER) - used_s[LISTENER]) / span_s)
+            resident_mb.append(graph.processes.resident_mb('camera_node'))
         received = _received(graph) - before
     return times(
         ours,

@@ -13,9 +13,10 @@ import time
 from collections.abc import Sequence
 
 from benchmarks._asking import QUESTION, Robot
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from benchmarks._reference import ReferenceFlow
 from benchmarks._server import MODEL, Server
+from embodied_r_ros.core.statistics import percentile
 
 LATENCY_S = 0.5
 

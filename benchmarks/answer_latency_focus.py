@@ -11,10 +11,11 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks._asking import Robot
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from benchmarks._reference import ReferenceFlow
 from benchmarks._server import MODEL, Server
 from benchmarks.answer_latency import LATENCY_S, reference_s
+from embodied_r_ros.core.statistics import percentile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

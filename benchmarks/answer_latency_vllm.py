@@ -17,10 +17,11 @@ from collections.abc import Sequence
 
 from benchmarks.__main__ import SKIPPED
 from benchmarks._asking import Robot
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from benchmarks._reference import ReferenceFlow
 from benchmarks.answer_latency import reference_s
 from embodied_r_ros.core.models import ServerSettings, load_model_pair
+from embodied_r_ros.core.statistics import percentile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,11 +30,11 @@ from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.formats import Prompt
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Completion, Generation, Question
+from embodied_r_ros.evaluation.samples import read_samples, to_observations
 from embodied_r_ros.share import share_path
 from training.judge import Case, HttpJudge, InProcessJudge, admit
 from training.prepare import main as prepare
 from training.rewards import cases_to_judge
-from training.samples import read_samples, to_observations
 from training.trials import trials
 
 URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')

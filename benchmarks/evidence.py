@@ -24,10 +24,10 @@ from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer
+from embodied_r_ros.evaluation.samples import Sample, from_observations, read_samples, to_observations
 from embodied_r_ros.share import share_path
 from training.evaluate import answer_all
 from training.prepare import main as prepare
-from training.samples import Sample, from_observations, read_samples, to_observations
 
 QUESTIONS, SEED = 500, 9
 RESAMPLES = 2000

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from benchmarks._figure import percentile, rates, tell
+from benchmarks._figure import rates, tell
 from benchmarks._server import MODEL, Server
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm import drive
@@ -22,6 +22,7 @@ from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer
 from embodied_r_ros.core.records import Question
+from embodied_r_ros.core.statistics import percentile
 
 LATENCY_S, SLOTS = 0.1, 8
 FLEETS = (1, 4, 16)

@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from benchmarks._pictures import jpeg, pan, strip
 from benchmarks._reference import ReferenceKeyFrames, key_frames
 from embodied_r_ros.adapters import codec
@@ -39,6 +39,7 @@ from embodied_r_ros.adapters.bags import read_recording
 from embodied_r_ros.core.frames import NS_PER_S, ImageItem
 from embodied_r_ros.core.keyframes import KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.share import share_path
 
 WIDTH, HEIGHT = 1280, 720

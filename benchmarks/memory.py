@@ -15,13 +15,14 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Question
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
 HOURS = (1, 10)

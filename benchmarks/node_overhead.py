@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks._asking import QUESTION, Robot
-from benchmarks._figure import percentile, tell, times
+from benchmarks._figure import tell, times
 from benchmarks._server import MODEL, Server
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm import drive
@@ -22,6 +22,7 @@ from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, answer
+from embodied_r_ros.core.statistics import percentile
 
 LATENCY_S = 0.05
 

@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.__main__ import SKIPPED
-from benchmarks._figure import percentile, rates, tell
+from benchmarks._figure import rates, tell
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm_numpy import BEGIN, NumpyLanguageModel
 from embodied_r_ros.adapters.tokenizer import WordTokenizer
 from embodied_r_ros.core.compact import CompactFormat
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.share import share_path
 
 KEY_FRAMES = 14

@@ -14,6 +14,7 @@ from typing import Any
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.perception_opencv import LABELS_FILE, OpenCVSettings, find_labels
 from embodied_r_ros.app import offline
+from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -106,9 +107,9 @@ def _run_answer(options: argparse.Namespace) -> int:
     validate_question(question)
     for name in ('last', 'until'):
         value = getattr(options, name)
-        if value is not None and not 0.0 < value < math.inf:
+        if value is not None and not 0.0 < value < LATEST_S:
             raise SettingsError(
-                f'--{name} must be seconds above 0, got {value!r}; leave it out for the whole recording'
+                f'--{name} must be above 0 and below {LATEST_S} s, got {value!r}; leave it out for the whole recording'
             )
     result = asyncio.run(_answer(options, question))
     print(json.dumps(to_json(result)) if options.json else readable(result, question))

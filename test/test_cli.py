@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import re
@@ -170,7 +171,14 @@ def test_no_answer_is_a_code_and_status_1(video, pair, capsys, as_json):
         pytest.param(['keyframes', '{video}', '--rate', 'nan'], 'sample_hz must lie in .* got nan', id='no rate'),
         pytest.param(['answer', '{video}', '--question', ' '], "got ' '", id='empty question'),
         pytest.param(['answer', '{video}', '--question', 'Where?', '--choice', 'a'], '2 to 26', id='one choice'),
-        pytest.param(['answer', '{video}', *QUESTION, '--last', '0'], 'above 0, got 0.0', id='no seconds'),
+        *(
+            pytest.param(
+                ['answer', '{video}', *QUESTION, f'--{option}={seconds}'],
+                f'--{option} must be above 0 and below 2147483648 s, got {float(seconds)!r}',
+                id=f'{option} {seconds}',
+            )
+            for option, seconds in itertools.product(('last', 'until'), ('0', '-3', 'nan', 'inf', '1e12'))
+        ),
         pytest.param(['answer', '{video}', *QUESTION, '--models', 'nothing'], 'nothing.yaml', id='no such pair'),
         pytest.param(
             ['answer', '{video}', *QUESTION, '--models', '{pair}', '--reasoner', 'numpy', '--lm-model', '/nowhere'],

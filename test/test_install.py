@@ -11,6 +11,8 @@ import xml.etree.ElementTree
 
 import pytest
 
+import embodied_r_ros
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = (
     'package.xml',
@@ -98,6 +100,14 @@ def test_only_the_package_itself_is_installed_beside_the_others(site_packages):
 
 
 @pytest.mark.system
+def test_the_installed_package_is_typed_and_knows_its_version(site_packages):
+    assert (site_packages / 'embodied_r_ros/py.typed').exists()
+    (info,) = site_packages.glob('*-info/PKG-INFO')
+    version = run_installed(site_packages, 'import embodied_r_ros; print(embodied_r_ros.__version__)')
+    assert f'\nVersion: {version}\n' in info.read_text(encoding='utf-8')
+
+
+@pytest.mark.system
 def test_the_installed_code_finds_its_own_share_folder(site_packages, prefix):
     code = 'import embodied_r_ros.share as share; print(share.__file__); print(share.share_dir())'
     module, folder = run_installed(site_packages, code).splitlines()
@@ -150,4 +160,4 @@ def test_both_packages_have_one_version():
         xml.etree.ElementTree.parse(ROOT / path).findtext('version')
         for path in ('package.xml', 'embodied_r_interfaces/package.xml')
     ]
-    assert versions == [re.search(r"version='([^']+)'", (ROOT / 'setup.py').read_text(encoding='utf-8'))[1]] * 2
+    assert versions == [embodied_r_ros.__version__] * 2

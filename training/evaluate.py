@@ -26,11 +26,11 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
+from embodied_r_ros.evaluation.intervals import interval, macro_interval
+from embodied_r_ros.evaluation.samples import Sample, chance, read_samples, to_observations
 from training.judge import Case, InProcessJudge, Judge, admit
 from training.question_only_baseline import question_only_right
 from training.rewards import relative_accuracy
-from training.samples import Sample, chance, read_samples, to_observations
-from training.statistics import interval, macro_interval
 from training.trials import trials
 
 TRIALS = 400

@@ -22,6 +22,7 @@ from datasets import Dataset
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.models import ServerSettings, prompt_format
 from embodied_r_ros.core.settings import add_arguments, from_arguments
+from embodied_r_ros.evaluation.samples import read_samples
 from training.grpo_settings import GrpoSettings, lora, trl_config
 from training.judge import Case, HttpJudge, InProcessJudge, Judge
 from training.metrics import RunLog
@@ -29,7 +30,6 @@ from training.model_folder import load_model, load_tokenizer, save_tokenizer
 from training.prompts import Asked, ask_all
 from training.rewards import StagedReward
 from training.run_folder import begin, finish, made_from, set_up
-from training.samples import read_samples
 from training.trainer import StagedTrainer
 
 

@@ -36,7 +36,7 @@ from embodied_r_ros.core.question_words import (
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Completion, Question
-from training.samples import Sample, to_observations
+from embodied_r_ros.evaluation.samples import Sample, to_observations
 from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
 from training.world.questions import Examiner, until

@@ -20,8 +20,8 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import KeyFrame, Question
 from embodied_r_ros.evaluation.observation_json import data_of, read_data
+from embodied_r_ros.evaluation.samples import Sample, from_observations
 from training.pair_cache import PairCache, file_key, pair_key
-from training.samples import Sample, from_observations
 
 RECORDINGS_AT_ONCE = 4
 WAITS_S = (0.5, 2.0)

@@ -24,9 +24,9 @@ from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import PerceptionModel, ServerSettings
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
+from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
 from training.observing import Looker, Medium, Observer
 from training.pair_cache import PairCache, key_of
-from training.samples import Sample, read_samples, write_samples
 
 EXIT_SOME_FAILED = 1
 

@@ -11,7 +11,7 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.formats import Prompt, PromptFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Question
-from training.samples import Sample, to_observations
+from embodied_r_ros.evaluation.samples import Sample, to_observations
 
 TOO_LONG = 'too long'
 

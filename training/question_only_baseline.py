@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.evaluation.samples import SPLITS, Sample, chance, read_samples
 from training.rewards import relative_accuracy
-from training.samples import SPLITS, Sample, chance, read_samples
 
 SLOTS = 1 << 14
 FOLDS = 5

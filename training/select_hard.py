@@ -17,9 +17,9 @@ from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Generation, Question
+from embodied_r_ros.evaluation.samples import Sample, read_samples, to_observations, write_samples
 from training.evaluate import add_reasoner_options, reasoner_model
 from training.rewards import accuracy_reward
-from training.samples import Sample, read_samples, to_observations, write_samples
 from training.sources.progress import progress
 
 AT_ONCE = 16

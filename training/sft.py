@@ -22,12 +22,12 @@ from trl import SFTConfig, SFTTrainer
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.settings import add_arguments, check, from_arguments, setting
+from embodied_r_ros.evaluation.samples import Sample, read_samples
 from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.metrics import RunLog
 from training.model_folder import load_model
 from training.reasoner import make_model, make_tokenizer, save
 from training.run_folder import Resumable, begin, finish, made_from, newest_checkpoint, set_up
-from training.samples import Sample, read_samples
 
 IGNORED = -100
 POOL = 1200

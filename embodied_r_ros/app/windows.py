@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.app.request import Request
-from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import ErrorCode
 
@@ -29,7 +28,6 @@ def cut(request: Request, present_ns: int) -> Window:
 
     Raises:
         Declined: it lies in the future (WINDOW_EMPTY).
-        InputError: it ends before it starts.
     """
     as_of_ns = present_ns if request.as_of_ns is None else request.as_of_ns
     start_ns, end_ns = request.window(as_of_ns)
@@ -37,10 +35,6 @@ def cut(request: Request, present_ns: int) -> Window:
         ahead_s = (start_ns - as_of_ns) / 1e9
         message = f'the window begins {ahead_s:.1f} s in the future of as_of; ask about what has been seen'
         raise Declined(ErrorCode.WINDOW_EMPTY, message)
-    if start_ns is not None and start_ns > end_ns:
-        raise InputError(
-            f'a window must not end before it starts, got start {start_ns!r} ns, end {end_ns!r} ns; swap them'
-        )
     return Window(start_ns=start_ns, end_ns=end_ns, as_of_ns=as_of_ns)
 
 

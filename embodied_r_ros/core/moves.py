@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import cmath
 import math
+import struct
 from collections.abc import Iterable, Sequence
-
-import numpy as np
 
 from embodied_r_ros.core.records import Motion, MotionSource, Move
 
@@ -26,6 +25,8 @@ NAMED = len(KINDS)
 # metres upward, and degrees that the camera tilts upward.
 COUNT, FIRST, LAST, AMOUNT, TURN, FORWARD_UNMEASURED, AHEAD, ASIDE, COS, SIN, UP, TILT = range(12)
 COLUMNS = 12
+_ROW = struct.Struct(f'={COLUMNS}d')
+_STILL_ROW = _ROW.pack(*(float(column == COS) for column in range(COLUMNS)))
 
 
 def moves_of(motion: Motion) -> tuple[Move, ...]:
@@ -107,22 +108,32 @@ def summary(motion: Motion | None, moves: Sequence[Move]) -> bytes:
     Args:
         moves: as told, see `told_moves`.
     """
-    row = np.zeros(COLUMNS)
-    row[COS] = 1.0
     if motion is None:
-        return row.tobytes()
+        return _STILL_ROW
+    count, first, last, amount, walk_m, turn_deg = 0, 0, 0, 0.0, 0j, 0.0
     known = measured(moves)
     if known:
-        kinds = [KINDS.index(move.kind) for move in known]
+        count, first, last = len(known), KINDS.index(known[0].kind), KINDS.index(known[-1].kind)
+        amount = known[0].amount if count == 1 else 0.0
         walk_m, turn_deg = come_to(known)
-        turn = cmath.rect(1.0, math.radians(turn_deg))
-        row[:FORWARD_UNMEASURED] = (len(known), kinds[0], kinds[-1], known[0].amount * (len(known) == 1), turn_deg)
-        row[AHEAD:UP] = (walk_m.real, walk_m.imag, turn.real, turn.imag)
     elif moves:
-        row[: LAST + 1] = (1, NAMED, NAMED)
-    row[FORWARD_UNMEASURED] = motion.source is MotionSource.IMAGES and any(map(is_forward_unmeasured, moves))
-    row[UP:] = np.nan_to_num((motion.up_m, motion.tilt_up_deg))
-    return row.tobytes()
+        count, first, last = 1, NAMED, NAMED
+    forward_unmeasured = motion.source is MotionSource.IMAGES and any(map(is_forward_unmeasured, moves))
+    turn = cmath.rect(1.0, math.radians(turn_deg))
+    climbs = (0.0 if math.isnan(amount) else amount for amount in (motion.up_m, motion.tilt_up_deg))
+    return _ROW.pack(
+        count,
+        first,
+        last,
+        amount,
+        turn_deg,
+        forward_unmeasured,
+        walk_m.real,
+        walk_m.imag,
+        turn.real,
+        turn.imag,
+        *climbs,
+    )
 
 
 def is_forward_unmeasured(move: Move) -> bool:

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Callable
+from typing import Any
 
-from embodied_r_ros.core import moves
-from embodied_r_ros.core.phrases import write_motion, write_sightings
+from embodied_r_ros.core.moves import summary, told_moves
+from embodied_r_ros.core.phrases import write_moves, write_sightings
 from embodied_r_ros.core.records import Key, Motion, Move, Pose, Sighting
 from embodied_r_ros.core.words import telling_words
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What perception found in one key frame before anyone asked. Never text that depends on a question.
+class _WorkedOut:
+    """What is worked out from an observation when it is first asked for, and then goes with it.
 
-    What is worked out from it (moves, words) is worked out once and goes with it.
+    Slots that are filled late, since a question may ask for those of 36,000 observations: once filled, no code of ours
+    runs to read one.
+
+    Attributes:
+        moves: since the key frame before, as words tell them.
+        move_summary: the row of `moves.summary`.
+        telling_words: the words that tell what is seen here from what is seen elsewhere.
+    """
+
+    __slots__ = ('move_summary', 'moves', 'telling_words')
+
+    moves: tuple[Move, ...]
+    move_summary: bytes
+    telling_words: frozenset[str]
+
+    def __getattr__(self, name: str) -> Any:
+        work = _WORK.get(name)
+        if work is None:
+            raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
+        value = work(self)
+        object.__setattr__(self, name, value)
+        return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Observation(_WorkedOut):
+    """What perception found in one key frame before anyone asked. Never text that depends on a question.
 
     Attributes:
         motion: since the key frame before; None for the first, and where it is not known.
@@ -49,25 +75,11 @@ class Observation:
         """The key frame that it is about."""
         return self.camera, self.session, self.index
 
-    @functools.cached_property
-    def moves(self) -> tuple[Move, ...]:
-        """The moves since the key frame before, as words tell them."""
-        return () if self.motion is None else moves.told_moves(self.motion)
-
-    @functools.cached_property
-    def move_summary(self) -> bytes:
-        """The row of `moves.summary`."""
-        return moves.summary(self.motion, self.moves)
-
-    @functools.cached_property
-    def telling_words(self) -> frozenset[str]:
-        """The words that tell what is seen here from what is seen elsewhere."""
-        return telling_words(self.view)
-
     @property
     def action(self) -> str:
         """The motion in words; '' where there is none."""
-        return '' if self.motion is None else write_motion(self.motion)
+        motion = self.motion
+        return '' if motion is None else write_moves(self.moves, motion.up_m, motion.tilt_up_deg)
 
     @property
     def view(self) -> str:
@@ -80,3 +92,10 @@ class Observation:
     def words(self) -> str:
         """Motion and view in words."""
         return ': '.join(part for part in (self.action, self.view) if part)
+
+
+_WORK: dict[str, Callable[[Any], Any]] = {
+    'moves': lambda seen: () if seen.motion is None else told_moves(seen.motion),
+    'move_summary': lambda seen: summary(seen.motion, seen.moves),
+    'telling_words': lambda seen: telling_words(seen.view),
+}

@@ -26,9 +26,14 @@ def write_motion(motion: Motion) -> str:
 
     Without amounts (motion from images without calibration) the action's name stands alone: 'rotated left'.
     """
-    rest = _amount('moved', motion.up_m, 'upward', 'downward', 'm', MIN_MOVE_M)
-    rest += _amount('tilted', motion.tilt_up_deg, 'upward', 'downward', 'deg', MIN_TURN_DEG)
-    return ', '.join([*map(_write_move, told_moves(motion)), *rest]) or STILL
+    return write_moves(told_moves(motion), motion.up_m, motion.tilt_up_deg)
+
+
+def write_moves(moves: Iterable[Move], up_m: float = math.nan, tilt_up_deg: float = math.nan) -> str:
+    """Told moves, a climb and a tilt in words."""
+    rest = _amount('moved', up_m, 'upward', 'downward', 'm', MIN_MOVE_M)
+    rest += _amount('tilted', tilt_up_deg, 'upward', 'downward', 'deg', MIN_TURN_DEG)
+    return ', '.join([*map(_write_move, moves), *rest]) or STILL
 
 
 def _write_move(move: Move) -> str:

@@ -56,15 +56,15 @@ class Trajectory:
     def __init__(self, observations: Sequence[Observation]) -> None:
         self.observations = list(observations)
         joined = b''.join([seen.move_summary for seen in self.observations])
-        self._table = np.frombuffer(joined).reshape(-1, COLUMNS).T
-        unmeasured = np.flatnonzero(self._table[FORWARD_UNMEASURED])
+        self._table = np.frombuffer(joined).reshape(-1, COLUMNS)
+        unmeasured = np.flatnonzero(self._table[:, FORWARD_UNMEASURED])
         if len(unmeasured):
             self._keep_pace(unmeasured, np.array([seen.stamp_ns for seen in self.observations]) / NS_PER_S)
 
     def _keep_pace(self, unmeasured: NDArray[np.intp], stamps_s: NDArray[np.float64]) -> None:
         """Fill in the metres that the walks measured before come to in the same time."""
         lasted_s = np.diff(stamps_s, prepend=stamps_s[0])
-        count, first, _, amount, *_ = self._table
+        count, first, amount = (self._table[:, column] for column in (COUNT, FIRST, AMOUNT))
         walks = (count == 1) & (first == _FORWARD) & (amount > 0) & (lasted_s > 0)
         walked_m, walked_s = np.cumsum(amount * walks), np.cumsum(lasted_s * walks)
         self._table = self._table.copy()
@@ -72,7 +72,7 @@ class Trajectory:
             metres = lasted_s[place] * walked_m[place] / walked_s[place]
             filled = _filled(self.observations[place], float(metres))
             self.observations[place] = filled
-            self._table[:, place] = np.frombuffer(filled.move_summary)
+            self._table[place] = np.frombuffer(filled.move_summary)
 
     def stretch(self, start: int, end: int) -> Motion:
         """One motion for those of the observations from position `start` up to, but without, `end`.
@@ -81,15 +81,16 @@ class Trajectory:
         told as the turn and the walk that they come to. Where one has a name alone, those that differ from the one
         before are listed, as many at most.
         """
-        up_m, tilt_up_deg = (float(total) for total in self._table[UP:, start:end].sum(axis=1))
-        places = start + np.flatnonzero(self._table[COUNT, start:end])
-        return Motion(name='', moves=tuple(self._moves(places)), up_m=up_m, tilt_up_deg=tilt_up_deg)
+        table = self._table[start:end]
+        up_m, tilt_up_deg = table[:, UP:].sum(axis=0).tolist()
+        places = np.flatnonzero(table[:, COUNT])
+        moves = self._moves(start + places, table if len(places) == len(table) else table[places])
+        return Motion(name='', moves=tuple(moves), up_m=up_m, tilt_up_deg=tilt_up_deg)
 
-    def _moves(self, places: NDArray[np.intp]) -> list[Move]:
-        table = self._table[:, places]
-        if (table[FIRST] == NAMED).any():
+    def _moves(self, places: NDArray[np.intp], table: NDArray[np.float64]) -> list[Move]:
+        if (table[:, FIRST] == NAMED).any():
             return self._listed(places)
-        goes_on = (table[COUNT, 1:] == 1) & (table[FIRST, 1:] == table[LAST, :-1])
+        goes_on = (table[1:, COUNT] == 1) & (table[1:, FIRST] == table[:-1, LAST])
         breaks = np.flatnonzero(~goes_on) + 1
         if len(breaks) >= MAX_MOVES:
             return _straight(table)
@@ -98,7 +99,7 @@ class Trajectory:
         for begin, until in zip(begins, [*begins[1:], len(places)]):
             for move in measured(self.observations[places[begin]].moves):
                 add_move(moves, move)
-            add_move(moves, Move(kind=moves[-1].kind, amount=float(table[AMOUNT, begin + 1 : until].sum())))
+            add_move(moves, Move(kind=moves[-1].kind, amount=float(table[begin + 1 : until, AMOUNT].sum())))
         return moves if len(moves) <= MAX_MOVES else _straight(table)
 
     def _listed(self, places: NDArray[np.intp]) -> list[Move]:
@@ -118,11 +119,11 @@ def _filled(seen: Observation, metres: float) -> Observation:
 
 def _straight(table: NDArray[np.float64]) -> list[Move]:
     """The turn, the walk and the turn that motions come to."""
-    walks, turns = table[AHEAD] + 1j * table[ASIDE], table[COS] + 1j * table[SIN]
+    walks, turns = table[:, AHEAD] + 1j * table[:, ASIDE], table[:, COS] + 1j * table[:, SIN]
     # Headings as unit numbers, multiplied up: a sine and a cosine for each of 36,000 key frames would take longer.
     walked_m = complex(walks[0] + walks[1:].dot(turns[:-1].cumprod()))
     direction_deg = math.degrees(cmath.phase(walked_m))
-    turned_deg = float(table[TURN].sum())
+    turned_deg = float(table[:, TURN].sum())
     return [
         Move(kind='turn', amount=direction_deg),
         Move(kind='forward', amount=abs(walked_m)),

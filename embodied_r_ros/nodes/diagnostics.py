@@ -6,12 +6,13 @@ import collections
 import enum
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 
+from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.managed import ManagedNode
 
@@ -93,8 +94,8 @@ class Diagnostics:
         rows = [*self._values.items(), *((name, str(count)) for name, count in sorted(self.counters.items()))]
         rows += [(f'{event}_age_s', f'{self.age_s(event):.3f}') for event in sorted(self._last_s)]
         for stage, durations_s in sorted(self._latencies_s.items()):
-            for share in (50, 95):
-                rows.append((f'{stage}_p{share}_s', f'{percentile(durations_s, share):.4f}'))
+            for percent in (50, 95):
+                rows.append((f'{stage}_p{percent}_s', f'{percentile(durations_s, percent):.4f}'))
         values = [KeyValue(key=key, value=value) for key, value in rows]
         return DiagnosticStatus(level=bytes([level]), name=f'{name}: status', message=sentence, values=values)
 
@@ -103,11 +104,3 @@ class Diagnostics:
         message = DiagnosticArray(status=[self.status()])
         message.header.stamp = self._node.get_clock().now().to_msg()
         return message
-
-
-def percentile(values: Sequence[float] | collections.deque[float], share: float) -> float:
-    """The smallest value that `share` percent of all do not exceed; NaN for none."""
-    ordered = sorted(values)
-    if not ordered:
-        return math.nan
-    return ordered[max(0, math.ceil(share / 100.0 * len(ordered)) - 1)]

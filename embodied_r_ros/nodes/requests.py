@@ -26,18 +26,12 @@ def request_from_message(message: messages.SpatialQuestion) -> Request:
     """What is asked; the question's words and choices are held against the rules by core.answers, not here.
 
     Raises:
-        InputError: the window is given twice or ends before it starts, or a number or mode is not allowed.
+        InputError: there can be no such window, or a number or mode is not allowed.
     """
     start_ns, end_ns, as_of_ns = (
         ns_from_stamp(stamp) or None for stamp in (message.window_start, message.window_end, message.as_of)
     )
     last_s = None if math.isnan(message.window_last_s) or message.window_last_s == 0.0 else message.window_last_s
-    if last_s is not None and not 0.0 < last_s < math.inf:
-        raise InputError(f'window_last_s must be positive and finite, got {last_s!r}; leave it 0 for no such window')
-    if last_s is not None and (start_ns or end_ns):
-        raise InputError(f'a window is bounds or a length, got both, window_last_s = {last_s!r}; leave one zero')
-    if start_ns is not None and end_ns is not None and end_ns < start_ns:
-        raise InputError(f'a window must not end before it starts, got {start_ns!r} to {end_ns!r} ns; swap them')
     deadline_ns = ns_from_stamp(message.deadline)
     if deadline_ns < 0:
         raise InputError(f'deadline must be positive, or zero for the default, got {deadline_ns / NS_PER_S!r} s')
@@ -68,7 +62,7 @@ def request_to_message(request: Request) -> messages.SpatialQuestion:
         choices=list(question.choices),
         window_start=stamp_from_ns(request.start_ns or 0),
         window_end=stamp_from_ns(request.end_ns or 0),
-        window_last_s=float(request.last_s or 0.0),
+        window_last_s=0.0 if request.last_s is None else float(request.last_s),
         as_of=stamp_from_ns(request.as_of_ns or 0),
         focus=FOCUS_MODES.index(request.focus),
         fresh=request.fresh,

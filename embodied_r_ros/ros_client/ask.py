@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 options.question,
                 options.choice,
                 last_s=options.last,
-                start_ns=_ns(options.start),
-                end_ns=_ns(options.end),
-                as_of_ns=_ns(options.as_of),
+                start_ns=options.start,
+                end_ns=options.end,
+                as_of_ns=options.as_of,
                 focus=options.focus,
                 fresh=options.fresh,
                 votes=options.votes,
@@ -97,8 +97,11 @@ def _evidence(cited: Evidence, seen_until_ns: int) -> str:
     return f'key frame {cited.index}, {before_s:.1f} s before the newest{place}: {cited.text}'
 
 
-def _ns(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * NS_PER_S)
+def _stamp_ns(text: str) -> int:
+    try:
+        return round(float(text) * NS_PER_S)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f'ROS time in seconds is wanted, got {text!r}') from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         '--choice', action='append', default=[], metavar='WORDS', help='once per choice; none: open question'
     )
     parser.add_argument('--last', type=float, metavar='SECONDS', help='only what was seen in the last so many seconds')
-    parser.add_argument('--start', type=float, metavar='SECONDS', help='begin of the window, ROS time')
-    parser.add_argument('--end', type=float, metavar='SECONDS', help='end of the window, ROS time')
-    parser.add_argument('--as-of', type=float, metavar='SECONDS', help='ROS time that counts as now')
+    parser.add_argument('--start', type=_stamp_ns, metavar='SECONDS', help='begin of the window, ROS time')
+    parser.add_argument('--end', type=_stamp_ns, metavar='SECONDS', help='end of the window, ROS time')
+    parser.add_argument('--as-of', type=_stamp_ns, metavar='SECONDS', help='ROS time that counts as now')
     parser.add_argument('--focus', choices=FOCUS_MODES, default='off', help='look at key frames again (default off)')
     parser.add_argument('--fresh', action='store_true', help='capture and describe the newest frame first')
     parser.add_argument('--votes', type=int, default=1, help='sampled thoughts that vote (default 1, greedy)')

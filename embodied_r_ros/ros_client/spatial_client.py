@@ -21,21 +21,15 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from embodied_r_ros.app.request import Request
+from embodied_r_ros.app.request import LATEST_S, Request
 from embodied_r_ros.core.answers import validate_question
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Question
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S
-from embodied_r_ros.nodes.requests import (
-    FOCUS_MODES,
-    answer_from_message,
-    request_from_message,
-    request_to_message,
-)
+from embodied_r_ros.nodes.requests import answer_from_message, request_to_message
 
 GRACE_S = 1.0
-_LATEST_NS = 2**31 * NS_PER_S
 _LOOK_S = 0.02
 
 
@@ -85,7 +79,7 @@ class SpatialClient:
         Args:
             question: in words, without the choices.
             choices: none for an open question, otherwise 2 to 26.
-            last_s: the window's length before as_of.
+            last_s: the window's length before as_of, above 0; None is all of the session.
             start_ns, end_ns: or its bounds, ROS time.
             as_of_ns: ROS time that counts as now.
             focus: 'off', 'auto' or 'always' look at key frames again.
@@ -95,17 +89,18 @@ class SpatialClient:
             deadline_s: wall-clock seconds allowed in all.
             on_progress: gets the stage and the thinking so far, from another thread; the action is used then.
         """
-        request = Request(
-            question=Question(text=question, choices=tuple(choices), votes=votes, check_consistency=check_consistency),
-            start_ns=start_ns,
-            end_ns=end_ns,
-            last_s=last_s,
-            as_of_ns=as_of_ns,
-            focus=focus,
-            fresh=fresh,
-            deadline_s=deadline_s,
-        )
+        asked = Question(text=question, choices=tuple(choices), votes=votes, check_consistency=check_consistency)
         try:
+            request = Request(
+                question=asked,
+                start_ns=start_ns,
+                end_ns=end_ns,
+                last_s=last_s,
+                as_of_ns=as_of_ns,
+                focus=focus,
+                fresh=fresh,
+                deadline_s=deadline_s,
+            )
             message = _message(request)
         except InputError as error:
             return _failed(ErrorCode.BAD_QUESTION, str(error))
@@ -198,19 +193,22 @@ class _Call:
 
 
 def _message(request: Request) -> Any:
-    """The request as a message that can be serialised; rclpy would find out only in the executor's thread."""
+    """The request as a message that can be serialised; rclpy would find out only in the executor's thread.
+
+    Raises:
+        InputError: the question is refused, or a number does not fit; an end or as_of of 0 would read as 'not given'.
+    """
     validate_question(request.question)
-    if request.focus not in FOCUS_MODES:
-        raise InputError(f'focus must be one of {", ".join(FOCUS_MODES)}, got {request.focus!r}')
-    stamps = {'start_ns': request.start_ns, 'end_ns': request.end_ns, 'as_of_ns': request.as_of_ns}
-    for name, stamp_ns in stamps.items():
-        if stamp_ns is not None and not 0 <= stamp_ns < _LATEST_NS:
-            raise InputError(f'{name} must be ROS time in nanoseconds, 0 to 2^31 s, got {stamp_ns!r}')
-    if request.deadline_s is None or not 0.0 < request.deadline_s < _LATEST_NS / NS_PER_S:
-        raise InputError(f'deadline_s must be positive and below 2^31 s, got {request.deadline_s!r}')
-    message = request_to_message(request)
-    request_from_message(message)
-    return message
+    stamps = (('start_ns', request.start_ns, 0), ('end_ns', request.end_ns, 1), ('as_of_ns', request.as_of_ns, 1))
+    for name, stamp_ns, lowest_ns in stamps:
+        if stamp_ns is not None and not lowest_ns <= stamp_ns < LATEST_S * NS_PER_S:
+            raise InputError(
+                f'{name} must be ROS time in nanoseconds, at least {lowest_ns} and below {LATEST_S} s, got '
+                f'{stamp_ns!r}; leave it out where there is none'
+            )
+    if request.deadline_s is None or not 0.0 < request.deadline_s < LATEST_S:
+        raise InputError(f'deadline_s must be positive and below {LATEST_S} s, got {request.deadline_s!r}')
+    return request_to_message(request)
 
 
 def _context(node: Node | None) -> tuple[Context, bool]:

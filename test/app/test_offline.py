@@ -14,7 +14,7 @@ from embodied_r_ros.app import offline
 from embodied_r_ros.core.errors import BackendTimeout, BackendUnavailable, InputError, ReplyError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.records import Completion, ErrorCode, Question
+from embodied_r_ros.core.records import Completion, ErrorCode, Motion, Question
 
 pytestmark = pytest.mark.system
 
@@ -37,7 +37,7 @@ class Eye:
         await asyncio.sleep(0.002 * (5 - current.index))
         if current.index in self._troubles:
             raise self._troubles[current.index]
-        return Description(action='moved right' if previous else '', text=f'thing {current.index}')
+        return Description(motion=Motion(name='move right') if previous else None, text=f'thing {current.index}')
 
     async def focus(self, previous, current, question_text):
         raise AssertionError('nothing here looks again')
@@ -141,7 +141,7 @@ def test_the_present_is_read_but_not_cited(recording):
     last = len(recording.key_frames)
     mind = Mind(f'<think> Frame 0 and Frame {last} </think> <answer> B </answer>')
     result = ask(recording, mind=mind)
-    assert result.observations[-1].source == 'present'
+    assert result.observations[-1].source == 'latest motion'
     assert f'Frame {last}: After Move right' in mind.prompts[0]
     assert [cited.index for cited in result.answer.evidence] == [0]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import pathlib
-import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,23 +12,11 @@ import time
 
 import pytest
 
-_held = socket.socket()
+from embodied_r_ros.ros_client.domain import hold_domain
 
-
-def domain_of_its_own():
-    """A domain that no other run of the tests on this machine hears, as long as this process lives.
-
-    DDS allows domains 0 to 101 on every system; the demo takes one from 50 on.
-    """
-    for domain in random.sample(range(11, 50), 39):
-        with contextlib.suppress(OSError):
-            # Whoever holds the port holds the domain.
-            _held.bind(('127.0.0.1', 25000 + domain))
-            return str(domain)
-    raise RuntimeError('39 other runs of the tests hold a ROS domain each; wait for one of them')
-
-
-os.environ['ROS_DOMAIN_ID'] = domain_of_its_own()
+# The demo and the benchmarks take theirs above.
+_domain, _held = hold_domain(range(11, 50))
+os.environ['ROS_DOMAIN_ID'] = str(_domain)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 # Fakes that lie beside the tests, for these and for the processes they start.

@@ -21,13 +21,13 @@ from embodied_r_interfaces.srv import AskSpatial  # noqa: E402
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel  # noqa: E402
 from embodied_r_ros.core.compact import CompactFormat  # noqa: E402
+from embodied_r_ros.evaluation.samples import read_samples, to_observations  # noqa: E402
 from embodied_r_ros.nodes import qos  # noqa: E402
 from embodied_r_ros.nodes.conversions import observation_to_message, stamp_from_ns  # noqa: E402
 from embodied_r_ros.nodes.reasoning_node import ReasoningNode  # noqa: E402
 from embodied_r_ros.share import share_path  # noqa: E402
 from training.evaluate import answer_all  # noqa: E402
 from training.prepare import main as prepare  # noqa: E402
-from training.samples import read_samples, to_observations  # noqa: E402
 
 URL = os.environ.get('EMBODIED_R_TEST_EMBEDDED_URL', '')
 FOLDER = os.environ.get('EMBODIED_R_TEST_EMBEDDED_FOLDER', '') or share_path('data/reasoner')

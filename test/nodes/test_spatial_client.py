@@ -1,6 +1,7 @@
 """SpatialClient, `ask` and `watch` against a real reasoning node with a model server on loopback."""
 
 import concurrent.futures
+import math
 import os
 import subprocess
 import sys
@@ -126,11 +127,17 @@ def test_a_hanging_server_is_a_timeout_at_the_deadline(robot, server, client):
     ('values', 'words'),
     [
         ({'deadline_s': 0.0}, 'deadline_s must be positive'),
-        ({'last_s': -3.0}, 'window_last_s must be positive'),
+        *(
+            ({'last_s': last_s}, f"a window's length must be above 0 and below 2147483648 s, got {last_s!r}")
+            for last_s in (0, 0.0, -3.0, math.nan, math.inf, 1e300)
+        ),
+        ({'last_s': 0, 'end_ns': 5}, "a window's length must be above 0"),
         ({'start_ns': 5, 'end_ns': 3}, 'must not end before it starts'),
         ({'focus': 'sometimes'}, "focus must be one of off, auto, always, got 'sometimes'"),
         ({'votes': -1}, 'votes must lie in'),
         ({'as_of_ns': -1}, 'as_of_ns must be ROS time'),
+        ({'as_of_ns': 0}, 'as_of_ns must be ROS time in nanoseconds, at least 1 and below 2147483648 s, got 0'),
+        ({'end_ns': 0}, 'end_ns must be ROS time in nanoseconds, at least 1 and below 2147483648 s, got 0'),
         ({'end_ns': 2**63}, 'end_ns must be ROS time'),
     ],
 )
@@ -176,6 +183,20 @@ def test_ask_says_what_went_wrong_and_exits_non_zero(robot, graph):
     done = ask(graph, 'Which way?', '--choice', 'left')
     assert done.returncode == 1
     assert done.stderr.startswith('BAD_QUESTION: no choices (an open question) or 2 to 26 were wanted, got 1')
+
+
+@pytest.mark.parametrize('seconds', ['0', 'nan'])
+def test_ask_refuses_a_window_of_no_length(graph, ros, seconds):
+    done = ask(graph, 'Which way?', f'--last={seconds}')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith("BAD_QUESTION: a window's length must be above 0 and below 2147483648 s, got ")
+
+
+@pytest.mark.parametrize(('option', 'seconds'), [('--start', 'nan'), ('--end', 'inf'), ('--as-of', 'noon')])
+def test_ask_refuses_a_time_that_is_none(graph, ros, option, seconds):
+    done = ask(graph, 'Which way?', option, seconds)
+    assert (done.returncode, done.stdout) == (2, '')
+    assert f"argument {option}: ROS time in seconds is wanted, got '{seconds}'" in done.stderr
 
 
 def test_ctrl_c_cancels_the_question_all_the_way_to_the_model(robot, server, graph):

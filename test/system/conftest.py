@@ -37,6 +37,8 @@ def demo(tmp_path, server):
         lines = [
             {
                 'id': f'{recording}-{number}',
+                'source': 'test',
+                'scene': recording,
                 'category': ('landmark_position', 'route_planning')[number % 2],
                 'question': f'Where is thing {number} of {recording}?',
                 'choices': ['left', 'right', 'ahead', 'behind'],

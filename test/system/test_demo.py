@@ -15,8 +15,23 @@ pytest.importorskip('rclpy')
 from demo_process import ROOT, record  # noqa: E402
 
 
+def asked(**changes):
+    sample = {
+        'id': 'a',
+        'source': 'test',
+        'scene': 'x',
+        'category': 'x',
+        'question': '?',
+        'choices': ['left', 'right'],
+        'answer': 'A',
+        'media': {'path': '.'},
+        **changes,
+    }
+    return json.dumps(sample) + '\n'
+
+
 def logs_left(tmp_path):
-    return list(tmp_path.glob('embodied_r_demo_*'))
+    return list(tmp_path.glob('embodied_r_graph_*'))
 
 
 def test_recordings_are_played_and_asked_about_through_service_and_action(demo, server, tmp_path):
@@ -122,21 +137,19 @@ def test_sigint_takes_everything_down(demo, tmp_path):
 @pytest.mark.parametrize(
     ('content', 'words'),
     [
-        pytest.param(None, 'wanted a file of questions', id='missing'),
+        pytest.param(None, 'samples cannot be read from', id='missing'),
         pytest.param('', 'wanted questions, got none', id='empty'),
-        pytest.param('{"question": "?"}\n', 'line 1: wanted a question with choices', id='no choices'),
-        pytest.param(
-            '{"question": "?", "category": "x", "choices": ["a", "b"], "answer": "C", "media": {"path": "."}}\n',
-            'line 1: wanted a question with choices',
-            id='an answer that is no choice',
-        ),
+        pytest.param('{"question": "?"}\n', 'line 1 lacks id, source', id='no sample'),
+        pytest.param(asked(choices=[], answer='3.2'), "sample 'a' has [] and {'path': '.'}", id='no choices'),
+        pytest.param(asked(media={'end_s': 1.0}), "sample 'a' has ['left', 'right'] and {'end_s': 1.0}", id='no media'),
+        pytest.param(asked(media={'path': 'nowhere'}), "no recording 'nowhere' in", id='no such recording'),
     ],
 )
 def test_questions_that_cannot_be_read_are_one_sentence(demo, tmp_path, content, words):
-    asked = tmp_path / 'asked.jsonl'
+    questions = tmp_path / 'asked.jsonl'
     if content is not None:
-        asked.write_text(content)
-    status, lines, err = demo({}, questions=asked).wait(20.0)
+        questions.write_text(content)
+    status, lines, err = demo({}, questions=questions).wait(20.0)
     assert (status, lines) == (1, [])
     assert err.startswith('demo: ') and words in err and err.count('\n') == 1
 

@@ -14,8 +14,8 @@ import pytest
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.questions import read_question
+from embodied_r_ros.evaluation.samples import Sample, read_samples
 from training import prepare
-from training.samples import Sample, read_samples
 from training.sources import bag as source
 from training.sources.bag import read_questions
 from training.sources.bag_run import Run, read_run, site_of, triangulate

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from embodied_r_ros.core.questions import TASKS, read_question
-from training.samples import Sample
+from embodied_r_ros.evaluation.samples import Sample
 from training.sources.bag_legs import measured_path
 from training.sources.bag_questions import BagExaminer, Counts, calm_moments, questions_of
 from training.sources.bag_run import IMAGES_HZ, Detection, Run, triangulate

@@ -7,7 +7,6 @@ import json
 import math
 import random
 
-import numpy as np
 import pytest
 from tiny_models import chain_folder
 
@@ -17,9 +16,9 @@ from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question
-from training import evaluate, samples
+from embodied_r_ros.evaluation.samples import from_observations, write_samples
+from training import evaluate
 from training.evaluate import answer_all, compare, judged, score, summarise, table
-from training.statistics import interval, macro_interval
 from training.world.questions import questions_about, until
 from training.world.scene import make_walk
 from training.world.thoughts import think
@@ -56,7 +55,7 @@ def exam():
         seen = observe(walk, KeyFrameRule(), EXACT, random.Random(0))
         for number, entry in enumerate(questions_about(walk, seen, TASKS, random.Random(seed))):
             held = until(seen, entry.pop('end_s', math.inf))
-            entries.append({'id': f'{seed}-{number}', **entry, 'observations': samples.from_observations(held)})
+            entries.append({'id': f'{seed}-{number}', **entry, 'observations': from_observations(held)})
             log = coarse_log(held)
             prompt = CompactFormat().ask(Question(text=entry['question'], choices=tuple(entry['choices'])), held)
             ask = tie(read_question(entry['question'], entry['choices'], log.first_seen()), log)
@@ -179,27 +178,11 @@ def test_two_models_are_compared_question_by_question(exam, whole):
     assert compare(entries, part, whole)['difference'] == -found['difference']
 
 
-def test_the_mean_of_tasks_counts_each_task_the_same():
-    scenes = np.array([f's{number % 10}' for number in range(100)])
-    tasks = np.array(['often'] * 90 + ['rare'] * 10)
-    scores = (tasks == 'often').astype(float)
-    assert macro_interval(scores, scenes, tasks) == [0.5, 0.5]
-
-
 def test_a_number_is_scored_by_its_relative_accuracy():
     sample = {'choices': [], 'answer': '2.0'}
     assert score(sample, Answer(answer='2 m')) == 1.0
     assert 0.0 < score(sample, Answer(answer='2.5 m')) < 1.0
     assert score(sample, Answer()) == 0.0
-
-
-def test_the_interval_resamples_whole_scenes():
-    scenes = np.repeat([f's{number}' for number in range(20)], 10)
-    by_scene = np.repeat(np.arange(20) % 2 == 0, 10)
-    scattered = np.arange(200) % 2 == 0
-    wide, narrow = interval(by_scene, scenes), interval(scattered, scenes)
-    assert narrow == [0.5, 0.5]
-    assert wide[0] < 0.35 and wide[1] > 0.65
 
 
 def test_the_table_tells_each_task_and_all(exam, whole):
@@ -231,7 +214,7 @@ def sides(entries):
 def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
     path = tmp_path / 'samples.jsonl'
     entries = sides(exam[0])
-    samples.write_samples(path, entries)
+    write_samples(path, entries)
     kept = tmp_path / 'answers' / 'all.jsonl'
     words = ['--samples', str(path), '--model', str(parrot), '--json', '--against', str(parrot), '--answers', str(kept)]
     assert evaluate.main(words) == 0
@@ -248,7 +231,7 @@ def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
 
 def test_the_command_line_prints_a_table(exam, parrot, tmp_path, capsys):
     path = tmp_path / 'samples.jsonl'
-    samples.write_samples(path, sides(exam[0])[:2])
+    write_samples(path, sides(exam[0])[:2])
     assert evaluate.main(['--samples', str(path), '--model', str(parrot)]) == 0
     assert capsys.readouterr().out.startswith('task ')
 
@@ -257,6 +240,6 @@ def test_a_missing_model_or_file_ends_with_a_sentence(exam, tmp_path, capsys):
     assert evaluate.main(['--samples', str(tmp_path / 'no.jsonl')]) == 2
     assert 'training.evaluate: samples cannot be read from' in capsys.readouterr().err
     path = tmp_path / 'samples.jsonl'
-    samples.write_samples(path, exam[0][:1])
+    write_samples(path, exam[0][:1])
     assert evaluate.main(['--samples', str(path), '--model', str(tmp_path / 'no model')]) == 2
     assert 'training.evaluate: ' in capsys.readouterr().err

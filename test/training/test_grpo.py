@@ -22,11 +22,11 @@ from trl import GRPOTrainer  # noqa: E402
 from embodied_r_ros.core.errors import SettingsError  # noqa: E402
 from embodied_r_ros.core.models import prompt_format  # noqa: E402
 from embodied_r_ros.core.settings import from_arguments  # noqa: E402
+from embodied_r_ros.evaluation.samples import write_samples  # noqa: E402
 from training import grpo, metrics  # noqa: E402
 from training.grpo_settings import GrpoSettings, trl_config  # noqa: E402
 from training.prompts import ask_all  # noqa: E402
 from training.rewards import weights_at  # noqa: E402
-from training.samples import write_samples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 

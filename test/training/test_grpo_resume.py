@@ -22,9 +22,9 @@ from toy_grpo import COLOURS, make_settings, make_trainer, write_model  # noqa: 
 from transformers import TrainerCallback  # noqa: E402
 
 from embodied_r_ros.core.errors import SettingsError  # noqa: E402
+from embodied_r_ros.evaluation.samples import write_samples  # noqa: E402
 from training import metrics  # noqa: E402
 from training.run_folder import checkpoints, newest_checkpoint, step_of  # noqa: E402
-from training.samples import write_samples  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 

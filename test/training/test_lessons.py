@@ -13,10 +13,10 @@ from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.compact import BOS, EOS, MAX_STEPS, CompactFormat, vocabulary
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Completion, Question
+from embodied_r_ros.evaluation.samples import read_samples, to_observations
 from training import lessons as taught
 from training import prepare
 from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons, lessons_of
-from training.samples import read_samples, to_observations
 
 COUNT = 240
 WORDS = vocabulary()

@@ -17,9 +17,9 @@ import cv2
 import pytest
 from fake_openai import FakeOpenAI, Recorded
 
+from embodied_r_ros.evaluation.samples import read_samples
 from training import observing, perceive
 from training.pair_cache import PairCache, key_of
-from training.samples import read_samples
 
 pytestmark = pytest.mark.system
 

@@ -10,8 +10,8 @@ import re
 import pytest
 
 from embodied_r_ros.core.questions import TASKS
+from embodied_r_ros.evaluation.samples import SPLITS, read_samples, split_of, to_observations
 from training import prepare
-from training.samples import SPLITS, read_samples, split_of, to_observations
 from training.sources import world
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.views import EXACT, observe

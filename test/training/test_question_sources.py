@@ -8,8 +8,8 @@ import pathlib
 
 import pytest
 
+from embodied_r_ros.evaluation.samples import SPLITS, read_samples, to_observations
 from training import prepare
-from training.samples import SPLITS, read_samples, to_observations
 from training.sources.captions import read_captions
 from training.sources.intake import Rejected
 

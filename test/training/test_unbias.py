@@ -8,8 +8,8 @@ import re
 import pytest
 from fake_openai import FakeOpenAI
 
+from embodied_r_ros.evaluation.samples import read_samples, write_samples
 from training import prepare, unbias
-from training.samples import read_samples, write_samples
 
 SIDES = ('ahead', 'right', 'behind', 'left')
 

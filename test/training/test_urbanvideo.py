@@ -10,8 +10,8 @@ import pathlib
 
 import pytest
 
+from embodied_r_ros.evaluation.samples import read_samples, split_of
 from training import prepare
-from training.samples import read_samples, split_of
 from training.sources import urbanvideo
 from training.sources.intake import Rejected
 from training.sources.urbanvideo import read, route_of, split_question

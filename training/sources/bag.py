@@ -29,7 +29,7 @@ import yaml
 from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import InputError, UnsupportedQuestion
 from embodied_r_ros.core.questions import TASKS, read_question
-from training.samples import SPLITS, Sample, is_number, split_of, write_samples
+from embodied_r_ros.evaluation.samples import SPLITS, Sample, is_number, split_of, write_samples
 from training.sources.bag_questions import Counts, questions_of
 from training.sources.bag_run import Run, read_run, site_of, triangulate
 from training.sources.progress import progress

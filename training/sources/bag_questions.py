@@ -15,7 +15,7 @@ import string
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.errors import CannotTell, UnsupportedQuestion
 from embodied_r_ros.core.questions import TASKS, read_question
-from training.samples import Sample
+from embodied_r_ros.evaluation.samples import Sample
 from training.sources.bag_legs import HALF_TURN_DEG, MeasuredPath, measured_path
 from training.sources.bag_run import Run, glimpses_s, triangulate
 from training.world.drafts import FAMILIES_ASKED, LONG_STEP, Draft, instruction

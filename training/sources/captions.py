@@ -12,7 +12,7 @@ import re
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.replies import normalise_action
 from embodied_r_ros.evaluation.phrase_reader import from_words
-from training.samples import from_observations
+from embodied_r_ros.evaluation.samples import from_observations
 from training.sources import intake, urbanvideo
 from training.sources.intake import Draft, Rejected, text
 from training.sources.tables import Row, read_rows

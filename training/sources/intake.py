@@ -13,7 +13,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from embodied_r_ros.core.errors import InputError
-from training.samples import Sample, is_number, split_of, told_splits, write_samples
+from embodied_r_ros.evaluation.samples import Sample, is_number, split_of, told_splits, write_samples
 from training.sources.progress import progress
 from training.sources.tables import Row
 

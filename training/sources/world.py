@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.questions import TASKS
-from training.samples import Sample, from_observations, split_of, to_observations, told_splits, write_samples
+from embodied_r_ros.evaluation.samples import (
+    Sample,
+    from_observations,
+    split_of,
+    to_observations,
+    told_splits,
+    write_samples,
+)
 from training.sources.journal import Journal
 from training.sources.progress import progress
 from training.world.nouns import NOUNS, UNSEEN_NOUNS

@@ -24,7 +24,7 @@ from embodied_r_ros.core.coarse import CELL_M
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError, InputError
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
 from embodied_r_ros.core.records import Intrinsics
-from training.samples import Sample, read_samples
+from embodied_r_ros.evaluation.samples import Sample, read_samples
 from training.world.drafts import turn_groups
 from training.world.path import CAMERA, CAMERAS, Leg, Path, Station
 from training.world.scene import Walk, make_walk

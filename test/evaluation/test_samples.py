@@ -9,7 +9,14 @@ import pytest
 
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.evaluation.phrase_reader import from_words
-from training.samples import SPLITS, from_observations, read_samples, split_of, to_observations, write_samples
+from embodied_r_ros.evaluation.samples import (
+    SPLITS,
+    from_observations,
+    read_samples,
+    split_of,
+    to_observations,
+    write_samples,
+)
 
 
 def sample(number=0, **changes):
