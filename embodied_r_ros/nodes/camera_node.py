@@ -29,6 +29,7 @@ from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.image_topic import ImageTopic, ImageTopicSettings
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
+from embodied_r_ros.nodes.rclpy_internals import take
 
 WATCH_PERIOD_S = 0.5
 # A bad frame is shown in the node's level for so long.
@@ -110,10 +111,8 @@ class CameraNode(ManagedNode):
 
     def _take_odometry(self) -> None:
         """Take all odometry that has come: on a busy machine the executor would hand it out later than the images."""
-        waiting = self._odometry
-        with waiting.handle:
-            while (taken := waiting.handle.take_message(waiting.msg_type, waiting.raw)) is not None:
-                self._on_odometry(taken[0])
+        while (message := take(self._odometry)) is not None:
+            self._on_odometry(message)
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
@@ -189,7 +188,8 @@ class CameraNode(ManagedNode):
         framer = self._framer
         self._diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
         self._diagnostics.counters['poses_ignored'] = framer.poses.ignored
-        self._diagnostics.counters['images_lost'] = self._images.lost
+        lost = self._images.gaps.lost
+        self._diagnostics.tell('images_lost', 'not known' if lost is None else lost)
         if self._silence_s() >= self._listening.silence_s:
             level = Level.ERROR if self._images.incompatible else Level.STALE
             return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'

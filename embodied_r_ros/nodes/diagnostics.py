@@ -7,7 +7,6 @@ import enum
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
@@ -15,9 +14,7 @@ from rclpy.clock_type import ClockType
 
 from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.nodes import qos
-
-if TYPE_CHECKING:
-    from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.managed import ManagedNode
 
 # The name that rqt_robot_monitor and the aggregator listen to, whatever the namespace.
 TOPIC = '/diagnostics'

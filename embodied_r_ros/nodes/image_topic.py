@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -46,6 +46,34 @@ class ImageTopicSettings:
         check(self)
 
 
+class SequenceGaps:
+    """Counts the messages that were lost on the way, or here because the node was too slow.
+
+    Each sender numbers its messages from 1. A number says nothing without its sender, which rclpy names since Kilted,
+    and not every middleware numbers.
+
+    Attributes:
+        lost: messages that were sent and never taken; None where that cannot be known.
+    """
+
+    def __init__(self) -> None:
+        self.lost: int | None = None
+        self._last: dict[bytes, int] = {}
+
+    def restart(self) -> None:
+        """Begin to listen anew: what was sent since the last message is not lost."""
+        self._last.clear()
+
+    def note(self, info: Mapping[str, Any]) -> None:
+        """Take in what the middleware tells of a message."""
+        number, sender = info.get('publication_sequence_number'), info.get('publisher_gid')
+        if not number or sender is None:
+            return
+        last = self._last.get(sender['data'], number - 1)
+        self.lost = (self.lost or 0) + max(0, number - last - 1)
+        self._last[sender['data']] = max(number, last)
+
+
 class ImageTopic:
     """Listens to a camera for a node.
 
@@ -56,7 +84,7 @@ class ImageTopic:
 
     Attributes:
         incompatible: the sentence about a sender whose quality of service does not fit; '' for none.
-        lost: images that were sent and never taken, where the middleware numbers them.
+        gaps: how many images were sent and never taken.
     """
 
     def __init__(self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[Any], None]) -> None:
@@ -67,13 +95,12 @@ class ImageTopic:
         self._relative = relative
         self.name = node.resolve_topic_name(relative)
         self.incompatible = ''
-        self.lost = 0
-        self._numbers: dict[bytes, int] = {}
+        self.gaps = SequenceGaps()
 
     def listen(self) -> None:
         """Subscribe, until the transition that mirrors the one under way."""
         self.incompatible = ''
-        self._numbers.clear()
+        self.gaps.restart()
         profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
         self._node.held(
@@ -132,12 +159,7 @@ class ImageTopic:
         return found
 
     def _take(self, message: Any, info: Any) -> None:
-        """Each sender numbers its images; a gap is what was lost on the way, or here because the node was too slow."""
-        number, sender = info.get('publication_sequence_number'), info.get('publisher_gid')
-        if number is not None and sender is not None:
-            last = self._numbers.get(sender['data'], number - 1)
-            self.lost += max(0, number - last - 1)
-            self._numbers[sender['data']] = number
+        self.gaps.note(info)
         self._receive(message)
 
     def _on_incompatible(self, event: Any) -> None:

@@ -36,8 +36,10 @@ from rclpy.timer import Timer
 
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.nodes import parameters
-from embodied_r_ros.nodes.process import EXIT_FAILED, EXIT_OK
-from embodied_r_ros.nodes.process import run as run
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
 
 Entity = TypeVar('Entity')
 Settings = TypeVar('Settings')
@@ -150,6 +152,25 @@ class ManagedNode(LifecycleNode):
         if self.executor is not None:
             self.executor.wake()
 
+    def fail(self, error: BaseException) -> None:
+        """End with what was raised beside the executor, as if a callback had raised it; callable from any thread."""
+        if isinstance(error, (EmbodiedRError, OSError)):
+            self.log('error', str(error))
+            self.end(EXIT_FAILED)
+        elif self.executor is not None:
+            self.executor.create_task(_raise, error)
+
+    def log(self, level: str, sentence: str) -> None:
+        """Say a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
+        logger = self.get_logger()
+        # rclpy binds a call site to one severity, so each level has its own.
+        if level == 'error':
+            logger.error(sentence)
+        elif level == 'warning':
+            logger.warning(sentence)
+        else:
+            logger.info(sentence)
+
     def close(self) -> None:
         """Undo all that is held, from whatever state, and destroy the node; an undo step that fails is logged."""
         try:
@@ -227,3 +248,7 @@ class ManagedNode(LifecycleNode):
                 destroy(entity)
                 return
         entity.destroy()
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -11,6 +11,7 @@ from rclpy.node import Node
 
 from embodied_r_ros.core import settings as core_settings
 from embodied_r_ros.core.settings import setting
+from embodied_r_ros.nodes.rclpy_internals import given_parameters
 
 Settings = TypeVar('Settings')
 
@@ -41,7 +42,7 @@ def declare(node: Node, cls: type[Settings]) -> Settings:
     Raises:
         SettingsError: a value is of the wrong type, out of range or not among the choices.
     """
-    given = _overrides(node)
+    given = given_parameters(node)
     names = [name for name, _, _ in core_settings.fields(cls)]
     values = {name: given[name].value for name in names if name in given}
     settings = cls(**values)
@@ -77,13 +78,8 @@ def refuse_unknown(node: Node) -> None:
     Raises:
         SettingsError: naming the unknown parameter, and what it is called now or the likeliest meant.
     """
-    known = sorted(node._parameters)
-    for name in _overrides(node):
+    known = sorted(node.get_parameters_by_prefix(''))
+    for name in given_parameters(node):
         if not (node.has_parameter(name) or name in _BUILT_IN or name.startswith(_BUILT_IN_PREFIX)):
             where = f' for {node.get_fully_qualified_name()}'
             raise core_settings.unknown_name('parameter', name, known, where)
-
-
-def _overrides(node: Node) -> dict[str, Any]:
-    # rclpy has no public way to list what was given but not declared; the attribute is the same in Humble to Rolling.
-    return node._parameter_overrides

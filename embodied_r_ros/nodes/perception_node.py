@@ -13,6 +13,7 @@ from embodied_r_ros.adapters import backends
 from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.memory import MemorySettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import ErrorCode, KeyFrame
@@ -27,8 +28,8 @@ from embodied_r_ros.nodes.conversions import (
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
 from embodied_r_ros.nodes.process import run
+from embodied_r_ros.nodes.rclpy_internals import answering_late
 
 
 class PerceptionNode(ManagedNode):
@@ -45,14 +46,14 @@ class PerceptionNode(ManagedNode):
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
         perceiver = backends.perceiver(self._pair, *map(self.settings, self._own))
-        self._bridge: AsyncBridge = bridge_for(self)
+        self._bridge = AsyncBridge(self, self.fail)
         self._bridge.on_stop(perceiver.aclose)
         self.held(self._bridge, self._bridge.stop)
         depth = self.settings(MemorySettings).memory_observations
         self._observations = self.held(
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
-        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, say_with(self))
+        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log)
         service = self.create_service(Focus, 'focus', self._focus, qos_profile=qos.SERVICES, callback_group=self._group)
         self.held(answering_late(service))
 

@@ -9,34 +9,17 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import InvalidNamespaceException, InvalidNodeNameException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.utilities import remove_ros_args
 
 from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.nodes.managed import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, ManagedNode
+from embodied_r_ros.nodes.rclpy_internals import without_ros_arguments
 
-if TYPE_CHECKING:
-    from embodied_r_ros.nodes.managed import ManagedNode
-
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
-
-# rclpy raises these two without exporting them.
-_UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
-_RCLInvalidROSArgsError = rclpy_implementation.RCLInvalidROSArgsError
-_REFUSALS = (
-    EmbodiedRError,
-    _UnknownROSArgsError,
-    _RCLInvalidROSArgsError,
-    InvalidNamespaceException,
-    InvalidNodeNameException,
-    ParameterException,
-)
+_REFUSALS = (EmbodiedRError, InvalidNamespaceException, InvalidNodeNameException, ParameterException)
 
 
 def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None) -> int:
@@ -77,11 +60,8 @@ def _node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> Manage
         rclpy.init(args=arguments)
         return node_class()
     except _REFUSALS as error:
-        sentence = ' '.join(str(error).split())
-        if isinstance(error, _UnknownROSArgsError):
-            sentence = f'unknown ROS arguments {sentence}; known are -p, -r, --params-file, --log-level, ...'
         # rcl adds the source line at which it noticed.
-        sentence = re.sub(r', at /\S+:\d+', '', sentence)
+        sentence = re.sub(r', at /\S+:\d+', '', ' '.join(str(error).split()))
         sys.stderr.write(f'{name}: {sentence}\n')
         return None
 
@@ -89,7 +69,8 @@ def _node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> Manage
 def _refuse_arguments(node_class: Any, name: str, arguments: list[str]) -> None:
     summary = (inspect.getdoc(node_class) or '').partition('\n')[0]
     hint = 'Parameters are given the ROS way: --ros-args -p name:=value, or --params-file FILE.'
-    argparse.ArgumentParser(prog=name, description=summary, epilog=hint).parse_args(remove_ros_args(arguments)[1:])
+    parser = argparse.ArgumentParser(prog=name, description=summary, epilog=hint)
+    parser.parse_args(without_ros_arguments(arguments)[1:])
 
 
 def _spin(node: ManagedNode) -> int:

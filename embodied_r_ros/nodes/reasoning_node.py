@@ -3,43 +3,98 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from builtin_interfaces.msg import Duration
 from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
-from embodied_r_interfaces.srv import AskSpatial
+from embodied_r_interfaces.srv import AskSpatial, Capture, Focus
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
+from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.asker import Asker, AskerSettings
+from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.app.readiness import Backend
 from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core import reasoning
-from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.errors import BackendUnavailable, InputError
+from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
 from embodied_r_ros.core.models import REASONERS
-from embodied_r_ros.core.records import Answer, ErrorCode
+from embodied_r_ros.core.records import Answer, ErrorCode, Key
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
+    NS_PER_S,
     header,
     ns_from_stamp,
     observation_from_message,
     pose_from_message,
+    sighting_from_message,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
-from embodied_r_ros.nodes.model_node import MemorySettings, answering_late, bridge_for, say_with
 from embodied_r_ros.nodes.process import run
+from embodied_r_ros.nodes.rclpy_internals import answering_late
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
-from embodied_r_ros.nodes.ros_peer_services import RosPeerServices
 
 _NOT_ACTIVE = Answer(
     error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
 )
+
+
+class RosPeerServices:
+    """camera_node and perception_node as a question needs them, called from the bridge's loop; a `PeerServices`."""
+
+    def __init__(self, node: ManagedNode, bridge: AsyncBridge, group: ReentrantCallbackGroup) -> None:
+        self._node = node
+        self._bridge = bridge
+        self._capture = node.held(
+            node.create_client(Capture, 'capture', qos_profile=qos.SERVICES, callback_group=group)
+        )
+        self._focus = node.held(node.create_client(Focus, 'focus', qos_profile=qos.SERVICES, callback_group=group))
+
+    def now_ns(self) -> int:
+        """ROS time."""
+        return int(self._node.get_clock().now().nanoseconds)
+
+    async def capture(self, timeout_s: float) -> tuple[Key, int]:
+        """Key and stamp of the newest frame, made a key frame."""
+        response = await self._call(self._capture, Capture.Request(), timeout_s)
+        return (response.camera, response.session, response.index), ns_from_stamp(response.stamp)
+
+    async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
+        """What a second look at key frames of one camera and session found."""
+        camera, session, _ = keys[0]
+        allowed_ns = round(timeout_s * NS_PER_S)
+        deadline = Duration(sec=allowed_ns // NS_PER_S, nanosec=allowed_ns % NS_PER_S)
+        indices = [index for _, _, index in keys]
+        request = Focus.Request(camera=camera, session=session, indices=indices, question=question, deadline=deadline)
+        response = await self._call(self._focus, request, timeout_s + 0.5)
+        return {
+            (camera, session, seen.index): Description(
+                sightings=tuple(map(sighting_from_message, seen.sightings)), text=seen.text
+            )
+            for seen in response.readings
+            if seen.status == messages.FocusReading.FOUND
+        }
+
+    async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        if not client.service_is_ready():
+            name = self._node.resolve_service_name(client.srv_name)
+            raise BackendUnavailable(f'nobody offers the service {name!r}; start the node that does, or ask without it')
+        future = client.call_async(request)
+        try:
+            response = await self._bridge.ros(future, timeout_s)
+        finally:
+            client.remove_pending_request(future)
+        if not response.success:
+            raise Declined(ErrorCode(response.error_code), response.error_msg)
+        return response
 
 
 class ReasoningNode(ManagedNode):
@@ -56,7 +111,7 @@ class ReasoningNode(ManagedNode):
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
         lm = backends.reasoner(self._model, *map(self.settings, self._own))
-        self._bridge: AsyncBridge = bridge_for(self)
+        self._bridge = AsyncBridge(self, self.fail)
         self._bridge.on_stop(lm.aclose)
         self.held(self._bridge, self._bridge.stop)
         self._asker = Asker(
@@ -66,7 +121,7 @@ class ReasoningNode(ManagedNode):
             lm,
             backends.prompt_format(self._model),
             RosPeerServices(self, self._bridge, self._group),
-            say_with(self),
+            self.log,
         )
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
         service = self.create_service(

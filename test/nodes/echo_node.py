@@ -9,7 +9,8 @@ from std_msgs.msg import String
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.settings import check, setting
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Level
-from embodied_r_ros.nodes.managed import ManagedNode, run
+from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.process import run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
