@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.adapters import backends
-from embodied_r_ros.adapters.perception_opencv import LABELS_FILE, OpenCVSettings, find_labels
+from embodied_r_ros.adapters.eye_tags import LABELS_FILE, TagSettings, find_labels
 from embodied_r_ros.app import offline
 from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import (
+    EYES,
     PERCEIVERS,
     PROMPT_FORMATS,
     REASONERS,
@@ -97,6 +98,13 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         choices=PERCEIVERS,
         help=f'This backend describes key frames (default: as in the model pair). {purposes(PERCEIVERS)}',
     )
+    parser.add_argument(
+        '--eyes',
+        default='',
+        metavar='E',
+        help='These eyes measure what is in view; commas separate their names (default: as in the model pair). '
+        f'{purposes(EYES)}',
+    )
     parser.add_argument('--vlm-url', default='', metavar='U', help='The vision-language model is on this server.')
     parser.add_argument(
         '--vlm-model',
@@ -112,7 +120,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tag-size',
         type=float,
-        default=OpenCVSettings().tag_size_m,
+        default=TagSettings().tag_size_m,
         metavar='M',
         help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
@@ -166,9 +174,9 @@ def _run_answer(options: argparse.Namespace) -> int:
 
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
-    model, opencv = _perception(options)
+    model, tags = _perception(options)
     reasoner = _reasoner(options)
-    perceiver, lm = backends.perceiver(model, opencv), backends.reasoner(reasoner)
+    perceiver, lm = backends.perceiver(model, tags), backends.reasoner(reasoner)
     try:
         recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True)
         prompt_format = backends.prompt_format(reasoner)
@@ -180,7 +188,7 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
         await lm.aclose()
 
 
-def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSettings]:
+def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, TagSettings]:
     servers = served(PERCEIVERS)
     if options.perception and options.perception not in servers and (options.vlm_url or options.vlm_model):
         raise SettingsError(
@@ -189,11 +197,15 @@ def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, OpenCVSet
         )
     model = backends.perception_model(
         backends.PerceptionBackend(
-            models=options.models, backend=options.perception, url=options.vlm_url, model=options.vlm_model
+            models=options.models,
+            backend=options.perception,
+            eyes=options.eyes,
+            url=options.vlm_url,
+            model=options.vlm_model,
         )
     )
     labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
-    return model, OpenCVSettings(labels=labels, tag_size_m=options.tag_size)
+    return model, TagSettings(labels=labels, tag_size_m=options.tag_size)
 
 
 def _reasoner(options: argparse.Namespace) -> ReasonerModel:

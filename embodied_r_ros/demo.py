@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from embodied_r_ros.adapters.perception_opencv import find_labels
+from embodied_r_ros.adapters.eye_tags import find_labels
 from embodied_r_ros.core.answers import LETTERS, letter
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.frames import NS_PER_S

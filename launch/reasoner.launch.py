@@ -12,7 +12,7 @@ from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushROSNamespace
 
-from embodied_r_ros.core.models import PERCEIVERS, REASONERS, purposes
+from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, purposes
 
 SHARE = pathlib.Path(__file__).resolve().parents[1]
 BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
@@ -82,6 +82,11 @@ ARGUMENTS = [
         choices=['', *PERCEIVERS],
         description=f'This backend describes key frames. {purposes(PERCEIVERS)}',
     ),
+    DeclareLaunchArgument(
+        'eyes',
+        default_value='',
+        description=f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}',
+    ),
     DeclareLaunchArgument('labels', default_value='', description='This YAML file gives AprilTags their nouns.'),
     DeclareLaunchArgument(
         'reasoner',
@@ -115,6 +120,7 @@ PARAMETERS = {
     'perception_node': {
         'models': 'models',
         'backend': 'perception',
+        'eyes': 'eyes',
         'url': 'vlm_url',
         'model': 'vlm_model',
         'labels': 'labels',

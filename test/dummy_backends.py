@@ -4,7 +4,7 @@ import dataclasses
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.models import BackendRow
-from embodied_r_ros.core.records import Completion
+from embodied_r_ros.core.records import Completion, Sighting
 from embodied_r_ros.core.settings import check, setting
 
 
@@ -49,11 +49,13 @@ class DummyPerceiver:
 
 
 class DummyEye:
+    name = 'dummy-eye'
+
     def __init__(self, settings):
         self.reach_m = settings.reach_m
 
     def look(self, image, intrinsics):
-        return {}
+        return (Sighting.level('plant', 20.0, self.reach_m, source='dummy'),)
 
 
 class DummyReasoner:
@@ -78,7 +80,7 @@ PERCEIVER = BackendRow(
 )
 EYE = BackendRow(
     name='dummy',
-    purpose='The dummy eye measures nothing.',
+    purpose='The dummy eye sees a plant as far as it reaches.',
     adapter='dummy_backends:DummyEye',
     settings='dummy_backends:DummyEyeSettings',
     needs='nothing',

@@ -127,8 +127,9 @@ def test_an_unknown_backend_is_refused_with_those_that_are_registered(dummies, m
         make()
 
 
-@pytest.mark.system
-def test_the_command_line_answers_with_registered_backends(dummies, tmp_path, capsys):
+@pytest.fixture
+def answered(dummies, tmp_path, capsys):
+    """Runs `answer` with the dummy reasoner and more options on a short video, and gives its JSON."""
     views = builders.pan(11, 0.03)
     height, width = views[0].shape[:2]
     writer = cv2.VideoWriter(str(tmp_path / 'pan.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (width, height))
@@ -136,11 +137,43 @@ def test_the_command_line_answers_with_registered_backends(dummies, tmp_path, ca
         writer.write(view)
     writer.release()
     asked = ['--question', 'Where is the lamp?', '--choice', 'to the left', '--choice', 'to the right']
-    chosen = ['--perception', 'dummy', '--reasoner', 'dummy', '--prompt-format', 'paper', '--json']
-    assert main(['answer', str(tmp_path / 'pan.avi'), *asked, *chosen]) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    chosen = ['--reasoner', 'dummy', '--prompt-format', 'paper', '--json']
+
+    def run(*options):
+        assert main(['answer', str(tmp_path / 'pan.avi'), *asked, *chosen, *options]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return run
+
+
+@pytest.mark.system
+def test_the_command_line_answers_with_registered_backends(answered):
+    found = answered('--perception', 'dummy')
     assert (found['answer'], found['model']) == ('to the right', 'dummy-reasoner')
     assert {(seen['source'], seen['text']) for seen in found['observations']} == {('dummy', 'a grey lamp')}
+
+
+@pytest.mark.system
+@pytest.mark.parametrize('eyes', ['dummy', 'tags,dummy', ' dummy, tags '])
+def test_observations_contain_what_a_registered_eye_saw(eyes, answered):
+    first = answered('--eyes', eyes)['observations'][0]
+    assert (first['source'], first['text']) == ('opencv', 'plant 20 deg left at 2.0 m')
+    (sighting,) = first['sightings']
+    assert (sighting['name'], sighting['source'], sighting['distance_m']) == ('plant', 'dummy', 2.0)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--eyes', 'tags,third'], "eyes must be some of tags, dummy, each once, got 'third' in 'tags,third'"),
+        (['--eyes', 'dummy,dummy'], "eyes must be some of tags, dummy, each once, got 'dummy' in 'dummy,dummy'"),
+        (['--eyes', 'tags', '--perception', 'dummy'], "eyes 'tags' need perception by opencv, got dummy; leave one"),
+    ],
+    ids=['unknown', 'twice', 'a perceiver without eyes'],
+)
+def test_eyes_that_cannot_be_used_are_refused(dummies, options, message, capsys):
+    assert main(['answer', 'a.avi', '--question', 'Where?', *options]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('option', ['--perception', '--reasoner'])
@@ -156,7 +189,8 @@ def test_the_help_of_the_command_line_says_what_each_backend_does(dummies, capsy
     with pytest.raises(SystemExit):
         main(['answer', '--help'])
     said = ' '.join(capsys.readouterr().out.split())
-    assert dummy_backends.PERCEIVER.purpose in said and dummy_backends.REASONER.purpose in said
+    for row in (dummy_backends.PERCEIVER, dummy_backends.EYE, dummy_backends.REASONER):
+        assert row.purpose in said
 
 
 def test_the_launch_file_offers_registered_backends_without_rclpy(dummies, launch_file):
@@ -164,6 +198,7 @@ def test_the_launch_file_offers_registered_backends_without_rclpy(dummies, launc
     assert arguments['perception'].choices == ['', 'opencv', 'openai', 'dummy']
     assert arguments['reasoner'].choices == ['', 'numpy', 'openai', 'transformers', 'dummy']
     assert dummy_backends.PERCEIVER.purpose in arguments['perception'].description
+    assert dummy_backends.EYE.purpose in arguments['eyes'].description
 
 
 @pytest.mark.ros
@@ -191,6 +226,9 @@ def test_perception_node_has_the_settings_of_registered_perceivers_and_eyes_as_p
         assert node.get_parameter('reach_m').value == 5.0
         assert node.get_parameter('colour').value == 'grey'
         assert node.describe_parameter('backend').additional_constraints == 'one of: opencv, openai, dummy'
+        assert node.get_parameter('eyes').value == ''
+        with pytest.raises(SettingsError, match="eyes must be some of tags, dummy, each once, got 'third'"):
+            PerceptionNode(context=context, parameter_overrides=[Parameter('eyes', value='tags,third')])
     finally:
         node.close()
         context.try_shutdown()

@@ -20,12 +20,12 @@ from collections.abc import AsyncIterator, Sequence
 import cv2
 
 from embodied_r_ros.adapters import backends, perception_openai
+from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
 from embodied_r_ros.adapters.perception import Perceiver
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings, find_labels
 from embodied_r_ros.core import phrases, replies
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.models import PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
+from embodied_r_ros.core.models import EYES, PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from embodied_r_ros.core.records import Motion, MotionSource
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
@@ -77,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         default='opencv',
         help=f'This backend describes key frames (default %(default)s). {purposes(PERCEIVERS)}',
     )
+    parser.add_argument(
+        '--eyes',
+        default='',
+        help='These eyes measure what is in view; commas separate their names '
+        f'(default {PerceptionModel().eyes}). {purposes(EYES)}',
+    )
     parser.add_argument('--vlm-url', default='', help='The vision-language model is on this server.')
     parser.add_argument(
         '--vlm-model', default='', help='The server lists the model by this id (default: the only one that it lists).'
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--tag-size',
         type=float,
-        default=OpenCVSettings().tag_size_m,
+        default=TagSettings().tag_size_m,
         help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
     )
     parser.add_argument(
@@ -170,18 +176,19 @@ async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
     """
     if options.requests < 1:
         raise SettingsError(f'--requests must be at least 1, got {options.requests!r}')
+    model = backends.with_eyes(PerceptionModel(backend=options.perception), options.eyes)
     if options.perception not in served(PERCEIVERS):
         if options.vlm_url or options.vlm_model:
             raise SettingsError(
                 f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
                 f'{options.perception}; leave them out'
             )
-        yield InProcessLooker(PerceptionModel(backend=options.perception), options.tag_size, options.labels)
+        yield InProcessLooker(model, options.tag_size, options.labels)
         return
     server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
     if options.vlm_url:
         server = dataclasses.replace(server, url=options.vlm_url)
-    model = PerceptionModel(backend=options.perception, server=server)
+    model = dataclasses.replace(model, server=server)
     perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()
@@ -194,15 +201,15 @@ class InProcessLooker:
     """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share."""
 
     def __init__(self, model: PerceptionModel, tag_size_m: float, labels: pathlib.Path | None) -> None:
-        self._model, self._settings, self._labels = model, OpenCVSettings(tag_size_m=tag_size_m), labels
+        self._model, self._settings, self._labels = model, TagSettings(tag_size_m=tag_size_m), labels
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: settings, labels, the code."""
+        """Who looks at a recording, and what its words depend on beside the images: eyes, settings, labels, code."""
         labels = self._labels or find_labels(path)
         perceiver = backends.perceiver(self._model, dataclasses.replace(self._settings, labels=str(labels or '')))
         nouns = labels.read_bytes() if labels else b''
-        told = [self._model.backend, code_key(CODE), cv2.__version__, repr(self._settings), nouns]
+        told = [self._model.backend, self._model.eyes, code_key(CODE), cv2.__version__, repr(self._settings), nouns]
         try:
             yield perceiver, key_of(told)
         finally:

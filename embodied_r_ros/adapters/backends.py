@@ -15,6 +15,7 @@ from embodied_r_ros.core import models as core_models
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import (
+    EYES,
     PERCEIVERS,
     PROMPT_FORMATS,
     REASONERS,
@@ -23,6 +24,7 @@ from embodied_r_ros.core.models import (
     PerceptionModel,
     ReasonerModel,
     ServerSettings,
+    eye_names,
     load,
     served,
 )
@@ -44,6 +46,7 @@ class PerceptionBackend:
         "This backend describes key frames; '' takes the pair's, or openai where a url is given.",
         choices=PERCEIVERS,
     )
+    eyes: str = setting('', "These eyes measure what is in view; commas separate their names; '' takes the pair's.")
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
 
@@ -83,7 +86,20 @@ def perception_model(given: PerceptionBackend) -> PerceptionModel:
     """
     pair = _pair(given.models).perception
     backend = given.backend or _backend(PERCEIVERS, pair.backend, given.url)
-    return dataclasses.replace(pair, backend=backend, server=_server(pair.server, given.url, given.model))
+    model = dataclasses.replace(pair, backend=backend, server=_server(pair.server, given.url, given.model))
+    return with_eyes(model, given.eyes)
+
+
+def with_eyes(model: PerceptionModel, eyes: str) -> PerceptionModel:
+    """The model with the eyes that were asked for; '' changes nothing.
+
+    Raises:
+        SettingsError: an eye is unknown or named twice, or the backend looks without eyes.
+    """
+    if eyes and 'eyes' not in PERCEIVERS[model.backend].takes:
+        able = ' or '.join(name for name, row in PERCEIVERS.items() if 'eyes' in row.takes)
+        raise SettingsError(f'eyes {eyes!r} need perception by {able}, got {model.backend}; leave one of them out')
+    return dataclasses.replace(model, eyes=eyes or model.eyes)
 
 
 def reasoner_model(given: ReasonerBackend) -> ReasonerModel:
@@ -150,6 +166,8 @@ def make(row: BackendRow, model: Any = None, own: Sequence[Any] = ()) -> Any:
         SettingsError: what the backend needs cannot be imported; the adapter raises it as well.
     """
     values = {field: getattr(model, field) for field in row.takes}
+    if 'eyes' in values:
+        values['eyes'] = [make(EYES[name], own=own) for name in eye_names(values['eyes'])]
     try:
         adapter = load(row.adapter)
     except ImportError as error:

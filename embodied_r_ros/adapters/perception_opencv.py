@@ -1,109 +1,57 @@
-"""Perception without a model: measured ego-motion, and AprilTags that say what is in view, where, and how far.
-
-A labels file (YAML) gives tags their nouns:
-
-    17: sofa
-    18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}
-
-`size_m` is the side of the black square where it differs from the `tag_size_m` setting; `depth_m` is how far behind the
-tag the middle of the thing lies. The same tag may hang on several sides of one thing. The camera is taken to be level.
-"""
+"""Perception without a model: measured ego-motion, and eyes that say what is in view, where, and how far."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 import math
-import pathlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from embodied_r_ros.adapters import codec
-from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
+from embodied_r_ros.adapters.eyes import Eye
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.worker_thread import WorkerThread
-from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
-from embodied_r_ros.core.records import Intrinsics, KeyFrame, Sighting
-from embodied_r_ros.core.settings import check, setting
-from embodied_r_ros.share import share_path
+from embodied_r_ros.core.records import Intrinsics, Key, KeyFrame, Sighting
 
-LABELS_FILE = 'labels.yaml'
 REMEMBERED = 64
-# Standard deviation of where a tag is, as a share of its distance.
-SPREAD_SHARE = 0.02
-MIN_SPREAD_M = 0.02
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OpenCVSettings:
-    """How tags are read, and what they mean."""
-
-    tag_family: str = setting('36h11', 'The tags are of this AprilTag family.', choices=FAMILIES)
-    tag_size_m: float = setting(
-        0.4, 'The black square has this side; 0 is unknown and gives no distances.', unit='m', minimum=0.0, maximum=10.0
-    )
-    labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
-    max_range_m: float = setting(
-        8.0, 'Tags farther away are left out until they are nearer.', unit='m', minimum=0.1, maximum=1000.0
-    )
-    min_side_px: float = setting(
-        12.0, 'Tags that are smaller in the image are left out.', unit='px', minimum=6.0, maximum=1000.0
-    )
-    assumed_fov_deg: float = setting(
-        65.0,
-        'Bearings assume this horizontal field of view while the camera sends no calibration.',
-        unit='deg',
-        minimum=5.0,
-        maximum=170.0,
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TagLabel:
-    """What a tag hangs on; `size_m` None takes the setting's, `depth_m` is from the tag to the thing's middle."""
-
-    name: str
-    size_m: float | None = None
-    depth_m: float = 0.0
+_logger = logging.getLogger(__name__)
 
 
 class OpenCVPerceiver:
-    """Describes key frames by the tags in them; one worker thread, each key frame looked at once.
+    """Describes key frames by what eyes see in them; one worker thread, each key frame looked at once.
+
+    An eye that fails costs its own sightings, and the log tells its first failure.
 
     Args:
-        labels: in place of the file that the settings name.
-
-    Raises:
-        SettingsError: the labels cannot be used, or OpenCV cannot read tags.
+        eyes: who looks.
     """
 
-    name = 'opencv-apriltag'
     source = 'opencv'
 
-    def __init__(self, settings: OpenCVSettings | None = None, labels: Mapping[int, TagLabel] | None = None) -> None:
-        self._settings = settings or OpenCVSettings()
-        if labels is None:
-            labels = read_labels(share_path(self._settings.labels)) if self._settings.labels else {}
-        self._labels = dict(labels)
-        self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
-        self._seen: OrderedDict[tuple[int, int, int], dict[int, Sighting]] = OrderedDict()
+    def __init__(self, eyes: Sequence[Eye]) -> None:
+        self._eyes = tuple(eyes)
+        self._failed: set[str] = set()
+        self._seen: OrderedDict[tuple[Key, int], tuple[Sighting, ...]] = OrderedDict()
         self._worker = WorkerThread('opencv-perception')
+
+    @property
+    def name(self) -> str:
+        """'opencv' and the names of the eyes, such as 'opencv-apriltag'."""
+        return '-'.join(['opencv', *(eye.name for eye in self._eyes)])
 
     async def probe(self) -> None:
         """Look at an empty image once, so that the first real one does not wait for OpenCV's set-up."""
-        await self._worker.run(lambda cancelled: self._reader.read(np.zeros((48, 64), np.uint8)))
+        await self._worker.run(lambda cancelled: self._look(np.zeros((48, 64), np.uint8), None))
 
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
-        """The motion between the two, and the things whose tags are in `current` and not in `previous`.
+        """The motion between the two, and the things that are in view in `current` and not in `previous`.
 
         Raises:
             InputError: the current image cannot be read.
@@ -117,7 +65,7 @@ class OpenCVPerceiver:
             InputError: the image cannot be read.
         """
         start_s = time.perf_counter()
-        in_view = tuple((await self._worker.run(lambda cancelled: self._sightings(current))).values())
+        in_view = await self._worker.run(lambda cancelled: self._sightings(current))
         asked = question_text.lower()
         named = tuple(sighting for sighting in in_view if sighting.name.lower() in asked)
         return Description(sightings=named or in_view, latency_s=time.perf_counter() - start_s)
@@ -131,122 +79,42 @@ class OpenCVPerceiver:
         start_s = time.perf_counter()
         in_view = self._sightings(current)
         before = self._sightings_or_none(previous)
-        new = tuple(sighting for tag_id, sighting in in_view.items() if tag_id not in before)
+        known = set(map(_thing, before))
+        new = tuple(sighting for sighting in in_view if _thing(sighting) not in known)
         motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
             motion = motion_from_sightings(before, in_view, motion)
         return Description(motion=motion, sightings=new, latency_s=time.perf_counter() - start_s)
 
-    def _sightings_or_none(self, previous: KeyFrame | None) -> dict[int, Sighting]:
+    def _sightings_or_none(self, previous: KeyFrame | None) -> tuple[Sighting, ...]:
         """What the earlier key frame shows; nothing where its image is broken, as was said when it was current."""
         try:
-            return {} if previous is None else self._sightings(previous)
+            return () if previous is None else self._sightings(previous)
         except InputError:
-            return {}
+            return ()
 
-    def _sightings(self, key_frame: KeyFrame) -> dict[int, Sighting]:
-        """The things in view by tag, from left to right; remembered for the latest key frames."""
-        key = (key_frame.session, key_frame.index, key_frame.stamp_ns)
+    def _sightings(self, key_frame: KeyFrame) -> tuple[Sighting, ...]:
+        """The things in view, from left to right; remembered for the latest key frames."""
+        key = (key_frame.key, key_frame.stamp_ns)
         if key not in self._seen:
-            self._seen[key] = self.look(codec.decode(key_frame.image), key_frame.intrinsics)
+            self._seen[key] = self._look(codec.decode(key_frame.image), key_frame.intrinsics)
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         return self._seen[key]
 
-    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> dict[int, Sighting]:
-        """The things in an image by tag, from left to right.
-
-        Args:
-            image: (height, width) grey or (height, width, 3) BGR, uint8.
-            intrinsics: of images of this size; None where they are not known, and then there are no distances.
-        """
-        sides: dict[int, list[Tag]] = {}
-        for tag in self._reader.read(image):
-            sides.setdefault(tag.id, []).append(tag)
-        camera = intrinsics or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
-        found = {tag_id: self._sighting(tags, camera, intrinsics is not None) for tag_id, tags in sides.items()}
-        kept = ((tag_id, sighting) for tag_id, sighting in found.items() if sighting is not None)
-        return dict(sorted(kept, key=lambda item: (-item[1].bearing_left_deg, item[0])))
-
-    def _sighting(self, tags: list[Tag], intrinsics: Intrinsics, calibrated: bool) -> Sighting | None:
-        """One sighting from all visible tags of an id, the larger the weightier; None where it is out of range."""
-        label = self._labels.get(tags[0].id, TagLabel(name=f'tag {tags[0].id}'))
-        size_m = self._settings.tag_size_m if label.size_m is None else label.size_m
-        measured = calibrated and size_m > 0
-        depth_m = label.depth_m if measured else 0.0
-        places = [(tag.side_px**2, locate(tag, intrinsics, size_m or 1.0, depth_m)) for tag in tags]
-        known = [(weight, place) for weight, place in places if place is not None]
-        if not known:
-            return None
-        place: Floats = np.average([place for _, place in known], axis=0, weights=[weight for weight, _ in known])
-        level_m = math.hypot(place[0], place[2])
-        if measured and level_m > self._settings.max_range_m:
-            return None
-        distance_m = float(np.linalg.norm(place))
-        spread_m = max(SPREAD_SHARE * level_m, MIN_SPREAD_M) if measured else math.nan
-        x, y, z = (float(part) for part in place / distance_m)
-        corners = max(tags, key=lambda tag: tag.side_px).corners_px
-        left, upper, right, lower = (float(edge) for edge in (*corners.min(axis=0), *corners.max(axis=0)))
-        return Sighting(
-            name=label.name,
-            track_id=str(tags[0].id),
-            ray=(z, -x, -y),
-            distance_m=distance_m if measured else math.nan,
-            spread_along_m=spread_m,
-            spread_across_m=spread_m,
-            source='tag',
-            box_px=(left, upper, right, lower),
-        )
+    def _look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
+        """What all eyes see in an image, from left to right."""
+        found: list[Sighting] = []
+        for eye in self._eyes:
+            try:
+                found += eye.look(image, intrinsics)
+            except Exception:  # the other eyes see on, whatever an eye's library raises
+                if eye.name not in self._failed:
+                    _logger.exception('the eye %s failed, and what it would see is left out', eye.name)
+                self._failed.add(eye.name)
+        return tuple(sorted(found, key=lambda sighting: -sighting.bearing_left_deg))
 
 
-def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
-    """Read a labels file.
-
-    Raises:
-        SettingsError: the file cannot be read or holds something else than ids with nouns.
-    """
-    try:
-        content = yaml.safe_load(pathlib.Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'labels must be a readable YAML file, got {str(path)!r}: {error}') from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {content!r}")
-    return {_tag_id(path, key): _label(path, key, value) for key, value in content.items()}
-
-
-def find_labels(recording: str | pathlib.Path) -> pathlib.Path | None:
-    """The labels.yaml that lies beside a recording: in a bag's folder, or in the folder that holds the bag or file."""
-    path = pathlib.Path(recording).resolve()
-    is_part_of_bag = path.is_file() and (path.parent / 'metadata.yaml').is_file()
-    bag = path.parent if is_part_of_bag else path
-    return next((file for folder in (bag, bag.parent) if (file := folder / LABELS_FILE).is_file()), None)
-
-
-def _tag_id(path: str | pathlib.Path, key: Any) -> int:
-    if not isinstance(key, int) or isinstance(key, bool) or key < 0:
-        raise SettingsError(f'{path}: a tag id must be a whole number from 0 on, got {key!r}')
-    return key
-
-
-def _label(path: str | pathlib.Path, key: Any, value: Any) -> TagLabel:
-    entry = {'name': value} if isinstance(value, str) else value
-    if not isinstance(entry, dict) or not set(entry) <= {'name', 'size_m', 'depth_m'}:
-        raise SettingsError(f'{path}: tag {key!r} needs a noun, or name with size_m and depth_m; got {value!r}')
-    name = entry.get('name')
-    if not isinstance(name, str) or not name.strip() or ';' in name:
-        raise SettingsError(f'{path}: tag {key!r} needs a noun without semicolon as its name, got {name!r}')
-    for part, least in (('size_m', 1e-3), ('depth_m', 0.0)):
-        number = entry.get(part, least)
-        if not isinstance(number, (int, float)) or isinstance(number, bool) or not least <= number < math.inf:
-            raise SettingsError(f'{path}: {part} of tag {key!r} must be metres from {least:g} on, got {number!r}')
-    size_m = entry.get('size_m')
-    return TagLabel(
-        name=name.strip(), size_m=None if size_m is None else float(size_m), depth_m=float(entry.get('depth_m', 0.0))
-    )
-
-
-def _assumed(width: int, height: int, fov_deg: float) -> Intrinsics:
-    focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
-    return Intrinsics(
-        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
-    )
+def _thing(sighting: Sighting) -> tuple[str, str]:
+    """What tells a thing from others: which eye saw it, and its track or else its name."""
+    return sighting.source, sighting.track_id or sighting.name

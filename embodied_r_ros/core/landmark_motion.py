@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +20,21 @@ TURN_DEG_PER_M = 6.0
 Floats = NDArray[np.float64]
 
 
-def motion_from_sightings(
-    before: Mapping[int, Sighting], after: Mapping[int, Sighting], seen: Motion | None
-) -> Motion | None:
+def motion_from_sightings(before: Sequence[Sighting], after: Sequence[Sighting], seen: Motion | None) -> Motion | None:
     """The motion in the plane that things seen twice tell, the camera level.
 
     Args:
-        before, after: what the earlier and the later key frame show, by what tells things apart.
+        before, after: what the earlier and the later key frame show. Things with the same source and track id are the
+            same thing; those without a track id tell nothing.
         seen: the motion that the images as a whole tell; its turn is weighed against that of the things.
 
     Returns:
-        A motion of source IMAGES with metres; `seen` where no thing with a distance is in both, or only one is and
-        `seen` has no turn.
+        A motion of source IMAGES with metres; `seen` where no thing with a distance and its spread is in both, or only
+        one is and `seen` has no turn.
     """
-    both = [(before[key], after[key]) for key in before if key in after]
-    both = [pair for pair in both if not any(math.isnan(sighting.distance_m) for sighting in pair)]
+    now = {(sighting.source, sighting.track_id): sighting for sighting in after if _tells(sighting)}
+    then = {(sighting.source, sighting.track_id): sighting for sighting in before if _tells(sighting)}
+    both = [(then[key], now[key]) for key in then if key in now]
     turn_deg = math.nan if seen is None else seen.rotate_left_deg
     if not both or (len(both) < 2 and math.isnan(turn_deg)):
         return seen
@@ -50,6 +50,11 @@ def motion_from_sightings(
         tilt_up_deg=math.nan if seen is None else seen.tilt_up_deg,
         source=MotionSource.IMAGES,
     )
+
+
+def _tells(sighting: Sighting) -> bool:
+    """Whether a thing is known again, and its distance with its spread is known."""
+    return bool(sighting.track_id) and math.isfinite(sighting.distance_m) and 0 < sighting.spread_along_m < math.inf
 
 
 def _place(sighting: Sighting) -> tuple[float, float]:

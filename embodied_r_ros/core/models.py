@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from embodied_r_ros.core.formats import PromptFormat
 
 _ADAPTERS = 'embodied_r_ros.adapters'
-_OPENCV_SETTINGS = f'{_ADAPTERS}.perception_opencv:OpenCVSettings'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class BackendRow:
         adapter: 'module:Class', which is imported when the backend is used. It is called with `takes` and, where the
             row names a class, `settings` as keywords.
         takes: fields of the model pair's block that the adapter gets. With 'server' the pair must name a url, with
-            'folder' a folder.
+            'folder' a folder; for 'eyes' the adapter gets the eyes that the field names.
         settings: 'module:Class' of settings that belong to the robot; they become parameters of the node. '' for none.
             This module is imported whether the backend is used or not.
         needs: what must be installed or running.
@@ -66,10 +65,10 @@ def _registry(*rows: BackendRow) -> dict[str, BackendRow]:
 PERCEIVERS = _registry(
     BackendRow(
         name='opencv',
-        purpose='OpenCV measures motion, and the eye tags measures what is in view.',
+        purpose='OpenCV measures motion, and eyes measure what is in view.',
         adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
-        settings=_OPENCV_SETTINGS,
-        needs='OpenCV 4.7 or later',
+        takes=('eyes',),
+        needs='OpenCV',
     ),
     BackendRow(
         name='openai',
@@ -79,13 +78,13 @@ PERCEIVERS = _registry(
         needs='a server that takes two images per prompt',
     ),
 )
-# An eye measures what is in view; the perceiver opencv puts it into words. The adapter has a method `look`.
+# Adapters implement `adapters.eyes.Eye`.
 EYES = _registry(
     BackendRow(
         name='tags',
         purpose='OpenCV reads AprilTags: which, at what bearing, how far.',
-        adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
-        settings=_OPENCV_SETTINGS,
+        adapter=f'{_ADAPTERS}.eye_tags:TagEye',
+        settings=f'{_ADAPTERS}.eye_tags:TagSettings',
         needs='OpenCV 4.7 or later',
     ),
 )
@@ -136,6 +135,19 @@ def served(rows: Mapping[str, BackendRow]) -> list[str]:
     return [name for name, row in rows.items() if 'server' in row.takes]
 
 
+def eye_names(listed: str) -> list[str]:
+    """The eyes that a setting names, separated by commas.
+
+    Raises:
+        SettingsError: an eye is unknown or named twice.
+    """
+    names = [name.strip() for name in listed.split(',')]
+    for name in names:
+        if name not in EYES or names.count(name) > 1:
+            raise SettingsError(f'eyes must be some of {", ".join(EYES)}, each once, got {name!r} in {listed!r}')
+    return names
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """Where an OpenAI-compatible model server is, and how it is spoken to. Its key comes from the environment only."""
@@ -169,12 +181,14 @@ class PerceptionModel:
     """What describes key frames."""
 
     backend: str = setting('opencv', 'This backend describes key frames.', choices=PERCEIVERS)
+    eyes: str = setting('tags', 'These eyes measure what is in view; commas separate their names.')
     temperature: float = setting(0.1, 'The model samples at this temperature.', minimum=0.0, maximum=2.0)
     max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', minimum=16, maximum=16384)
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
         check(self)
+        eye_names(self.eyes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

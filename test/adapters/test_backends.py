@@ -11,8 +11,8 @@ from fake_models import FakeReasoner, key_frame
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.codec import encode_jpeg
+from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.adapters.lazy_model import LazyLanguageModel
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
 from embodied_r_ros.core.errors import BackendUnavailable, SettingsError
 from embodied_r_ros.core.records import Generation, Message
 
@@ -55,7 +55,7 @@ def test_without_parameters_it_is_the_pair(pair, tmp_path):
 def test_tags_are_called_by_number_unless_labels_are_given(labels, name, tmp_path):
     file = tmp_path / 'tags.yaml'
     file.write_text('6: sofa')
-    settings = OpenCVSettings(labels=labels and str(file))
+    settings = TagSettings(labels=labels and str(file))
 
     async def look():
         perceiver = backends.perceiver(backends.perception_model(backends.PerceptionBackend()), settings)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from embodied_r_ros.adapters.perception_opencv import (
-    OpenCVPerceiver,
-    OpenCVSettings,
+from embodied_r_ros.adapters.eye_tags import (
+    TagEye,
     TagLabel,
+    TagSettings,
     find_labels,
     read_labels,
 )
@@ -69,4 +69,4 @@ def test_labels_farther_away_belong_to_something_else(tmp_path: Path) -> None:
 
 def test_a_missing_labels_file_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r'labels must be a readable YAML file, got .*nowhere.yaml'):
-        OpenCVPerceiver(OpenCVSettings(labels=str(tmp_path / 'nowhere.yaml')))
+        TagEye(TagSettings(labels=str(tmp_path / 'nowhere.yaml')))

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from embodied_r_ros.adapters import perception_opencv
 from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
 from embodied_r_ros.adapters.codec import decode, encode_jpeg, frame_from_pixels, small_grey
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel
+from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
+from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses
 from embodied_r_ros.core.moves import told_moves
-from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Pose, Sighting
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, Pose, Sighting
 from training.world.path import CAMERA
 from training.world.renderer import Renderer
 from training.world.scene import Scene, SceneObject, make_walk
@@ -69,8 +69,12 @@ def from_afar(distance_m: float, bearing_deg: float) -> KeyFrame:
     return view(image=jpeg((sofa,), 0.0, 7.0 - distance_m * math.cos(way), -distance_m * math.sin(way)))
 
 
-def sightings(key_frame: KeyFrame, settings: OpenCVSettings | None = None, labels: Any = LABELS) -> list[Sighting]:
-    return list(OpenCVPerceiver(settings, labels).describe_now(None, key_frame).sightings)
+def reading_tags(settings: TagSettings | None = None, labels: Any = LABELS) -> OpenCVPerceiver:
+    return OpenCVPerceiver([TagEye(settings, labels)])
+
+
+def sightings(key_frame: KeyFrame, settings: TagSettings | None = None, labels: Any = LABELS) -> list[Sighting]:
+    return list(reading_tags(settings, labels).describe_now(None, key_frame).sightings)
 
 
 @pytest.mark.parametrize(
@@ -104,31 +108,31 @@ def test_things_are_written_from_left_to_right() -> None:
 
 
 def test_only_what_the_frame_before_did_not_show_is_new() -> None:
-    perceiver = OpenCVPerceiver(labels=LABELS)
+    perceiver = reading_tags()
     before, after = view(SOFA), view(SOFA, LAMP, index=1, motion=TURN)
     assert [seen.name for seen in perceiver.describe_now(before, after).sightings] == ['floor lamp']
     assert perceiver.describe_now(after, view(SOFA, index=2)).sightings == ()
 
 
 def test_measured_motion_is_the_action_and_the_first_frame_has_none() -> None:
-    perceiver = OpenCVPerceiver(labels=LABELS)
+    perceiver = reading_tags()
     assert perceiver.describe_now(view(SOFA), view(SOFA, index=1, motion=TURN)).motion == TURN
     assert perceiver.describe_now(None, view(SOFA)).motion is None
 
 
 def test_without_motion_the_action_is_empty() -> None:
-    assert OpenCVPerceiver(labels=LABELS).describe_now(view(SOFA), view(SOFA, index=1)).motion is None
+    assert reading_tags().describe_now(view(SOFA), view(SOFA, index=1)).motion is None
 
 
 def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
     fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
-    (seen,) = sightings(view(SOFA, intrinsics=None), OpenCVSettings(assumed_fov_deg=fov_deg))
+    (seen,) = sightings(view(SOFA, intrinsics=None), TagSettings(assumed_fov_deg=fov_deg))
     assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
     assert math.isnan(seen.distance_m)
 
 
 def test_with_an_unknown_tag_size_there_is_no_distance() -> None:
-    (seen,) = sightings(view(SOFA), OpenCVSettings(tag_size_m=0.0))
+    (seen,) = sightings(view(SOFA), TagSettings(tag_size_m=0.0))
     assert math.isnan(seen.distance_m)
 
 
@@ -138,11 +142,11 @@ def test_a_label_may_give_a_tag_a_size_of_its_own() -> None:
 
 
 def test_what_is_out_of_range_is_left_out() -> None:
-    assert sightings(view(SOFA), OpenCVSettings(max_range_m=3.0)) == []
+    assert sightings(view(SOFA), TagSettings(max_range_m=3.0)) == []
 
 
 def test_what_is_too_small_in_the_image_is_left_out() -> None:
-    assert sightings(view(SOFA), OpenCVSettings(min_side_px=80.0)) == []
+    assert sightings(view(SOFA), TagSettings(min_side_px=80.0)) == []
 
 
 def test_a_tag_without_label_is_called_by_its_number() -> None:
@@ -163,7 +167,7 @@ def test_a_large_image_is_read_like_a_small_one() -> None:
 
 def test_focus_names_what_is_asked_for_or_else_everything() -> None:
     async def look() -> tuple[str, str]:
-        perceiver = OpenCVPerceiver(labels=LABELS)
+        perceiver = reading_tags()
         try:
             await perceiver.probe()
             asked = await perceiver.focus(None, view(SOFA, LAMP), 'Where is the Sofa now?')
@@ -176,41 +180,9 @@ def test_focus_names_what_is_asked_for_or_else_everything() -> None:
     assert [seen.name for seen in everything.sightings] == ['sofa', 'floor lamp']
 
 
-class CountingReader:
-    """Reads no tags, and counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def read(self, image: Any) -> list[Tag]:
-        self.asked += 1
-        return []
-
-
-def test_each_key_frame_is_looked_at_once_and_few_are_remembered() -> None:
-    async def describe_all() -> None:
-        pairs = [perceiver.describe(before, after) for before, after in zip([None, *frames], frames)]
-        await asyncio.gather(*pairs)
-        await perceiver.aclose()
-
-    image = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
-    frames = [view_of(image, index) for index in range(2 * perception_opencv.REMEMBERED)]
-    perceiver = OpenCVPerceiver()
-    reader = CountingReader()
-    perceiver._reader = reader  # type: ignore[assignment]
-    asyncio.run(describe_all())
-    assert reader.asked == len(frames)
-    assert len(perceiver._seen) == perception_opencv.REMEMBERED
-
-
-def view_of(image: EncodedImage, index: int) -> KeyFrame:
-    still = Motion(name='stay', source=MotionSource.ODOMETRY)
-    return KeyFrame(session=1, index=index, stamp_ns=index, frame_id='', image=image, reason='first', motion=still)
-
-
 def test_a_broken_image_is_an_input_error_and_as_the_frame_before_it_counts_as_unseen() -> None:
     broken = EncodedImage(data=view(SOFA).image.data[:2000])
-    perceiver = OpenCVPerceiver(labels=LABELS)
+    perceiver = reading_tags()
     with pytest.raises(InputError, match='cut short'):
         perceiver.describe_now(None, view(image=broken))
     written = perceiver.describe_now(view(image=broken), view(SOFA, index=1))
@@ -287,13 +259,13 @@ def test_the_older_interface_of_opencv_reads_the_same() -> None:
 def test_an_opencv_without_tags_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('embodied_r_ros.adapters.apriltags.cv2', SimpleNamespace(__version__='4.6.0'))
     with pytest.raises(SettingsError, match=r"needs cv2.aruco, got OpenCV '4.6.0' without it; install"):
-        OpenCVPerceiver()
+        TagEye()
 
 
 def test_things_are_called_as_the_labels_of_a_file_say(tmp_path: Path) -> None:
     file = tmp_path / 'labels.yaml'
     file.write_text('17: sofa\n')
-    assert sightings(view(SOFA), OpenCVSettings(labels=str(file)), None)[0].name == 'sofa'
+    assert sightings(view(SOFA), TagSettings(labels=str(file)), None)[0].name == 'sofa'
 
 
 @pytest.mark.parametrize(
@@ -306,7 +278,7 @@ def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: flo
     motion = EgoMotionEstimator(CAMERA).estimate(
         *(cv2.cvtColor(pixels(k), cv2.COLOR_BGR2GRAY) for k in (before, after))
     )
-    found = OpenCVPerceiver(labels=LABELS).describe_now(before, dataclasses.replace(after, motion=motion)).motion
+    found = reading_tags().describe_now(before, dataclasses.replace(after, motion=motion)).motion
     assert found is not None
     moves = told_moves(found)
     assert sum(move.amount for move in moves if move.kind == 'forward') == pytest.approx(x_m, abs=0.12)
@@ -315,7 +287,7 @@ def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: flo
 
 def test_tags_of_unknown_size_tell_no_metres() -> None:
     after = view(image=jpeg((SOFA, LAMP), 0.0, 1.0), index=1)
-    perceiver = OpenCVPerceiver(OpenCVSettings(tag_size_m=0.0), LABELS)
+    perceiver = reading_tags(TagSettings(tag_size_m=0.0))
     found = perceiver.describe_now(view(SOFA, LAMP), after).motion
     assert found is None or math.isnan(found.forward_m)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,19 @@ PLACES = {1: (4.0, 1.0), 2: (3.0, -1.5), 3: (5.0, 0.2)}
 TURN = Motion(name='rotate left', rotate_left_deg=30.0, tilt_up_deg=1.0, source=MotionSource.IMAGES)
 
 
-def seen_from(x_m: float = 0.0, y_m: float = 0.0, left_deg: float = 0.0, *keys: int) -> dict[int, Sighting]:
+def tracked(key: int, bearing_left_deg: float, distance_m: float = math.nan, **details: Any) -> Sighting:
+    """A thing that is known again by its key."""
+    values = {'track_id': str(key), 'source': 'tag', 'spread_along_m': 0.1, **details}
+    return Sighting.level(f'thing {key}', bearing_left_deg, distance_m, **values)
+
+
+def seen_from(x_m: float = 0.0, y_m: float = 0.0, left_deg: float = 0.0, *keys: int) -> list[Sighting]:
     """What a camera at a place, turned to the left, sees of the things of these keys."""
-    found = {}
+    found = []
     for key in keys or PLACES:
         ahead_m, aside_m = PLACES[key][0] - x_m, PLACES[key][1] - y_m
         bearing = math.degrees(math.atan2(aside_m, ahead_m)) - left_deg
-        found[key] = Sighting.level(str(key), bearing, math.hypot(ahead_m, aside_m), spread_along_m=0.1)
+        found.append(tracked(key, bearing, math.hypot(ahead_m, aside_m)))
     return found
 
 
@@ -64,23 +71,34 @@ def test_things_and_images_that_differ_about_the_turn_meet_between() -> None:
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 2), TURN),
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 1), None),
         (seen_from(0.0, 0.0, 0.0, 1), seen_from(0.5, 0.0, 0.0, 1), Motion(name='move forward')),
-        ({1: Sighting.level('1', 0.0)}, seen_from(0.5, 0.0, 0.0, 1), TURN),
-        ({}, {}, None),
+        ([tracked(1, 0.0)], seen_from(0.5, 0.0, 0.0, 1), TURN),
+        ([tracked(1, 0.0, 4.0, spread_along_m=math.nan)], seen_from(0.5, 0.0, 0.0, 1), TURN),
+        ([tracked(1, 0.0, 4.0, spread_along_m=0.0)], [tracked(1, 0.0, 3.0, spread_along_m=0.0)], TURN),
+        ([tracked(1, 0.0, 4.0, track_id='')], [tracked(1, 0.0, 3.0, track_id='')], TURN),
+        ([tracked(1, 0.0, 4.0, source='box')], [tracked(1, 0.0, 3.0)], TURN),
+        ([], [], None),
     ],
-    ids=['nothing in both', 'one thing alone', 'one thing and no angle', 'a thing without distance', 'nothing at all'],
+    ids=[
+        'nothing in both',
+        'one thing alone',
+        'one thing and no angle',
+        'a thing without distance',
+        'no spread',
+        'a spread of nothing',
+        'no track',
+        'the track of another source',
+        'nothing at all',
+    ],
 )
 def test_what_the_images_tell_stays_where_things_tell_no_more(
-    before: dict[int, Sighting], after: dict[int, Sighting], told: Motion | None
+    before: list[Sighting], after: list[Sighting], told: Motion | None
 ) -> None:
     assert motion_from_sightings(before, after, told) is told
 
 
 def test_a_near_thing_counts_more_than_a_far_one() -> None:
-    near, far = (
-        Sighting.level('near', 0.0, 2.0, spread_along_m=0.02 * 2.0),
-        Sighting.level('far', 0.0, 8.0, spread_along_m=0.02 * 8.0),
-    )
-    closer = {1: dataclasses.replace(near, distance_m=1.0), 2: dataclasses.replace(far, distance_m=7.5)}
-    motion = motion_from_sightings({1: near, 2: far}, closer, dataclasses.replace(TURN, rotate_left_deg=0.0))
+    near, far = (tracked(1, 0.0, 2.0, spread_along_m=0.02 * 2.0), tracked(2, 0.0, 8.0, spread_along_m=0.02 * 8.0))
+    closer = [dataclasses.replace(near, distance_m=1.0), dataclasses.replace(far, distance_m=7.5)]
+    motion = motion_from_sightings([near, far], closer, dataclasses.replace(TURN, rotate_left_deg=0.0))
     assert motion is not None
     assert 0.9 < motion.forward_m < 1.0

@@ -10,13 +10,14 @@ import os
 from pathlib import Path
 
 import cv2
+import dummy_backends
 import pytest
 from builders import ROOM_INTRINSICS
 
 from embodied_r_ros.adapters import backends
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core import prompts
-from embodied_r_ros.core.models import PerceptionModel, ServerSettings
+from embodied_r_ros.core.models import EYES, PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
 from training import pair_cache, perceive
 from training.pair_cache import PairCache, code_key, file_key, key_of, pair_key
@@ -89,18 +90,20 @@ def labels(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_key_of_tags_holds_their_size_their_labels_and_the_settings(
+def test_the_key_of_tags_holds_their_size_their_labels_the_settings_and_the_eyes(
     labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = looker_key(InProcessLooker(OPENCV, 0.4, labels))
     assert looker_key(InProcessLooker(OPENCV, 0.4, labels)) == first
     keys = {first, looker_key(InProcessLooker(OPENCV, 0.3, labels)), looker_key(InProcessLooker(OPENCV, 0.4, None))}
+    monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
+    keys.add(looker_key(InProcessLooker(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, labels)))
     labels.write_text('17: lamp\n', encoding='utf-8')
     keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
     labels.write_text('17: sofa\n', encoding='utf-8')
-    monkeypatch.setattr(perceive, 'OpenCVSettings', functools.partial(OpenCVSettings, max_range_m=5.0))
+    monkeypatch.setattr(perceive, 'TagSettings', functools.partial(TagSettings, max_range_m=5.0))
     keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from fake_openai import FakeOpenAI, Recorded
 
 from embodied_r_ros.app.focus import FOCUS_FRAMES
-from embodied_r_ros.core.models import PERCEIVERS
+from embodied_r_ros.core.models import EYES, PERCEIVERS
 from embodied_r_ros.evaluation.samples import read_samples
 from training import observing, perceive
 from training.pair_cache import key_of
@@ -317,6 +317,19 @@ def test_a_registered_backend_describes_recordings(tmp_path: Path, monkeypatch: 
     file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
     assert run(file, tmp_path / 'o.jsonl', '--perception', 'dummy') == 0
     assert set(texts(tmp_path / 'o.jsonl')[0]) == {'a grey lamp'}
+
+
+def test_a_registered_eye_looks_at_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
+    file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
+    assert run(file, tmp_path / 'o.jsonl', '--eyes', 'dummy') == 0
+    assert texts(tmp_path / 'o.jsonl')[0][0] == 'plant 20 deg left at 2.0 m'
+
+
+def test_eyes_for_a_model_on_a_server_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
+    assert run(file, tmp_path / 'o.jsonl', '--perception', 'openai', '--eyes', 'tags') == 2
+    assert "eyes 'tags' need perception by opencv, got openai; leave one of them out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('text', ['0/2', '3/2', '1', 'a/b', '-1/2'])

@@ -10,7 +10,7 @@ import pytest
 
 from embodied_r_ros.adapters.bags import read_recording
 from embodied_r_ros.adapters.codec import decode
-from embodied_r_ros.adapters.perception_opencv import TagLabel, read_labels
+from embodied_r_ros.adapters.eye_tags import TagLabel, read_labels
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import CameraInfoItem, ImageItem, OdometryItem
 from embodied_r_ros.core.observations import Observation

@@ -26,7 +26,7 @@ from typing import Any
 
 import yaml
 
-from embodied_r_ros.adapters.perception_opencv import OpenCVSettings
+from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core.errors import InputError, UnsupportedQuestion
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.evaluation.samples import SPLITS, Sample, is_number, split_of, write_samples
@@ -63,7 +63,7 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         '--tag-size',
         type=float,
-        default=OpenCVSettings().tag_size_m,
+        default=TagSettings().tag_size_m,
         help='Take the tags to have sides of this many metres (default: %(default)s).',
     )
     parser.add_argument(

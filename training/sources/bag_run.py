@@ -13,7 +13,8 @@ import yaml
 
 from embodied_r_ros.adapters.bags import choose_topics, read_recording, read_topics
 from embodied_r_ros.adapters.codec import decode_frame
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, find_labels
+from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
+from embodied_r_ros.adapters.eyes import Eye
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem
 from embodied_r_ros.core.keyframing import PoseTrack, fit_intrinsics
@@ -101,7 +102,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
         raise InputError(
             f'{str(path)!r} has no {lacking}, which questions made from a bag need; record it, or ask by --questions'
         )
-    perceiver = OpenCVPerceiver(OpenCVSettings(labels=str(find_labels(path) or ''), tag_size_m=tag_size_m))
+    eye = TagEye(TagSettings(labels=str(find_labels(path) or ''), tag_size_m=tag_size_m))
     track, reader = PoseTrack(POSE_AGE_S), _Reader()
     for item in read_recording(path, sample_hz=IMAGES_HZ):
         if isinstance(item, OdometryItem):
@@ -111,7 +112,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
             # A camera that was never calibrated publishes zeros.
             reader.intrinsics = item.intrinsics if item.intrinsics.fx_px > 0.0 else None
         else:
-            reader.look(item, track.at(item.stamp_ns), perceiver)
+            reader.look(item, track.at(item.stamp_ns), eye)
     if not reader.poses:
         raise InputError(f'{str(path)!r} holds no pose near its images; see that both carry the time of one clock')
     return reader.run(path, site or site_of(path))
@@ -136,15 +137,15 @@ class _Reader:
             raise InputError('time goes back in the recording, as where two runs are in one bag; split it there')
         self.poses.append((stamp_ns, pose))
 
-    def look(self, item: ImageItem, pose: Pose | None, perceiver: OpenCVPerceiver) -> None:
-        """Find the tags in an image."""
+    def look(self, item: ImageItem, pose: Pose | None, eye: Eye) -> None:
+        """Find the things in an image."""
         self._first_ns = item.stamp_ns if self._first_ns is None else self._first_ns
         self._last_ns = max(self._last_ns, item.stamp_ns)
         intrinsics = fit_intrinsics(self.intrinsics, item.frame.width, item.frame.height)
         if pose is None or intrinsics is None:
             return
         self._half_view_deg = math.degrees(intrinsics.half_view_rad)
-        for sighting in perceiver.look(decode_frame(item.frame), intrinsics).values():
+        for sighting in eye.look(decode_frame(item.frame), intrinsics):
             if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
 
@@ -210,7 +211,7 @@ def site_of(path: pathlib.Path) -> str:
 def glimpses_s(run: Run, places: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """The first moment at which each thing might have been made out: in the camera's way, hidden or not."""
     found: dict[str, float] = {}
-    range_m = OpenCVSettings().max_range_m
+    range_m = TagSettings().max_range_m
     for index in range(int(run.length_s * IMAGES_HZ) + 1):
         here = run.at(index / IMAGES_HZ)
         for name, (x_m, y_m) in places.items():

@@ -22,7 +22,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters import codec
-from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver, OpenCVSettings, TagLabel
+from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
+from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.app.observing import observation_of
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
@@ -230,7 +231,7 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
         keep_last: the last frame is a key frame too, as offline; a live camera does not know which is its last.
     """
     framer = KeyFramer(settings or KeyFrameSettings(), codec.small_grey, _encode)
-    perceiver = OpenCVPerceiver(OpenCVSettings(tag_size_m=TAG_SIZE_M), labels_of(walk.scene))
+    perceiver = OpenCVPerceiver([TagEye(TagSettings(tag_size_m=TAG_SIZE_M), labels_of(walk.scene))])
     keys: list[KeyFrame] = []
     for item in recorded_items(walk):
         if isinstance(item, CameraInfoItem):
