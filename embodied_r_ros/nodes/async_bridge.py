@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from rclpy.node import Node
 from rclpy.task import Future
 
 from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError
@@ -38,7 +39,7 @@ class AsyncBridge:
         name: of the loop's thread.
     """
 
-    def __init__(self, node: Any, report: Callable[[BaseException], None], name: str = 'models') -> None:
+    def __init__(self, node: Node, report: Callable[[BaseException], None], name: str = 'models') -> None:
         self._node = node
         self._report = report
         self._loop = asyncio.new_event_loop()

@@ -6,11 +6,13 @@ import collections
 import dataclasses
 import importlib
 import time
+from collections.abc import Generator
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from embodied_r_ros.adapters import bags
@@ -92,7 +94,7 @@ class BagPlayerNode(ManagedNode):
 
     def activate(self) -> None:
         """Play from the beginning, once the listeners are there."""
-        self._messages: Any = None
+        self._messages: Generator[bags.RawMessage, None, None] | None = None
         self._active_since_s = time.monotonic()
         self._heard_since_s: float | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -104,7 +106,7 @@ class BagPlayerNode(ManagedNode):
         if self._messages is not None:
             self._messages.close()
 
-    def _playable_types(self) -> dict[str, Any]:
+    def _playable_types(self) -> dict[str, type]:
         if not self._player.path:
             raise SettingsError("path must name a recording, got ''; give -p path:=FOLDER")
         topics = bags.read_topics(self._player.path)
@@ -209,12 +211,12 @@ class BagPlayerNode(ManagedNode):
         self.end(EXIT_OK)
 
 
-def _profile(topic: str) -> Any:
+def _profile(topic: str) -> QoSProfile:
     # What a listener needs once is kept for those that come late.
     return qos.KEPT if topic in _LATCHED else qos.PLAYED
 
 
-def _message_class(kind: str) -> Any | None:
+def _message_class(kind: str) -> type | None:
     package, _, name = kind.rpartition('/')
     try:
         return getattr(importlib.import_module(package.replace('/', '.')), name)
@@ -222,7 +224,7 @@ def _message_class(kind: str) -> Any | None:
         return None
 
 
-def _type_name(message_class: Any) -> str:
+def _type_name(message_class: type) -> str:
     return '/'.join((*message_class.__module__.split('.')[:2], message_class.__name__))
 
 

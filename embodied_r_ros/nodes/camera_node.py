@@ -26,7 +26,7 @@ from embodied_r_ros.nodes.conversions import (
     stamp_from_ns,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
-from embodied_r_ros.nodes.image_topic import ImageTopic, ImageTopicSettings
+from embodied_r_ros.nodes.image_topic import ImageMessage, ImageTopic, ImageTopicSettings
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import take
@@ -72,7 +72,7 @@ class CameraNode(ManagedNode):
         self.held(self.create_timer(WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         self.get_logger().info(f'listening to {self._images.describe()}')
 
-    def _on_image(self, message: Any) -> None:
+    def _on_image(self, message: ImageMessage) -> None:
         start_s = time.monotonic()
         self._diagnostics.count('images_received')
         self._diagnostics.seen('image')
@@ -101,7 +101,7 @@ class CameraNode(ManagedNode):
         if key is not None:
             self._publish(key)
 
-    def _note_look(self, message: Any) -> None:
+    def _note_look(self, message: ImageMessage) -> None:
         look = self._images.look(message)
         if self._look is not None and look != self._look:
             self._diagnostics.count('format_changes')

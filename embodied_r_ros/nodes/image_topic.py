@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -20,6 +20,8 @@ from embodied_r_ros.nodes.managed import ManagedNode
 
 RAW = 'raw'
 COMPRESSED = 'compressed'
+
+ImageMessage: TypeAlias = 'Image | CompressedImage'
 
 _TOPICS = {RAW: ('image', Image), COMPRESSED: ('image/compressed', CompressedImage)}
 _TYPE_NAMES = {RAW: 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
@@ -87,7 +89,9 @@ class ImageTopic:
         gaps: how many images were sent and never taken.
     """
 
-    def __init__(self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[Any], None]) -> None:
+    def __init__(
+        self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[ImageMessage], None]
+    ) -> None:
         self._node = node
         self._settings = settings
         self._receive = receive
@@ -107,7 +111,7 @@ class ImageTopic:
             self._node.create_subscription(self._type, self._relative, self._take, profile, event_callbacks=events)
         )
 
-    def frame(self, message: Any) -> Frame:
+    def frame(self, message: ImageMessage) -> Frame:
         """The frame in a message.
 
         Raises:
@@ -123,7 +127,7 @@ class ImageTopic:
         )
         return codec.frame_from_pixels(stamp_ns, frame_id, pixels)
 
-    def look(self, message: Any) -> tuple[object, ...]:
+    def look(self, message: ImageMessage) -> tuple[object, ...]:
         """What a camera keeps from image to image: size and encoding as far as the message tells without decoding."""
         if self._settings.image_transport == COMPRESSED:
             return (message.format,)
@@ -158,11 +162,11 @@ class ImageTopic:
                 found.append(f'{topic} ({kinds[0]})')
         return found
 
-    def _take(self, message: Any, info: Any) -> None:
+    def _take(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
         self.gaps.note(info)
         self._receive(message)
 
-    def _on_incompatible(self, event: Any) -> None:
+    def _on_incompatible(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         self.incompatible = (
             f'a sender on {self.name} offers another quality of service ({policy}) than this node asks for '

@@ -25,7 +25,7 @@ import contextlib
 import functools
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from rclpy.client import Client
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -44,11 +44,14 @@ EXIT_REFUSED = 2
 Entity = TypeVar('Entity')
 Settings = TypeVar('Settings')
 
+_Step: TypeAlias = 'Callable[[ManagedNode], None]'
+_Transition: TypeAlias = 'Callable[[ManagedNode, LifecycleState], TransitionCallbackReturn]'
 
-def _transition(on_failure: TransitionCallbackReturn) -> Callable[..., Any]:
+
+def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Transition]:
     """Wrap a transition: rclpy swallows what it raises, here it is logged, and under autostart it ends the process."""
 
-    def wrap(step: Callable[[ManagedNode], None]) -> Callable[..., TransitionCallbackReturn]:
+    def wrap(step: _Step) -> _Transition:
         @functools.wraps(step)
         def guarded(self: ManagedNode, state: LifecycleState) -> TransitionCallbackReturn:
             try:
@@ -91,8 +94,8 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **options)
         self.exit_status: int | None = None
         self._scopes: list[contextlib.ExitStack] = []
+        classes: tuple[type[Any], ...] = (parameters.NodeSettings, *settings_classes)
         try:
-            classes = (parameters.NodeSettings, *settings_classes)
             self._settings_of = {cls: parameters.declare(self, cls) for cls in classes}
             parameters.refuse_unknown(self)
         except EmbodiedRError:
@@ -125,7 +128,7 @@ class ManagedNode(LifecycleNode):
     def cleanup(self) -> None:
         """Stop what `configure` started and did not hand to `held`. Runs before held entities go."""
 
-    def held(self, entity: Entity, undo: Callable[[], Any] | None = None) -> Entity:
+    def held(self, entity: Entity, undo: Callable[[], object] | None = None) -> Entity:
         """Tie an entity to the transition under way, or, between transitions, to the state the node is in.
 
         Args:

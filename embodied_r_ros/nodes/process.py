@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import rclpy
 from rclpy.exceptions import InvalidNamespaceException, InvalidNodeNameException, ParameterException
@@ -66,7 +65,7 @@ def _node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> Manage
         return None
 
 
-def _refuse_arguments(node_class: Any, name: str, arguments: list[str]) -> None:
+def _refuse_arguments(node_class: Callable[[], ManagedNode], name: str, arguments: list[str]) -> None:
     summary = (inspect.getdoc(node_class) or '').partition('\n')[0]
     hint = 'Parameters are given the ROS way: --ros-args -p name:=value, or --params-file FILE.'
     parser = argparse.ArgumentParser(prog=name, description=summary, epilog=hint)

@@ -12,7 +12,9 @@ from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
 from embodied_r_interfaces.srv import AskSpatial, Capture, Focus
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.client import Client
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
@@ -83,7 +85,7 @@ class RosPeerServices:
             if seen.status == messages.FocusReading.FOUND
         }
 
-    async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+    async def _call(self, client: Client, request: Any, timeout_s: float) -> Any:
         if not client.service_is_ready():
             name = self._node.resolve_service_name(client.srv_name)
             raise BackendUnavailable(f'nobody offers the service {name!r}; start the node that does, or ask without it')
@@ -190,7 +192,7 @@ class ReasoningNode(ManagedNode):
         response.answer = await self._answered(request.question)
         return response
 
-    async def _execute(self, goal: Any) -> AskSpatialAction.Result:
+    async def _execute(self, goal: ServerGoalHandle) -> AskSpatialAction.Result:
         def tell(stage: str, thinking: str) -> None:
             if goal.is_active:
                 goal.publish_feedback(AskSpatialAction.Feedback(stage=stage, partial_thinking=thinking))
@@ -204,7 +206,7 @@ class ReasoningNode(ManagedNode):
             goal.abort()
         return AskSpatialAction.Result(answer=answer)
 
-    def _cancel(self, goal: Any) -> CancelResponse:
+    def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         future = self._goals.get(bytes(goal.goal_id.uuid))
         if future is not None:
             self._bridge.cancel(future)
