@@ -1,4 +1,4 @@
-"""The topic a camera's images come on: listening to it, and saying in plain words why nothing comes."""
+"""The topic of a camera's images: listens to it, and explains why no image comes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ class ImageTopic:
         profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
         self._node.held(
-            self._node.create_subscription(self._type, self._relative, self._take, profile, event_callbacks=events)
+            self._node.create_subscription(
+                self._type, self._relative, self._on_message, profile, event_callbacks=events
+            )
         )
 
     def frame(self, message: ImageMessage) -> Frame:
@@ -127,8 +129,8 @@ class ImageTopic:
         )
         return codec.frame_from_pixels(stamp_ns, frame_id, pixels)
 
-    def look(self, message: ImageMessage) -> tuple[object, ...]:
-        """What a camera keeps from image to image: size and encoding as far as the message tells without decoding."""
+    def format_of(self, message: ImageMessage) -> tuple[object, ...]:
+        """Size and encoding of an image, as far as the message tells without decoding; a camera rarely changes them."""
         if self._settings.image_transport == COMPRESSED:
             return (message.format,)
         return (message.width, message.height, message.encoding)
@@ -162,7 +164,7 @@ class ImageTopic:
                 found.append(f'{topic} ({kinds[0]})')
         return found
 
-    def _take(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
+    def _on_message(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
         self.gaps.note(info)
         self._receive(message)
 

@@ -3,7 +3,7 @@
 A node in full:
 
     class EchoNode(ManagedNode):
-        '''Says again what it hears.'''
+        '''Repeats what it hears.'''
 
         def __init__(self, **options: Any) -> None:
             super().__init__('echo_node', EchoSettings, **options)
@@ -49,7 +49,7 @@ _Transition: TypeAlias = 'Callable[[ManagedNode, LifecycleState], TransitionCall
 
 
 def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Transition]:
-    """Wrap a transition: rclpy swallows what it raises, here it is logged, and under autostart it ends the process."""
+    """Log what a transition raises, which rclpy would swallow; under `autostart` a failure also ends the process."""
 
     def wrap(step: _Step) -> _Transition:
         @functools.wraps(step)
@@ -60,7 +60,7 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Tran
                 self.get_logger().error(f'{step.__name__} failed: {error}')
             except Exception:  # noqa: BLE001 - rclpy would swallow it without a line
                 if not self.context.ok():
-                    # A signal came in mid-transition; whatever rclpy says about its context is no news.
+                    # A signal came during the transition; what rclpy raises about its context needs no log line.
                     return on_failure
                 self.get_logger().error(f'{step.__name__} failed:\n{traceback.format_exc()}')
             else:
@@ -75,7 +75,7 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Tran
 
 
 class ManagedNode(LifecycleNode):
-    """A lifecycle node whose entities go as they came.
+    """A lifecycle node that destroys what a transition created when the opposite transition runs.
 
     Subclasses override `configure`, `activate`, `deactivate` and `cleanup`, plain methods that may raise. Whatever
     these create goes through `held` and is destroyed, last one first, by the transition that mirrors theirs, or at once
@@ -164,7 +164,7 @@ class ManagedNode(LifecycleNode):
             self.executor.create_task(_raise, error)
 
     def log(self, level: str, sentence: str) -> None:
-        """Say a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
+        """Log a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
         logger = self.get_logger()
         # rclpy binds a call site to one severity, so each level has its own.
         if level == 'error':
@@ -192,8 +192,8 @@ class ManagedNode(LifecycleNode):
         """Inactive to active."""
         self._enter(self.activate)
 
-    # FAILURE would put the state machine back to a state whose entities have gone already. ERROR leads to on_error and
-    # from there to unconfigured, which is the truth.
+    # After FAILURE the state machine would return to a state whose entities are already destroyed. ERROR leads to
+    # on_error, and from there to unconfigured, which matches what is left.
     @_transition(TransitionCallbackReturn.ERROR)
     def on_deactivate(self) -> None:
         """Active to inactive."""
@@ -212,7 +212,7 @@ class ManagedNode(LifecycleNode):
 
     @_transition(TransitionCallbackReturn.FAILURE)
     def on_error(self) -> None:
-        """Whatever is left to unconfigured."""
+        """From an error to unconfigured; what is left is destroyed."""
         self._leave(0)
 
     def _enter(self, hook: Callable[[], None]) -> None:

@@ -33,7 +33,7 @@ from embodied_r_ros.nodes.conversions import NS_PER_S
 from embodied_r_ros.nodes.requests import answer_from_message, request_to_message
 
 GRACE_S = 1.0
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 class SpatialClient:
@@ -104,10 +104,10 @@ class SpatialClient:
                 fresh=fresh,
                 deadline_s=deadline_s,
             )
-            message = _message(request)
+            message = _checked_message(request)
         except InputError as error:
             return _failed(ErrorCode.BAD_QUESTION, str(error))
-        return self._asked(message, time.monotonic() + deadline_s, on_progress)
+        return self._send(message, time.monotonic() + deadline_s, on_progress)
 
     def close(self) -> None:
         """Let go of the node and the thread."""
@@ -124,7 +124,7 @@ class SpatialClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, message: SpatialQuestion, end_s: float, on_progress: OnProgress | None) -> Answer:
+    def _send(self, message: SpatialQuestion, end_s: float, on_progress: OnProgress | None) -> Answer:
         begun_s = time.monotonic()
         is_ready = self._service.service_is_ready if on_progress is None else self._action.server_is_ready
         while not is_ready():
@@ -134,7 +134,7 @@ class SpatialClient:
                 return _failed(
                     ErrorCode.NOT_ACTIVE, f'nobody offers {name!r} within {waited_s:.1f} s; start reasoning_node'
                 )
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         call = _Call(message, on_progress)
         work = call.through_service if on_progress is None else call.through_action
         self._executor.create_task(work, self._service if on_progress is None else self._action)
@@ -173,7 +173,7 @@ class _Call:
 
     async def through_action(self, client: ActionClient) -> None:
         goal = AskSpatialAction.Goal(question=self._message)
-        self._goal = await client.send_goal_async(goal, feedback_callback=self._tell)
+        self._goal = await client.send_goal_async(goal, feedback_callback=self._on_feedback)
         if not self._goal.accepted:
             self._finish(_failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log'))
             return
@@ -186,7 +186,7 @@ class _Call:
             self._goal.cancel_goal_async()
         self.given_up.set()
 
-    def _tell(self, message: AskSpatialAction.Impl.FeedbackMessage) -> None:
+    def _on_feedback(self, message: AskSpatialAction.Impl.FeedbackMessage) -> None:
         if self._on_progress is not None and not self.done.is_set():
             self._on_progress(message.feedback.stage, message.feedback.partial_thinking)
 
@@ -195,7 +195,7 @@ class _Call:
         self.done.set()
 
 
-def _message(request: Request) -> SpatialQuestion:
+def _checked_message(request: Request) -> SpatialQuestion:
     """The request as a message that can be serialised; rclpy would find out only in the executor's thread.
 
     Raises:
