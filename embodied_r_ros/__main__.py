@@ -28,7 +28,8 @@ from embodied_r_ros.core.models import (
     purposes,
     served,
 )
-from embodied_r_ros.core.records import Answer, ErrorCode, KeyFrame, Question
+from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
 from embodied_r_ros.evaluation.observation_json import to_entry
 
 EXIT_NO_ANSWER = 1
@@ -268,7 +269,7 @@ def _verdict(answer: Answer, question: Question) -> str:
     return f'Answer: {letter(answer.choice) + ": " if question.choices else ""}{answer.answer}'
 
 
-def _age(seen: Any, first_ns: int) -> str:
+def _age(seen: KeyFrame | Observation | Evidence, first_ns: int) -> str:
     return f'{(seen.stamp_ns - first_ns) / 1e9:7.1f} s'
 
 

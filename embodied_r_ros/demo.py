@@ -170,7 +170,8 @@ def _chance(outcomes: Sequence[Outcome]) -> float:
 def _found(sample: Sample, questions: pathlib.Path) -> Sample:
     """The sample, with the place at which its recording is found here."""
     media = sample.get('media')
-    path, end_s = (media.get('path'), media.get('end_s')) if isinstance(media, dict) else (None, None)
+    named = media if isinstance(media, dict) else {}
+    path, end_s = named.get('path'), named.get('end_s')
     if not sample['choices'] or not isinstance(path, str) or not isinstance(end_s, (int, float, type(None))):
         raise InputError(
             f'{questions}: the demo wants choices, and media with a path and an end in seconds or none, but sample '
@@ -178,7 +179,7 @@ def _found(sample: Sample, questions: pathlib.Path) -> Sample:
         )
     for folder in (pathlib.Path(), share_dir(), questions.resolve().parent):
         if (folder / path).exists():
-            return {**sample, 'media': {**media, 'path': str((folder / path).resolve())}}
+            return {**sample, 'media': {**named, 'path': str((folder / path).resolve())}}
     raise InputError(f'no recording {path!r} in {str(share_dir())!r} or beside the questions in {str(questions)!r}')
 
 

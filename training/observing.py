@@ -7,8 +7,8 @@ import contextlib
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.adapters.video import told_length_s
@@ -27,6 +27,7 @@ RECORDINGS_AT_ONCE = 4
 WAITS_S = (0.5, 2.0)
 SHORT_BY_S = 1.0
 
+Found = TypeVar('Found')
 Entries = list[dict[str, Any]]
 
 
@@ -251,7 +252,7 @@ async def _persistently(
     raise AssertionError('the last try returns or raises')
 
 
-async def _all_or_none(works: Sequence[Any]) -> list[Any]:
+async def _all_or_none(works: Sequence[Coroutine[Any, Any, Found]]) -> list[Found]:
     """What all come to; where one raises, the others end too."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

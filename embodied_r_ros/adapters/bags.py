@@ -8,7 +8,7 @@ import logging
 import re
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def read_topics(path: str | Path) -> dict[str, tuple[str, int]]:
         return _topics_of(reader)
 
 
-def read_messages(path: str | Path, topics: list[str] | None = None) -> Iterator[RawMessage]:
+def read_messages(path: str | Path, topics: list[str] | None = None) -> Generator[RawMessage, None, None]:
     """All messages of a rosbag2 recording, or those of some topics, in the order in which they were recorded.
 
     Raises:
@@ -179,7 +179,7 @@ def read_messages(path: str | Path, topics: list[str] | None = None) -> Iterator
     return _messages(Path(path), topics)
 
 
-def _messages(path: Path, topics: list[str] | None) -> Iterator[RawMessage]:
+def _messages(path: Path, topics: list[str] | None) -> Generator[RawMessage, None, None]:
     with _opened(path) as reader:
         chosen = [connection for connection in reader.connections if topics is None or connection.topic in topics]
         for connection, stamp_ns, data in _raw_messages(reader, chosen, path):

@@ -9,14 +9,13 @@ import asyncio
 import collections
 import dataclasses
 import time
-from collections.abc import Callable
 
 from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.app import focus, windows
 from embodied_r_ros.app.observing import looked_again
 from embodied_r_ros.app.peer_services import Declined, PeerServices
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
-from embodied_r_ros.app.readiness import Backend, probe
+from embodied_r_ros.app.readiness import Backend, Log, probe
 from embodied_r_ros.app.request import Request
 from embodied_r_ros.app.stages import OnProgress, Stages
 from embodied_r_ros.app.timeline import Timeline
@@ -88,7 +87,7 @@ class Asker:
         lm: who thinks.
         prompt_format: how it is asked.
         peers: the other nodes, as a question needs them.
-        say: gets a level ('info', 'warning', 'error') and a sentence for people.
+        log: gets a level ('info', 'warning', 'error') and a sentence for people.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class Asker:
         lm: LanguageModel,
         prompt_format: PromptFormat,
         peers: PeerServices,
-        say: Callable[[str, str], None],
+        log: Log,
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
         self.backend = Backend.LOADING
@@ -111,7 +110,7 @@ class Asker:
         self._lm = lm
         self._format = prompt_format
         self._peers = peers
-        self._say = say
+        self._log = log
         self._open: set[asyncio.Task[Answer]] = set()
         self._probing: asyncio.Future[bool] | None = None
         self._pose: tuple[int, Pose] | None = None
@@ -152,7 +151,7 @@ class Asker:
         wait_s = _RETRY_FIRST_S
         while not await self._probe(_LOAD_S):
             if self.backend is not Backend.DOWN:
-                self._say(
+                self._log(
                     'error', f'{self.trouble}; questions are answered SERVER_DOWN, and it is tried again until it works'
                 )
             self.backend = Backend.DOWN
@@ -239,11 +238,11 @@ class Asker:
         return await asyncio.shield(self._probing)
 
     async def _probe(self, timeout_s: float) -> bool:
-        self.trouble = await probe(self._lm.probe, timeout_s, self._say) or ''
+        self.trouble = await probe(self._lm.probe, timeout_s, self._log) or ''
         if self.trouble:
             return False
         if self.backend is not Backend.READY:
-            self._say('info', f'{self._lm.name} is ready to think')
+            self._log('info', f'{self._lm.name} is ready to think')
         self.backend = Backend.READY
         return True
 
@@ -304,7 +303,7 @@ class Asker:
             if request.focus == 'always':
                 raise
             self.counters['focus_failed'] += 1
-            self._say('warning', f'answered without a second look: {error}')
+            self._log('warning', f'answered without a second look: {error}')
             found = {}
         if not any(look.sightings or look.text for look in found.values()):
             return observations

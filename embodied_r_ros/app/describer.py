@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
 from embodied_r_ros.app.observing import given_up, observation_of
-from embodied_r_ros.app.readiness import Backend, probe, wait_or_cancel
+from embodied_r_ros.app.readiness import Backend, Log, probe, wait_or_cancel
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, Key, KeyFrame
@@ -91,7 +91,7 @@ class Describer:
         perceiver: who describes.
         publish: gets each observation, with the frame that it is about, as soon as it is there; one without words where
             the frame is given up, so that nobody waits for more.
-        say: gets a level ('info', 'warning', 'error') and a sentence for people.
+        log: gets a level ('info', 'warning', 'error') and a sentence for people.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Describer:
         settings: DescriberSettings,
         perceiver: Perceiver,
         publish: Callable[[Observation, KeyFrame], None],
-        say: Callable[[str, str], None],
+        log: Log,
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
         self.backend = Backend.LOADING
@@ -107,7 +107,7 @@ class Describer:
         self._settings = settings
         self._perceiver = perceiver
         self._publish = publish
-        self._say = say
+        self._log = log
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
         # In the order in which they were first heard of, since simulated time may jump back; the last is the present.
         self._sessions: collections.deque[int] = collections.deque(maxlen=_SESSIONS_KEPT)
@@ -214,7 +214,7 @@ class Describer:
         self.counters['dropped'] += 1
         count = self.counters['dropped']
         if count in (1, 10, 100) or count % 1000 == 0:
-            self._say('warning', f'key frame {frame.index} is dropped undescribed: {why} ({count} so far)')
+            self._log('warning', f'key frame {frame.index} is dropped undescribed: {why} ({count} so far)')
         self._give_up(frame)
 
     def _give_up(self, frame: KeyFrame) -> None:
@@ -288,7 +288,7 @@ class Describer:
             self._requeue(frame)
             return
         self.counters['failed'] += 1
-        self._say('error', f'key frame {frame.index} is given up after {self._attempts[key]} attempts: {error}')
+        self._log('error', f'key frame {frame.index} is given up after {self._attempts[key]} attempts: {error}')
         self._give_up(frame)
 
     def _requeue(self, frame: KeyFrame) -> None:
@@ -311,16 +311,16 @@ class Describer:
         wait_s = self._settings.retry_first_s
         was_down = False
         while True:
-            trouble = await probe(self._perceiver.probe, self._settings.describe_s, self._say)
+            trouble = await probe(self._perceiver.probe, self._settings.describe_s, self._log)
             if trouble is None:
                 break
             if not was_down:
-                self._say('error', f'{trouble}; key frames wait, and it is tried again until it works')
+                self._log('error', f'{trouble}; key frames wait, and it is tried again until it works')
             was_down, self.backend, self.trouble = True, Backend.DOWN, trouble
             await asyncio.sleep(wait_s)
             wait_s = min(2.0 * wait_s, self._settings.retry_longest_s)
         if was_down or not self.counters['ready']:
-            self._say('info', f'{self._perceiver.name} is ready to describe key frames')
+            self._log('info', f'{self._perceiver.name} is ready to describe key frames')
         self.counters['ready'] += 1
         self.backend, self.trouble = Backend.READY, ''
         self._arrival.set()

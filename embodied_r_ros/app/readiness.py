@@ -9,6 +9,9 @@ from typing import Any
 
 from embodied_r_ros.core.errors import BackendError
 
+# Takes a level ('info', 'warning', 'error') and a sentence for people.
+Log = Callable[[str, str], None]
+
 _PATIENCE_S = 10.0
 
 
@@ -20,13 +23,13 @@ class Backend(str, enum.Enum):
     DOWN = 'down'
 
 
-async def probe(work: Callable[[], Awaitable[None]], timeout_s: float, say: Callable[[str, str], None]) -> str | None:
-    """See whether a model can be used, saying so when that takes long; None when it can, otherwise why not."""
+async def probe(work: Callable[[], Awaitable[None]], timeout_s: float, log: Log) -> str | None:
+    """Wait until a model can be used, with a log line when that takes long; None when it can, otherwise why not."""
     task = asyncio.ensure_future(work())
     try:
         await asyncio.wait([task], timeout=min(_PATIENCE_S, timeout_s))
         if not task.done() and timeout_s > _PATIENCE_S:
-            say('warning', f'the model has not answered for {_PATIENCE_S:.0f} s; it is waited for')
+            log('warning', f'the model has not answered for {_PATIENCE_S:.0f} s; it is waited for')
             await asyncio.wait([task], timeout=timeout_s - _PATIENCE_S)
         if not task.done():
             return f'the model does not answer within {timeout_s:.0f} s; see whether its server hangs'

@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from rclpy.node import Node
 from rclpy.task import Future
 
 from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError
@@ -38,7 +39,7 @@ class AsyncBridge:
         name: of the loop's thread.
     """
 
-    def __init__(self, node: Any, report: Callable[[BaseException], None], name: str = 'models') -> None:
+    def __init__(self, node: Node, report: Callable[[BaseException], None], name: str = 'models') -> None:
         self._node = node
         self._report = report
         self._loop = asyncio.new_event_loop()
@@ -63,18 +64,18 @@ class AsyncBridge:
         future: Future = Future(executor=self._node.executor)
         if self._stopped:
             work.close()
-            self._finish(future, error=Cancelled('nothing can be started any more: the node is shutting down'))
+            self._set_outcome(future, error=Cancelled('nothing can be started any more: the node is shutting down'))
         else:
             self._loop.call_soon_threadsafe(self._start, work, future, deadline_s, report)
         return future
 
     def cancel(self, future: Future) -> None:
         """Cancel the coroutine behind a future, which raises Cancelled unless the coroutine returns a result."""
-        self._call(self._cancel, future)
+        self._call_soon(self._cancel, future)
 
     def post(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Run a plain function in the loop thread, in the order of the posts; bugs in it are reported."""
-        self._call(callback, *arguments)
+        self._call_soon(callback, *arguments)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> Future:
         """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises is reported."""
@@ -103,13 +104,13 @@ class AsyncBridge:
         self._closers.append(close)
 
     async def ros(self, future: Future, timeout_s: float) -> Any:
-        """Await an rclpy future (a service response, say) from a coroutine in the loop.
+        """Await an rclpy future, such as a service response, from a coroutine in the loop.
 
         Raises:
             BackendTimeout: it did not complete within `timeout_s` wall-clock seconds.
         """
         done = asyncio.Event()
-        future.add_done_callback(lambda _: self._call(done.set))
+        future.add_done_callback(lambda _: self._call_soon(done.set))
         try:
             await asyncio.wait_for(done.wait(), timeout_s)
         except asyncio.TimeoutError:
@@ -129,14 +130,14 @@ class AsyncBridge:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.set_exception_handler(self._unforeseen)
+        self._loop.set_exception_handler(self._on_loop_error)
         try:
             self._loop.run_forever()
         finally:
             self._loop.close()
 
-    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the node is gone, and so is who would care
+    def _call_soon(self, callback: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so the node is gone and nobody waits
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _start(self, work: Coroutine[Any, Any, Any], future: Future, deadline_s: float | None, report: bool) -> None:
@@ -144,30 +145,30 @@ class AsyncBridge:
         self._tasks[future] = task
         timer = None
         if deadline_s is not None:
-            timer = self._loop.call_later(deadline_s, self._expire, future, deadline_s)
-        task.add_done_callback(functools.partial(self._complete, future, timer, report))
+            timer = self._loop.call_later(deadline_s, self._on_deadline, future, deadline_s)
+        task.add_done_callback(functools.partial(self._on_task_done, future, timer, report))
 
-    def _expire(self, future: Future, deadline_s: float) -> None:
-        self._finish(future, error=BackendTimeout(f'no result within the deadline of {deadline_s:.1f} s'))
+    def _on_deadline(self, future: Future, deadline_s: float) -> None:
+        self._set_outcome(future, error=BackendTimeout(f'no result within the deadline of {deadline_s:.1f} s'))
         self._cancel(future)
 
-    def _complete(
+    def _on_task_done(
         self, future: Future, timer: asyncio.TimerHandle | None, report: bool, task: asyncio.Task[Any]
     ) -> None:
         self._tasks.pop(future, None)
         if timer is not None:
             timer.cancel()
         error = Cancelled('cancelled') if task.cancelled() else task.exception()
-        if report:  # nobody need await what was spawned
-            self._finish(future)
+        if report:  # nobody has to await the future of `spawn`
+            self._set_outcome(future)
             if error is not None and not task.cancelled():
                 self._report(error)
         elif error is not None:
-            self._finish(future, error=error)
+            self._set_outcome(future, error=error)
         else:
-            self._finish(future, result=task.result())
+            self._set_outcome(future, result=task.result())
 
-    def _finish(self, future: Future, result: Any = None, error: BaseException | None = None) -> None:
+    def _set_outcome(self, future: Future, result: Any = None, error: BaseException | None = None) -> None:
         if future.done():
             return
         if error is None:
@@ -175,7 +176,8 @@ class AsyncBridge:
         else:
             future.set_exception(error)
             if isinstance(error, Cancelled):
-                future.exception()  # a node that is taken down may never come to await it; rclpy would complain
+                # Marks the error as seen: a node that is taken down may never await it, and rclpy would warn.
+                future.exception()
         executor = self._node.executor
         if executor is not None:
             executor.wake()  # completing a future from another thread does not resume the callback that awaits it
@@ -185,8 +187,8 @@ class AsyncBridge:
         if task is not None:
             task.cancel()
 
-    def _unforeseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What asyncio calls with a bug in a posted function, and with lesser complaints."""
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle what asyncio reports: bugs in posted functions, and warnings of its own."""
         if 'handle' in context and context.get('exception') is not None:
             self._report(context['exception'])
         else:
@@ -200,7 +202,7 @@ class AsyncBridge:
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s * 0.4)
         for future in list(self._tasks):
-            self._finish(future, error=Cancelled('cancelled: the node is shutting down'))
+            self._set_outcome(future, error=Cancelled('cancelled: the node is shutting down'))
         for close in reversed(self._closers):
             try:
                 await asyncio.wait_for(close(), max(0.05, end - time.monotonic()))

@@ -6,11 +6,13 @@ import collections
 import dataclasses
 import importlib
 import time
+from collections.abc import Generator
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from embodied_r_ros.adapters import bags
@@ -24,10 +26,10 @@ from embodied_r_ros.nodes.process import run
 CLOCK_TOPIC = '/clock'
 TICK_S = 0.005
 WAIT_PERIOD_S = 0.1
-# Between the discovery of a listener by us and that of us by the listener.
+# After this node has discovered a listener, the listener may need this long to discover this node.
 SETTLE_S = 0.3
-# What belongs to the recorded graph's own running, not to what it saw.
-_LEFT_OUT = ('/rosout', '/parameter_events', '/diagnostics', '/diagnostics_agg', CLOCK_TOPIC)
+# These topics tell how the recorded graph ran, not what it saw.
+_NOT_PLAYED = ('/rosout', '/parameter_events', '/diagnostics', '/diagnostics_agg', CLOCK_TOPIC)
 _LATCHED = ('/tf_static', '/robot_description', '/map')
 
 
@@ -71,7 +73,7 @@ class BagPlayerNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('bag_player_node', BagPlayerSettings, **options)
-        self._player = self.settings(BagPlayerSettings)
+        self._settings = self.settings(BagPlayerSettings)
         try:
             self._types = self._playable_types()
         except (InputError, SettingsError):
@@ -81,38 +83,38 @@ class BagPlayerNode(ManagedNode):
         self.rounds = 0
 
     def configure(self) -> None:
-        """Publishers come first, so that listeners find them before anything is played."""
+        """Create the publishers, so that listeners find them before anything is played."""
         self._publishers_of = {
-            topic: self.held(self.create_publisher(kind, self._name(topic), _profile(topic)))
+            topic: self.held(self.create_publisher(kind, self._topic_name(topic), _profile(topic)))
             for topic, kind in self._types.items()
         }
         self._clock_publisher = None
-        if self._player.clock_hz > 0.0:
+        if self._settings.clock_hz > 0.0:
             self._clock_publisher = self.held(self.create_publisher(ClockMessage, CLOCK_TOPIC, qos.CLOCK))
 
     def activate(self) -> None:
         """Play from the beginning, once the listeners are there."""
-        self._messages: Any = None
+        self._messages: Generator[bags.RawMessage, None, None] | None = None
         self._active_since_s = time.monotonic()
-        self._heard_since_s: float | None = None
+        self._listener_since_s: float | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._waiting = self.held(self.create_timer(WAIT_PERIOD_S, self._wait, clock=self._steady))
-        self.get_logger().info(f'{self._player.path}: {", ".join(self._name(topic) for topic in self._types)}')
+        self._wait_timer = self.held(self.create_timer(WAIT_PERIOD_S, self._wait_for_listener, clock=self._steady))
+        self.get_logger().info(f'{self._settings.path}: {", ".join(map(self._topic_name, self._types))}')
 
     def deactivate(self) -> None:
         """Stop; the next activation plays from the beginning."""
         if self._messages is not None:
             self._messages.close()
 
-    def _playable_types(self) -> dict[str, Any]:
-        if not self._player.path:
+    def _playable_types(self) -> dict[str, type]:
+        if not self._settings.path:
             raise SettingsError("path must name a recording, got ''; give -p path:=FOLDER")
-        topics = bags.read_topics(self._player.path)
-        # Refuses what can be listed but not played.
-        bags.read_messages(self._player.path)
+        topics = bags.read_topics(self._settings.path)
+        # This call raises where topics can be listed but messages cannot be played.
+        bags.read_messages(self._settings.path)
         types, unknown = {}, []
         for topic, (kind, count) in topics.items():
-            if not count or topic in _LEFT_OUT:
+            if not count or topic in _NOT_PLAYED:
                 continue
             message_class = _message_class(kind)
             if message_class is None:
@@ -121,52 +123,52 @@ class BagPlayerNode(ManagedNode):
                 types[topic] = message_class
         if not types:
             raise InputError(
-                f'a recording must hold messages of types that are installed here, got {self._player.path!r} '
+                f'a recording must hold messages of types that are installed here, got {self._settings.path!r} '
                 f'with {", ".join(unknown) or "none to play"}; install the packages of its messages'
             )
         if unknown:
             self.get_logger().warning(f'left out, since the message types are not installed: {", ".join(unknown)}')
         return types
 
-    def _name(self, topic: str) -> str:
-        return topic.lstrip('/') if self._player.relative_topics else topic
+    def _topic_name(self, topic: str) -> str:
+        return topic.lstrip('/') if self._settings.relative_topics else topic
 
-    def _wait(self) -> None:
+    def _wait_for_listener(self) -> None:
         now_s = time.monotonic()
         waited_s = now_s - self._active_since_s
-        if not self._listened():
-            self._heard_since_s = None
-            if waited_s < self._player.wait_s:
+        if not self._has_listener():
+            self._listener_since_s = None
+            if waited_s < self._settings.wait_s:
                 return
-            if self._player.wait_s:
-                topics = ', '.join(map(self._name, self._image_topics()))
+            if self._settings.wait_s:
+                topics = ', '.join(map(self._topic_name, self._image_topics()))
                 self.get_logger().warning(f'no listener on {topics} after {waited_s:.1f} s; playing anyway')
-        elif self._player.wait_s:
-            self._heard_since_s = self._heard_since_s or now_s
-            if now_s - self._heard_since_s < SETTLE_S:
+        elif self._settings.wait_s:
+            self._listener_since_s = self._listener_since_s or now_s
+            if now_s - self._listener_since_s < SETTLE_S:
                 return
-        if waited_s < self._player.start_delay_s:
+        if waited_s < self._settings.start_delay_s:
             return
-        self._waiting.cancel()
-        self._begin()
-        self._playing = self.held(self.create_timer(TICK_S, self._play_due, clock=self._steady))
+        self._wait_timer.cancel()
+        self._begin_round()
+        self._play_timer = self.held(self.create_timer(TICK_S, self._play_due, clock=self._steady))
 
     def _image_topics(self) -> list[str]:
         kinds = (bags.RAW_IMAGE, bags.COMPRESSED_IMAGE)
         images = [topic for topic, kind in self._types.items() if _type_name(kind) in kinds]
         return images or list(self._types)
 
-    def _listened(self) -> bool:
+    def _has_listener(self) -> bool:
         return any(self._publishers_of[topic].get_subscription_count() for topic in self._image_topics())
 
-    def _begin(self) -> None:
-        self._messages = bags.read_messages(self._player.path, list(self._types))
-        self._next = self._following()
+    def _begin_round(self) -> None:
+        self._messages = bags.read_messages(self._settings.path, list(self._types))
+        self._next = self._next_message()
         self._start_ns = 0 if self._next is None else self._next.stamp_ns
         self._start_s = time.monotonic()
         self._clock_due_s = self._start_s
 
-    def _following(self) -> bags.RawMessage | None:
+    def _next_message(self) -> bags.RawMessage | None:
         try:
             return None if self._messages is None else next(self._messages, None)
         except InputError as error:
@@ -176,45 +178,45 @@ class BagPlayerNode(ManagedNode):
 
     def _play_due(self) -> None:
         now_s = time.monotonic()
-        bag_ns = self._start_ns + round((now_s - self._start_s) * self._player.rate * NS_PER_S)
+        bag_ns = self._start_ns + round((now_s - self._start_s) * self._settings.rate * NS_PER_S)
         while self._next is not None and self._next.stamp_ns <= bag_ns:
-            self._tick(self._next.stamp_ns, now_s)
+            self._publish_clock(self._next.stamp_ns, now_s)
             self._publishers_of[self._next.topic].publish(self._next.data)
             self.played[self._next.topic] += 1
             last_ns = self._next.stamp_ns
-            self._next = self._following()
+            self._next = self._next_message()
             if self._next is None:
-                self._tick(last_ns, now_s, last=True)
-                self._finish()
+                self._publish_clock(last_ns, now_s, last=True)
+                self._end_round()
                 return
-        self._tick(bag_ns, now_s)
+        self._publish_clock(bag_ns, now_s)
 
-    def _tick(self, bag_ns: int, now_s: float, last: bool = False) -> None:
+    def _publish_clock(self, bag_ns: int, now_s: float, last: bool = False) -> None:
         if self._clock_publisher is None or (now_s < self._clock_due_s and not last):
             return
         self._clock_publisher.publish(ClockMessage(clock=stamp_from_ns(bag_ns)))
-        self._clock_due_s = max(self._clock_due_s + 1.0 / self._player.clock_hz, now_s)
+        self._clock_due_s = max(self._clock_due_s + 1.0 / self._settings.clock_hz, now_s)
 
-    def _finish(self) -> None:
+    def _end_round(self) -> None:
         if self.exit_status is not None:
             return
         self.rounds += 1
-        if self._player.loop:
-            self._begin()
+        if self._settings.loop:
+            self._begin_round()
             return
-        self._playing.cancel()
+        self._play_timer.cancel()
         self.get_logger().info(f'played {sum(self.played.values())} messages')
         for publisher in self._publishers_of.values():
             publisher.wait_for_all_acked(Duration(seconds=0.5))
         self.end(EXIT_OK)
 
 
-def _profile(topic: str) -> Any:
-    # What a listener needs once is kept for those that come late.
+def _profile(topic: str) -> QoSProfile:
+    # A latched topic is kept for listeners that join late.
     return qos.KEPT if topic in _LATCHED else qos.PLAYED
 
 
-def _message_class(kind: str) -> Any | None:
+def _message_class(kind: str) -> type | None:
     package, _, name = kind.rpartition('/')
     try:
         return getattr(importlib.import_module(package.replace('/', '.')), name)
@@ -222,7 +224,7 @@ def _message_class(kind: str) -> Any | None:
         return None
 
 
-def _type_name(message_class: Any) -> str:
+def _type_name(message_class: type) -> str:
     return '/'.join((*message_class.__module__.split('.')[:2], message_class.__name__))
 
 

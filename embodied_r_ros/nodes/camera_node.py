@@ -26,13 +26,13 @@ from embodied_r_ros.nodes.conversions import (
     stamp_from_ns,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
-from embodied_r_ros.nodes.image_topic import ImageTopic, ImageTopicSettings
+from embodied_r_ros.nodes.image_topic import ImageMessage, ImageTopic, ImageTopicSettings
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import take
 
 WATCH_PERIOD_S = 0.5
-# A bad frame is shown in the node's level for so long.
+# After bad input the node's level stays at WARN for this long.
 BAD_SHOWN_S = 10.0
 
 
@@ -44,24 +44,24 @@ class CameraNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, **options)
-        self._listening = self.settings(ImageTopicSettings)
+        self._topic_settings = self.settings(ImageTopicSettings)
         self._framer = KeyFramer(self.settings(KeyFrameSettings), codec.small_grey, codec.encode_frame)
-        self._images = ImageTopic(self, self._listening, self._on_image)
+        self._images = ImageTopic(self, self._topic_settings, self._on_image)
         self._diagnostics = Diagnostics(self, self._judge)
         self._warned: set[str] = set()
-        self._renew = False
+        self._session_due = False
         self._reasons_told: set[str] = set()
-        self._look: tuple[object, ...] | None = None
+        self._format: tuple[object, ...] | None = None
         self._published: KeyFrame | None = None
 
     def configure(self) -> None:
-        """Key frames may be replayed from here on, captures are refused until activation."""
+        """Create publisher and service; captures are refused until activation."""
         self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))
         self.held(self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES))
 
     def activate(self) -> None:
-        """A new session; its number is the stamp of the first image to come."""
-        self._renew = True
+        """Begin a new session; its number is the stamp of the first image to come."""
+        self._session_due = True
         self._reasons_told.clear()
         self._diagnostics.seen('activation')
         self._diagnostics.forget('image')
@@ -69,30 +69,30 @@ class CameraNode(ManagedNode):
         self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
         self._images.listen()
-        self.held(self.create_timer(WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)))
+        self.held(self.create_timer(WATCH_PERIOD_S, self._watch_silence, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         self.get_logger().info(f'listening to {self._images.describe()}')
 
-    def _on_image(self, message: Any) -> None:
+    def _on_image(self, message: ImageMessage) -> None:
         start_s = time.monotonic()
         self._diagnostics.count('images_received')
         self._diagnostics.seen('image')
         if self._reasons_told:
             self._reasons_told.clear()
             self.get_logger().info(f'images come again on {self._images.name}')
-        self._take_odometry()
+        self._drain_odometry()
         session, sampled, ignored = self._framer.session, self._framer.sampled, self._framer.ignored
         try:
             frame = self._images.frame(message)
-            if self._renew:
-                self._renew = False
+            if self._session_due:
+                self._session_due = False
                 session = self._framer.start_session(frame.stamp_ns)
             key = self._framer.push(frame)
         except InputError as error:
-            self._bad('frame', str(error))
+            self._reject('frame', str(error))
             return
-        self._note_look(message)
+        self._note_format(message)
         if self._framer.ignored > ignored:
-            self._bad('stamp', f'a stamp must be later than the one before, got {frame.stamp_ns!r} ns again or late')
+            self._reject('stamp', f'a stamp must be later than the one before, got {frame.stamp_ns!r} ns again or late')
         if session is not None and self._framer.session != session:
             self._diagnostics.count('time_jumps')
             self.get_logger().warning(f'stamps went back to {frame.stamp_ns} ns: session {self._framer.session} begins')
@@ -101,16 +101,16 @@ class CameraNode(ManagedNode):
         if key is not None:
             self._publish(key)
 
-    def _note_look(self, message: Any) -> None:
-        look = self._images.look(message)
-        if self._look is not None and look != self._look:
+    def _note_format(self, message: ImageMessage) -> None:
+        new = self._images.format_of(message)
+        if self._format is not None and new != self._format:
             self._diagnostics.count('format_changes')
-            was, now = (' '.join(map(str, one)) for one in (self._look, look))
-            self._warn('look', f'images changed in mid-run from {was} to {now}; the next one is a key frame')
-        self._look = look
+            was, now = (' '.join(map(str, one)) for one in (self._format, new))
+            self._warn_once('format', f'images changed in mid-run from {was} to {now}; the next one is a key frame')
+        self._format = new
 
-    def _take_odometry(self) -> None:
-        """Take all odometry that has come: on a busy machine the executor would hand it out later than the images."""
+    def _drain_odometry(self) -> None:
+        """Take all odometry that waits: on a busy machine the executor would call back for it after the images."""
         while (message := take(self._odometry)) is not None:
             self._on_odometry(message)
 
@@ -118,15 +118,15 @@ class CameraNode(ManagedNode):
         try:
             pose = pose_from_message(message.pose.pose)
         except InputError as error:
-            self._bad('odometry', str(error))
+            self._reject('odometry', str(error))
             return
         if not self._framer.push_pose(ns_from_stamp(message.header.stamp), pose):
-            self._bad('odometry', 'the stamp of an odometry message must be later than the one before')
+            self._reject('odometry', 'the stamp of an odometry message must be later than the one before')
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         intrinsics = intrinsics_from_message(message)
         if intrinsics is None:
-            self._warn('calibration', 'camera_info holds no calibration (zeros); turns are told without degrees')
+            self._warn_once('calibration', 'camera_info holds no calibration (zeros); turns are told without degrees')
         else:
             self._framer.set_intrinsics(intrinsics)
 
@@ -136,7 +136,7 @@ class CameraNode(ManagedNode):
             response.error_msg = f'a capture needs an active node, {self.get_name()} is inactive; activate it'
             return response
         try:
-            if self._renew:
+            if self._session_due:
                 raise InputError(
                     f'a capture needs an image, got none since activation on {self._images.describe()}; '
                     f'{self._images.explain_silence()}'
@@ -160,13 +160,13 @@ class CameraNode(ManagedNode):
         self._diagnostics.took('stamp_to_key_frame', age_s)
         self.get_logger().debug(f'key frame {key.index} ({key.reason}, overlap {key.overlap:.2f})')
 
-    def _bad(self, kind: str, sentence: str) -> None:
+    def _reject(self, kind: str, sentence: str) -> None:
         self._diagnostics.count(f'bad_{kind}')
         self._diagnostics.seen('bad_input')
-        # The part before what came names the rule that was broken.
-        self._warn(f'{kind}: {sentence.partition(", got ")[0]}', f'left out: {sentence}')
+        # The part before ', got' names the rule that was broken: one warning per rule.
+        self._warn_once(f'{kind}: {sentence.partition(", got ")[0]}', f'left out: {sentence}')
 
-    def _warn(self, kind: str, sentence: str) -> None:
+    def _warn_once(self, kind: str, sentence: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
             self.get_logger().warning(f'{sentence} (logged once, counted in /diagnostics)')
@@ -174,10 +174,10 @@ class CameraNode(ManagedNode):
     def _silence_s(self) -> float:
         return min(self._diagnostics.age_s('image'), self._diagnostics.age_s('activation'))
 
-    def _watch(self) -> None:
-        if self._silence_s() < self._listening.silence_s:
+    def _watch_silence(self) -> None:
+        if self._silence_s() < self._topic_settings.silence_s:
             return
-        # Others come and go while this node waits: each new reason is told once.
+        # Publishers come and go while this node waits; it logs each new reason once.
         why = self._images.explain_silence()
         if why not in self._reasons_told:
             self._reasons_told.add(why)
@@ -190,7 +190,7 @@ class CameraNode(ManagedNode):
         self._diagnostics.counters['poses_ignored'] = framer.poses.ignored
         lost = self._images.gaps.lost
         self._diagnostics.tell('images_lost', 'not known' if lost is None else lost)
-        if self._silence_s() >= self._listening.silence_s:
+        if self._silence_s() >= self._topic_settings.silence_s:
             level = Level.ERROR if self._images.incompatible else Level.STALE
             return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'
         if self._diagnostics.age_s('bad_input') < BAD_SHOWN_S:

@@ -1,12 +1,12 @@
-"""The topic a camera's images come on: listening to it, and saying in plain words why nothing comes."""
+"""The topic of a camera's images: listens to it, and explains why no image comes."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -20,6 +20,8 @@ from embodied_r_ros.nodes.managed import ManagedNode
 
 RAW = 'raw'
 COMPRESSED = 'compressed'
+
+ImageMessage: TypeAlias = 'Image | CompressedImage'
 
 _TOPICS = {RAW: ('image', Image), COMPRESSED: ('image/compressed', CompressedImage)}
 _TYPE_NAMES = {RAW: 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
@@ -87,7 +89,9 @@ class ImageTopic:
         gaps: how many images were sent and never taken.
     """
 
-    def __init__(self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[Any], None]) -> None:
+    def __init__(
+        self, node: ManagedNode, settings: ImageTopicSettings, receive: Callable[[ImageMessage], None]
+    ) -> None:
         self._node = node
         self._settings = settings
         self._receive = receive
@@ -104,10 +108,12 @@ class ImageTopic:
         profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
         self._node.held(
-            self._node.create_subscription(self._type, self._relative, self._take, profile, event_callbacks=events)
+            self._node.create_subscription(
+                self._type, self._relative, self._on_message, profile, event_callbacks=events
+            )
         )
 
-    def frame(self, message: Any) -> Frame:
+    def frame(self, message: ImageMessage) -> Frame:
         """The frame in a message.
 
         Raises:
@@ -123,8 +129,8 @@ class ImageTopic:
         )
         return codec.frame_from_pixels(stamp_ns, frame_id, pixels)
 
-    def look(self, message: Any) -> tuple[object, ...]:
-        """What a camera keeps from image to image: size and encoding as far as the message tells without decoding."""
+    def format_of(self, message: ImageMessage) -> tuple[object, ...]:
+        """Size and encoding of an image, as far as the message tells without decoding; a camera rarely changes them."""
         if self._settings.image_transport == COMPRESSED:
             return (message.format,)
         return (message.width, message.height, message.encoding)
@@ -158,11 +164,11 @@ class ImageTopic:
                 found.append(f'{topic} ({kinds[0]})')
         return found
 
-    def _take(self, message: Any, info: Any) -> None:
+    def _on_message(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
         self.gaps.note(info)
         self._receive(message)
 
-    def _on_incompatible(self, event: Any) -> None:
+    def _on_incompatible(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         self.incompatible = (
             f'a sender on {self.name} offers another quality of service ({policy}) than this node asks for '

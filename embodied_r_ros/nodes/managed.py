@@ -3,7 +3,7 @@
 A node in full:
 
     class EchoNode(ManagedNode):
-        '''Says again what it hears.'''
+        '''Repeats what it hears.'''
 
         def __init__(self, **options: Any) -> None:
             super().__init__('echo_node', EchoSettings, **options)
@@ -25,7 +25,7 @@ import contextlib
 import functools
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from rclpy.client import Client
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -44,11 +44,14 @@ EXIT_REFUSED = 2
 Entity = TypeVar('Entity')
 Settings = TypeVar('Settings')
 
+_Step: TypeAlias = 'Callable[[ManagedNode], None]'
+_Transition: TypeAlias = 'Callable[[ManagedNode, LifecycleState], TransitionCallbackReturn]'
 
-def _transition(on_failure: TransitionCallbackReturn) -> Callable[..., Any]:
-    """Wrap a transition: rclpy swallows what it raises, here it is logged, and under autostart it ends the process."""
 
-    def wrap(step: Callable[[ManagedNode], None]) -> Callable[..., TransitionCallbackReturn]:
+def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Transition]:
+    """Log what a transition raises, which rclpy would swallow; under `autostart` a failure also ends the process."""
+
+    def wrap(step: _Step) -> _Transition:
         @functools.wraps(step)
         def guarded(self: ManagedNode, state: LifecycleState) -> TransitionCallbackReturn:
             try:
@@ -57,7 +60,7 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[..., Any]:
                 self.get_logger().error(f'{step.__name__} failed: {error}')
             except Exception:  # noqa: BLE001 - rclpy would swallow it without a line
                 if not self.context.ok():
-                    # A signal came in mid-transition; whatever rclpy says about its context is no news.
+                    # A signal came during the transition; what rclpy raises about its context needs no log line.
                     return on_failure
                 self.get_logger().error(f'{step.__name__} failed:\n{traceback.format_exc()}')
             else:
@@ -72,7 +75,7 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[..., Any]:
 
 
 class ManagedNode(LifecycleNode):
-    """A lifecycle node whose entities go as they came.
+    """A lifecycle node that destroys what a transition created when the opposite transition runs.
 
     Subclasses override `configure`, `activate`, `deactivate` and `cleanup`, plain methods that may raise. Whatever
     these create goes through `held` and is destroyed, last one first, by the transition that mirrors theirs, or at once
@@ -91,8 +94,8 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **options)
         self.exit_status: int | None = None
         self._scopes: list[contextlib.ExitStack] = []
+        classes: tuple[type[Any], ...] = (parameters.NodeSettings, *settings_classes)
         try:
-            classes = (parameters.NodeSettings, *settings_classes)
             self._settings_of = {cls: parameters.declare(self, cls) for cls in classes}
             parameters.refuse_unknown(self)
         except EmbodiedRError:
@@ -125,7 +128,7 @@ class ManagedNode(LifecycleNode):
     def cleanup(self) -> None:
         """Stop what `configure` started and did not hand to `held`. Runs before held entities go."""
 
-    def held(self, entity: Entity, undo: Callable[[], Any] | None = None) -> Entity:
+    def held(self, entity: Entity, undo: Callable[[], object] | None = None) -> Entity:
         """Tie an entity to the transition under way, or, between transitions, to the state the node is in.
 
         Args:
@@ -161,7 +164,7 @@ class ManagedNode(LifecycleNode):
             self.executor.create_task(_raise, error)
 
     def log(self, level: str, sentence: str) -> None:
-        """Say a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
+        """Log a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
         logger = self.get_logger()
         # rclpy binds a call site to one severity, so each level has its own.
         if level == 'error':
@@ -189,8 +192,8 @@ class ManagedNode(LifecycleNode):
         """Inactive to active."""
         self._enter(self.activate)
 
-    # FAILURE would put the state machine back to a state whose entities have gone already. ERROR leads to on_error and
-    # from there to unconfigured, which is the truth.
+    # After FAILURE the state machine would return to a state whose entities are already destroyed. ERROR leads to
+    # on_error, and from there to unconfigured, which matches what is left.
     @_transition(TransitionCallbackReturn.ERROR)
     def on_deactivate(self) -> None:
         """Active to inactive."""
@@ -209,7 +212,7 @@ class ManagedNode(LifecycleNode):
 
     @_transition(TransitionCallbackReturn.FAILURE)
     def on_error(self) -> None:
-        """Whatever is left to unconfigured."""
+        """From an error to unconfigured; what is left is destroyed."""
         self._leave(0)
 
     def _enter(self, hook: Callable[[], None]) -> None:

@@ -29,7 +29,7 @@ from embodied_r_ros.nodes.conversions import (
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.rclpy_internals import answering_late
+from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 
 
 class PerceptionNode(ManagedNode):
@@ -39,13 +39,13 @@ class PerceptionNode(ManagedNode):
         self._own = backends.own_settings(PERCEIVERS, EYES)
         classes = (DescriberSettings, MemorySettings, backends.PerceptionBackend, *self._own)
         super().__init__('perception_node', *classes, **options)
-        self._pair = backends.perception_model(self.settings(backends.PerceptionBackend))
+        self._model = backends.perception_model(self.settings(backends.PerceptionBackend))
         self._diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
 
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
-        perceiver = backends.perceiver(self._pair, *map(self.settings, self._own))
+        perceiver = backends.perceiver(self._model, *map(self.settings, self._own))
         self._bridge = AsyncBridge(self, self.fail)
         self._bridge.on_stop(perceiver.aclose)
         self.held(self._bridge, self._bridge.stop)
@@ -54,20 +54,22 @@ class PerceptionNode(ManagedNode):
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
         self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log)
-        service = self.create_service(Focus, 'focus', self._focus, qos_profile=qos.SERVICES, callback_group=self._group)
-        self.held(answering_late(service))
+        service = self.create_service(
+            Focus, 'focus', self._on_focus, qos_profile=qos.SERVICES, callback_group=self._group
+        )
+        self.held(allow_late_response(service))
 
     def activate(self) -> None:
         """Listen for key frames; the model is reached for meanwhile."""
         self._running = self._bridge.spawn(self._describer.run())
-        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._take, qos.KEY_FRAMES))
+        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._on_key_frame, qos.KEY_FRAMES))
         self._diagnostics.start()
 
     def deactivate(self) -> None:
         """End what is being described."""
         self._bridge.end(self._running)
 
-    def _take(self, message: messages.KeyFrame) -> None:
+    def _on_key_frame(self, message: messages.KeyFrame) -> None:
         self._diagnostics.count('received')
         self._diagnostics.seen('key_frame')
         try:
@@ -92,7 +94,7 @@ class PerceptionNode(ManagedNode):
             self._diagnostics.took('describe', observation.latency_s)
         self._observations.publish(observation_to_message(observation, frame.frame_id))
 
-    async def _focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:
+    async def _on_focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:
         refusal = self._focus_refusal(request)
         if refusal is not None:
             response.error_code, response.error_msg = int(refusal[0]), refusal[1]
@@ -152,7 +154,7 @@ class PerceptionNode(ManagedNode):
 
 
 def main() -> int:
-    """Run the node until it is told to end."""
+    """The executable perception_node."""
     return run(PerceptionNode)
 
 

@@ -1,4 +1,4 @@
-"""The process of a node: in through a checked command line, out within a moment, with an exit status that tells."""
+"""Runs a node as a process: checks the command line, spins the node, returns an exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import rclpy
 from rclpy.exceptions import InvalidNamespaceException, InvalidNodeNameException, ParameterException
@@ -31,15 +30,15 @@ def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None
     """
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        # rclpy's own handler, installed on top, shuts the context down and then calls this one: no KeyboardInterrupt in
-        # mid-callback, nor a second one in mid-shutdown.
+        # rclpy installs its own handler on top, which shuts the context down and then calls this one. So no callback is
+        # interrupted by KeyboardInterrupt, and neither is the shutdown.
         signal.signal(number, lambda received, _frame: signals.append(received))
     node = None
     try:
-        node = _node(node_class, list(sys.argv if argv is None else argv))
+        node = _make_node(node_class, list(sys.argv if argv is None else argv))
         status = EXIT_REFUSED if node is None else _spin(node)
     except Exception:
-        # Once the context is shut down, rclpy raises from wherever the node happens to be.
+        # After a signal the context is shut down, and any call to rclpy may raise.
         if not signals:
             raise
     finally:
@@ -47,26 +46,26 @@ def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None
             node.close()
         rclpy.try_shutdown()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # A launcher passes Ctrl-C on to a process that got it from the terminal already.
+            # A launcher may forward a Ctrl-C that the terminal has sent to this process already.
             signal.signal(number, signal.SIG_IGN)
     return EXIT_OK if signals else status
 
 
-def _node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> ManagedNode | None:
+def _make_node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> ManagedNode | None:
     """The node, or None and a sentence on stderr."""
     name = node_class.__module__.rpartition('.')[2]
     try:
-        _refuse_arguments(node_class, name, arguments)
+        _check_arguments(node_class, name, arguments)
         rclpy.init(args=arguments)
         return node_class()
     except _REFUSALS as error:
-        # rcl adds the source line at which it noticed.
+        # rcl appends the source line of the check.
         sentence = re.sub(r', at /\S+:\d+', '', ' '.join(str(error).split()))
         sys.stderr.write(f'{name}: {sentence}\n')
         return None
 
 
-def _refuse_arguments(node_class: Any, name: str, arguments: list[str]) -> None:
+def _check_arguments(node_class: Callable[[], ManagedNode], name: str, arguments: list[str]) -> None:
     summary = (inspect.getdoc(node_class) or '').partition('\n')[0]
     hint = 'Parameters are given the ROS way: --ros-args -p name:=value, or --params-file FILE.'
     parser = argparse.ArgumentParser(prog=name, description=summary, epilog=hint)

@@ -1,4 +1,4 @@
-"""What is used of rclpy that is not public, a function each; test_rclpy_internals.py holds each distribution to it."""
+"""What this package uses of rclpy that is not public; test_rclpy_internals.py tests it with each distribution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from embodied_r_ros.core.errors import SettingsError
 
 
 def without_ros_arguments(arguments: Sequence[str]) -> list[str]:
-    """The command line without what is meant for ROS, with the program's name; rclpy does not export what it raises.
+    """The command line without its ROS arguments, with the program's name; rclpy does not export what it raises.
 
     Raises:
         SettingsError: a ROS argument is unknown or malformed, or a parameter file cannot be read.
@@ -44,11 +44,11 @@ def take(subscription: Subscription) -> Any | None:
     return None if taken is None else taken[0]
 
 
-def answering_late(service: Service) -> Service:
-    """Let a service's `async def` callbacks end after the service was destroyed; whoever asked is told nothing then.
+def allow_late_response(service: Service) -> Service:
+    """Let a service's `async def` callbacks end after the service was destroyed; the response is dropped then.
 
-    rclpy would raise in the executor, which ends the node that is taken down with a request under way, and has no hook
-    between a callback and the sending of what it returned.
+    Otherwise rclpy raises in the executor, which ends a node that is deactivated with a request under way. rclpy has no
+    hook between the end of a callback and the sending of its response.
     """
     send = service.send_response
 

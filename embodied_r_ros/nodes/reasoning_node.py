@@ -12,7 +12,9 @@ from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
 from embodied_r_interfaces.srv import AskSpatial, Capture, Focus
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.client import Client
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
@@ -39,7 +41,7 @@ from embodied_r_ros.nodes.conversions import (
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.rclpy_internals import answering_late
+from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
 
 _NOT_ACTIVE = Answer(
@@ -83,7 +85,7 @@ class RosPeerServices:
             if seen.status == messages.FocusReading.FOUND
         }
 
-    async def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+    async def _call(self, client: Client, request: Any, timeout_s: float) -> Any:
         if not client.service_is_ready():
             name = self._node.resolve_service_name(client.srv_name)
             raise BackendUnavailable(f'nobody offers the service {name!r}; start the node that does, or ask without it')
@@ -125,29 +127,29 @@ class ReasoningNode(ManagedNode):
         )
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
         service = self.create_service(
-            AskSpatial, 'ask', self._ask, qos_profile=qos.SERVICES, callback_group=self._group
+            AskSpatial, 'ask', self._on_ask, qos_profile=qos.SERVICES, callback_group=self._group
         )
-        self.held(answering_late(service))
+        self.held(allow_late_response(service))
         self._goals: dict[bytes, Future] = {}
         self.held(self._action_server())
 
     def activate(self) -> None:
         """Listen for what is seen; the model is reached for meanwhile."""
         depth = self.settings(MemorySettings).memory_observations
-        self._warming = self._bridge.spawn(self._asker.run())
-        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._take_key_frame, qos.KEY_FRAMES))
+        self._running = self._bridge.spawn(self._asker.run())
+        self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._on_key_frame, qos.KEY_FRAMES))
         self.held(
             self.create_subscription(
-                messages.Observation, 'observations', self._take_observation, qos.observations(depth)
+                messages.Observation, 'observations', self._on_observation, qos.observations(depth)
             )
         )
         if self.settings(AskerSettings).latest_motion:
-            self.held(self.create_subscription(Odometry, 'odom', self._take_odometry, qos.ODOMETRY))
+            self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self._diagnostics.start()
 
     def deactivate(self) -> None:
         """End the questions under way, each with an answer."""
-        self._bridge.end(self._warming)
+        self._bridge.end(self._running)
         self._bridge.finish(self._asker.interrupt())
 
     def _action_server(self) -> ActionServer:
@@ -156,19 +158,19 @@ class ReasoningNode(ManagedNode):
             self,
             AskSpatialAction,
             'ask_spatial',
-            self._execute,
+            self._on_goal,
             callback_group=self._group,
-            cancel_callback=self._cancel,
+            cancel_callback=self._on_cancel,
             **profiles,
         )
 
-    def _take_key_frame(self, message: messages.KeyFrame) -> None:
+    def _on_key_frame(self, message: messages.KeyFrame) -> None:
         self._diagnostics.seen('key_frame')
         stamp_ns = ns_from_stamp(message.header.stamp)
         key = (message.camera, message.session, message.index)
         self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
-    def _take_observation(self, message: messages.Observation) -> None:
+    def _on_observation(self, message: messages.Observation) -> None:
         self._diagnostics.seen('observation')
         try:
             observation = observation_from_message(message)
@@ -178,7 +180,7 @@ class ReasoningNode(ManagedNode):
             return
         self._bridge.post(self._asker.note_observation, observation)
 
-    def _take_odometry(self, message: Odometry) -> None:
+    def _on_odometry(self, message: Odometry) -> None:
         try:
             pose = pose_from_message(message.pose.pose)
         except InputError as error:
@@ -186,16 +188,16 @@ class ReasoningNode(ManagedNode):
             return
         self._bridge.post(self._asker.note_pose, ns_from_stamp(message.header.stamp), pose)
 
-    async def _ask(self, request: AskSpatial.Request, response: AskSpatial.Response) -> AskSpatial.Response:
-        response.answer = await self._answered(request.question)
+    async def _on_ask(self, request: AskSpatial.Request, response: AskSpatial.Response) -> AskSpatial.Response:
+        response.answer = await self._answer(request.question)
         return response
 
-    async def _execute(self, goal: Any) -> AskSpatialAction.Result:
+    async def _on_goal(self, goal: ServerGoalHandle) -> AskSpatialAction.Result:
         def tell(stage: str, thinking: str) -> None:
             if goal.is_active:
                 goal.publish_feedback(AskSpatialAction.Feedback(stage=stage, partial_thinking=thinking))
 
-        answer = await self._answered(goal.request.question, bytes(goal.goal_id.uuid), tell)
+        answer = await self._answer(goal.request.question, bytes(goal.goal_id.uuid), tell)
         if goal.is_cancel_requested:
             goal.canceled()
         elif answer.error_code == ErrorCode.OK:
@@ -204,13 +206,13 @@ class ReasoningNode(ManagedNode):
             goal.abort()
         return AskSpatialAction.Result(answer=answer)
 
-    def _cancel(self, goal: Any) -> CancelResponse:
+    def _on_cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         future = self._goals.get(bytes(goal.goal_id.uuid))
         if future is not None:
             self._bridge.cancel(future)
         return CancelResponse.ACCEPT
 
-    async def _answered(
+    async def _answer(
         self, question: messages.SpatialQuestion, goal_id: bytes = b'', on_progress: OnProgress | None = None
     ) -> messages.SpatialAnswer:
         if not self.active:
@@ -251,7 +253,7 @@ class ReasoningNode(ManagedNode):
 
 
 def main() -> int:
-    """Run the node until it is told to end."""
+    """The executable reasoning_node."""
     return run(ReasoningNode)
 
 

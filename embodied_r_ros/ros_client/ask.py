@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Thinking:
-    """The thinking, written as far as it has not been yet."""
+    """Writes the thinking as it grows, each part once."""
 
     def __init__(self) -> None:
         self._shown = ''
@@ -66,7 +66,7 @@ class _Thinking:
             self._shown = text
 
     def end(self, text: str = '') -> None:
-        """The whole of it: what the model says while it thinks may read otherwise than what it is taken to mean."""
+        """Write the final thinking: what is left of it, or all of it where it differs from what was shown."""
         if self._shown and text.startswith(self._shown):
             self.grow('', text)
         elif text:

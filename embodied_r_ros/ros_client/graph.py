@@ -13,6 +13,7 @@ import math
 import os
 import pathlib
 import time
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -88,8 +89,10 @@ class Graph:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     def play(self, recording: pathlib.Path, rate: float = 1.0) -> int:
         """Play a recording as a session of its own, to its end.
@@ -143,7 +146,7 @@ class Graph:
         while (left_s := end_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=left_s)
 
-    def spin_until(self, condition: Callable[[], Any], what: str, timeout_s: float = START_S) -> None:
+    def spin_until(self, condition: Callable[[], object], what: str, timeout_s: float = START_S) -> None:
         """Let it work until the condition holds.
 
         Raises:
@@ -188,8 +191,8 @@ class Graph:
         self.node.create_subscription(DiagnosticArray, diagnostics.TOPIC, self._on_diagnostics, qos.DIAGNOSTICS)
         for name, arguments in self._nodes.items():
             self.processes.start(name, f'embodied_r_ros.nodes.{name}', arguments)
-        for module, arguments in self._programs.items():
-            self.processes.start(module, module, arguments)
+        for module, program_arguments in self._programs.items():
+            self.processes.start(module, module, program_arguments)
         for name in self._nodes:
             self._wait_active(name)
         self._end_s = time.monotonic() + self._limit_s
@@ -201,7 +204,7 @@ class Graph:
         response = self._call(GetState, f'{name}/get_state', GetState.Request())
         return response is not None and response.current_state.id == State.PRIMARY_STATE_ACTIVE
 
-    def _call(self, kind: Any, service: str, request: Any) -> Any:
+    def _call(self, kind: type, service: str, request: Any) -> Any:
         """The response; None when there is none within CALL_S."""
         client = self.node.create_client(kind, service)
         try:

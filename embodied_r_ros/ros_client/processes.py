@@ -91,7 +91,7 @@ class Processes:
         return None if process is None else process.poll()
 
     def check(self) -> None:
-        """See whether all run that ought to.
+        """Check that every program runs, or has ended as it may.
 
         Raises:
             BrokenGraph: one ended.
@@ -99,7 +99,7 @@ class Processes:
         for name, program in self._programs.items():
             status = self.status(name)
             if status is not None and (program.lasting or status != 0):
-                self.fail(f'{name} ended with status {status}: {self._last_words(name)}')
+                self.fail(f'{name} ended with status {status}: {self._last_line(name)}')
 
     def fail(self, sentence: str) -> NoReturn:
         """Give up.
@@ -125,7 +125,7 @@ class Processes:
             self.fail(f'{name} is not running, its {file} cannot be read')
         return pathlib.Path(f'/proc/{process.pid}/{file}').read_text(encoding='utf-8')
 
-    def _last_words(self, name: str) -> str:
+    def _last_line(self, name: str) -> str:
         lines = (self.logs / f'{name}.log').read_text(errors='replace').split('\n')
         return next((line.strip() for line in reversed(lines) if line.strip()), 'it wrote nothing')
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import rclpy
 from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
+from embodied_r_interfaces.msg import SpatialQuestion
 from embodied_r_interfaces.srv import AskSpatial
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from embodied_r_ros.app.request import LATEST_S, Request
+from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core.answers import validate_question
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Question
@@ -30,7 +33,7 @@ from embodied_r_ros.nodes.conversions import NS_PER_S
 from embodied_r_ros.nodes.requests import answer_from_message, request_to_message
 
 GRACE_S = 1.0
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 class SpatialClient:
@@ -72,7 +75,7 @@ class SpatialClient:
         votes: int = 1,
         check_consistency: bool = False,
         deadline_s: float = 30.0,
-        on_progress: Callable[[str, str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Answer:
         """Ask, and wait for the answer; soon after the deadline it is there, with an error code where that failed.
 
@@ -101,10 +104,10 @@ class SpatialClient:
                 fresh=fresh,
                 deadline_s=deadline_s,
             )
-            message = _message(request)
+            message = _checked_message(request)
         except InputError as error:
             return _failed(ErrorCode.BAD_QUESTION, str(error))
-        return self._asked(message, time.monotonic() + deadline_s, on_progress)
+        return self._send(message, time.monotonic() + deadline_s, on_progress)
 
     def close(self) -> None:
         """Let go of the node and the thread."""
@@ -121,7 +124,7 @@ class SpatialClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, message: Any, end_s: float, on_progress: Callable[[str, str], None] | None) -> Answer:
+    def _send(self, message: SpatialQuestion, end_s: float, on_progress: OnProgress | None) -> Answer:
         begun_s = time.monotonic()
         is_ready = self._service.service_is_ready if on_progress is None else self._action.server_is_ready
         while not is_ready():
@@ -131,7 +134,7 @@ class SpatialClient:
                 return _failed(
                     ErrorCode.NOT_ACTIVE, f'nobody offers {name!r} within {waited_s:.1f} s; start reasoning_node'
                 )
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         call = _Call(message, on_progress)
         work = call.through_service if on_progress is None else call.through_action
         self._executor.create_task(work, self._service if on_progress is None else self._action)
@@ -156,21 +159,21 @@ class SpatialClient:
 class _Call:
     """One question on its way; all but the events and the answer belongs to the executor's thread."""
 
-    def __init__(self, message: Any, on_progress: Callable[[str, str], None] | None) -> None:
+    def __init__(self, message: SpatialQuestion, on_progress: OnProgress | None) -> None:
         self.done = threading.Event()
         self.given_up = threading.Event()
         self.answer = Answer()
         self._message = message
         self._on_progress = on_progress
-        self._goal: Any = None
+        self._goal: ClientGoalHandle | None = None
 
-    async def through_service(self, client: Any) -> None:
+    async def through_service(self, client: Client) -> None:
         response = await client.call_async(AskSpatial.Request(question=self._message))
         self._finish(answer_from_message(response.answer))
 
-    async def through_action(self, client: Any) -> None:
+    async def through_action(self, client: ActionClient) -> None:
         goal = AskSpatialAction.Goal(question=self._message)
-        self._goal = await client.send_goal_async(goal, feedback_callback=self._tell)
+        self._goal = await client.send_goal_async(goal, feedback_callback=self._on_feedback)
         if not self._goal.accepted:
             self._finish(_failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log'))
             return
@@ -183,7 +186,7 @@ class _Call:
             self._goal.cancel_goal_async()
         self.given_up.set()
 
-    def _tell(self, message: Any) -> None:
+    def _on_feedback(self, message: AskSpatialAction.Impl.FeedbackMessage) -> None:
         if self._on_progress is not None and not self.done.is_set():
             self._on_progress(message.feedback.stage, message.feedback.partial_thinking)
 
@@ -192,7 +195,7 @@ class _Call:
         self.done.set()
 
 
-def _message(request: Request) -> Any:
+def _checked_message(request: Request) -> SpatialQuestion:
     """The request as a message that can be serialised; rclpy would find out only in the executor's thread.
 
     Raises:

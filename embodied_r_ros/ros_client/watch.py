@@ -24,15 +24,15 @@ class Watch(Node):
 
     def __init__(self) -> None:
         super().__init__('watch', start_parameter_services=False)
-        self.create_subscription(messages.Observation, 'observations', self._observed, qos.observations(DEPTH))
-        self.create_subscription(messages.AnsweredQuestion, 'answers', self._answered, qos.ANSWERS)
+        self.create_subscription(messages.Observation, 'observations', self._on_observation, qos.observations(DEPTH))
+        self.create_subscription(messages.AnsweredQuestion, 'answers', self._on_answer, qos.ANSWERS)
 
-    def _observed(self, message: messages.Observation) -> None:
+    def _on_observation(self, message: messages.Observation) -> None:
         since_s = (ns_from_stamp(message.header.stamp) - message.session) / NS_PER_S
         words = '(given up)' if message.given_up else message.words
         print(f'{since_s:8.1f} s  {message.index:4d}  {words}', flush=True)
 
-    def _answered(self, message: messages.AnsweredQuestion) -> None:
+    def _on_answer(self, message: messages.AnsweredQuestion) -> None:
         answer = message.answer
         frames = ', '.join(str(cited.index) for cited in answer.evidence) or 'none'
         if answer.error_code == ErrorCode.OK:

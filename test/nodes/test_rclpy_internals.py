@@ -98,7 +98,7 @@ def test_a_callback_may_end_after_its_service_was_destroyed(graph):
         node.destroy_service(service)
         return response
 
-    service = rclpy_internals.answering_late(node.create_service(Trigger, 'trigger', destroy_first))
+    service = rclpy_internals.allow_late_response(node.create_service(Trigger, 'trigger', destroy_first))
     client = node.create_client(Trigger, 'trigger')
     graph.spin_until(client.service_is_ready, 'the service')
     future = client.call_async(Trigger.Request())
