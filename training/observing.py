@@ -89,11 +89,11 @@ class Failure:
     question: str = ''
 
 
-class Looker(Protocol):
-    """Gives each recording someone who looks at it, and a text that stands for all that decides what is written."""
+class PerceiverSource(Protocol):
+    """Gives each recording a perceiver, and a key that stands for all that decides what the perceiver finds."""
 
     def open(self, path: str) -> contextlib.AbstractAsyncContextManager[tuple[Perceiver, str]]:
-        """Who looks at a recording.
+        """The perceiver of a recording, and its key.
 
         Raises:
             SettingsError: a file that goes with it cannot be used.
@@ -104,7 +104,7 @@ class Observer:
     """Observes recordings.
 
     Args:
-        looker: who looks.
+        source: where the perceiver of each recording comes from.
         cache: of what was described before.
         settings: how key frames are picked.
         focus: look again with each question in mind, at the frames at which the robot would.
@@ -116,9 +116,15 @@ class Observer:
     """
 
     def __init__(
-        self, looker: Looker, cache: PairCache, settings: KeyFrameSettings, *, focus: bool = False, requests: int = 8
+        self,
+        source: PerceiverSource,
+        cache: PairCache,
+        settings: KeyFrameSettings,
+        *,
+        focus: bool = False,
+        requests: int = 8,
     ) -> None:
-        self._looker, self._cache, self._settings, self._focus = looker, cache, settings, focus
+        self._source, self._cache, self._settings, self._focus = source, cache, settings, focus
         self._requests = requests
         self.failures: list[Failure] = []
         self.described = 0
@@ -143,8 +149,8 @@ class Observer:
 
         async def observe_one(path: str) -> dict[str, Entries]:
             nonlocal done
-            async with places, self._looker.open(path) as (perceiver, looker):
-                found = await self._recording(by_path[path], perceiver, looker)
+            async with places, self._source.open(path) as (perceiver, perceiver_key):
+                found = await self._recording(by_path[path], perceiver, perceiver_key)
             done += 1
             on_done(done, len(by_path))
             return found
@@ -154,7 +160,9 @@ class Observer:
         seen = {sample['id']: sample['observations'] for sample in samples if 'observations' in sample} | found
         return [{**sample, 'observations': seen[sample['id']]} for sample in samples if sample['id'] in seen]
 
-    async def _recording(self, samples: Sequence[Sample], perceiver: Perceiver, looker: str) -> dict[str, Entries]:
+    async def _recording(
+        self, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str
+    ) -> dict[str, Entries]:
         """Observations by sample id; parts of one recording follow each other, since they share key frames."""
         parts: dict[Medium, list[Sample]] = {}
         for sample in samples:
@@ -162,24 +170,24 @@ class Observer:
         found: dict[str, Entries] = {}
         for medium, asking in parts.items():
             try:
-                found |= await self._part(medium, asking, perceiver, looker)
+                found |= await self._part(medium, asking, perceiver, perceiver_key)
             except InputError as error:
                 self.failures.append(Failure(medium.path, str(error)))
         return found
 
     async def _part(
-        self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, looker: str
+        self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str
     ) -> dict[str, Entries]:
-        told = [looker, repr((medium, self._settings))]
+        told = [perceiver_key, repr((medium, self._settings))]
         asked = {s['id']: repr((s['question'], s['choices'])) if self._focus else '' for s in samples}
         keys = {sample_id: file_key(medium.path, *told, question) for sample_id, question in asked.items()}
         known = {sample_id: self._cache.get(key) for sample_id, key in keys.items()}
         missing = [sample for sample in samples if known[sample['id']] is None]
         if missing:
             frames = await asyncio.to_thread(medium.key_frames, self._settings)
-            found = await _all_or_none([self._look(medium, perceiver, looker, *pair) for pair in pairs(frames)])
+            found = await _all_or_none([self._look(medium, perceiver, perceiver_key, *pair) for pair in pairs(frames)])
             for sample in missing:
-                seen = await self._seen(sample, medium, perceiver, looker, frames, found)
+                seen = await self._seen(sample, medium, perceiver, perceiver_key, frames, found)
                 if seen is not None:
                     known[sample['id']] = from_observations(seen)
                     self._cache.put(keys[sample['id']], known[sample['id']])
@@ -190,7 +198,7 @@ class Observer:
         sample: Sample,
         medium: Medium,
         perceiver: Perceiver,
-        looker: str,
+        perceiver_key: str,
         frames: Sequence[KeyFrame],
         found: Sequence[Description | None],
     ) -> list[Observation] | None:
@@ -203,7 +211,7 @@ class Observer:
         keys = {one.key for one in chosen or focus.likeliest(question, seen, focus.FOCUS_FRAMES)}
         places = [place for place, one in enumerate(seen) if one.key in keys]
         frame_pairs = pairs(frames)
-        looks = [self._look(medium, perceiver, looker, *frame_pairs[place], question.text) for place in places]
+        looks = [self._look(medium, perceiver, perceiver_key, *frame_pairs[place], question.text) for place in places]
         for place, look in zip(places, await _all_or_none(looks)):
             if look is None:
                 return None
@@ -214,13 +222,13 @@ class Observer:
         self,
         medium: Medium,
         perceiver: Perceiver,
-        looker: str,
+        perceiver_key: str,
         previous: KeyFrame | None,
         current: KeyFrame,
         question: str = '',
     ) -> Description | None:
         """What is found in a pair, from the cache where it is there; None, and a failure, where nothing is."""
-        key = pair_key(looker, previous, current, question)
+        key = pair_key(perceiver_key, previous, current, question)
         known = self._cache.get(key)
         if known is not None:
             motion, sightings, text = read_data(known)

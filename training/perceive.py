@@ -29,7 +29,7 @@ from embodied_r_ros.core.models import EYES, PERCEIVERS, PerceptionModel, Server
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from embodied_r_ros.core.records import Motion, MotionSource
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
-from training.observing import Looker, Medium, Observer
+from training.observing import Medium, Observer, PerceiverSource
 from training.pair_cache import CODE, PairCache, code_key, key_of
 
 EXIT_SOME_FAILED = 1
@@ -143,8 +143,8 @@ def part_of(samples: Sequence[Sample], number: int, count: int) -> list[Sample]:
 async def _perceive(samples: Sequence[Sample], options: argparse.Namespace) -> int:
     cache = PairCache(options.cache or options.out.with_name(f'{options.out.name}.cache'))
     settings = KeyFrameSettings(max_gap_s=options.max_gap)
-    async with _looker(options) as looker:
-        observer = Observer(looker, cache, settings, focus=options.focus, requests=options.requests)
+    async with _perceiver_source(options) as source:
+        observer = Observer(source, cache, settings, focus=options.focus, requests=options.requests)
         seen = await observer.observe(samples, _tell)
     count = write_samples(options.out, seen)
     print(f'{count} of {len(samples)} samples with observations in {options.out}; {observer.described} looks were new')
@@ -167,7 +167,7 @@ def _tell(done: int, count: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
+async def _perceiver_source(options: argparse.Namespace) -> AsyncIterator[PerceiverSource]:
     """Who looks, as the command line says.
 
     Raises:
@@ -183,7 +183,7 @@ async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
                 f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
                 f'{options.perception}; leave them out'
             )
-        yield InProcessLooker(model, options.tag_size, options.labels)
+        yield InProcessSource(model, options.tag_size, options.labels)
         return
     server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
     if options.vlm_url:
@@ -192,12 +192,12 @@ async def _looker(options: argparse.Namespace) -> AsyncIterator[Looker]:
     perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()
-        yield ServerLooker(perceiver, model)
+        yield ServerSource(perceiver, model)
     finally:
         await perceiver.aclose()
 
 
-class InProcessLooker:
+class InProcessSource:
     """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share."""
 
     def __init__(self, model: PerceptionModel, tag_size_m: float, labels: pathlib.Path | None) -> None:
@@ -216,7 +216,7 @@ class InProcessLooker:
             await perceiver.aclose()
 
 
-class ServerLooker:
+class ServerSource:
     """A vision-language model on a server, the same for all recordings."""
 
     def __init__(self, perceiver: Perceiver, model: PerceptionModel) -> None:

@@ -83,7 +83,7 @@ def split_of(scene: str, seed: int, shares: tuple[float, float, float] = (0.75, 
     return 'validation' if place < shares[0] + shares[1] else 'test'
 
 
-def told_splits(samples: Iterable[Sample]) -> str:
+def split_counts(samples: Iterable[Sample]) -> str:
     """How many samples each of SPLITS holds: '75 train, 5 validation, 20 test'."""
     counts = collections.Counter(sample['split'] for sample in samples)
     return ', '.join(f'{counts[split]} {split}' for split in SPLITS)

@@ -21,7 +21,7 @@ from embodied_r_ros.core.models import EYES, PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
 from training import pair_cache, perceive
 from training.pair_cache import PairCache, code_key, file_key, key_of, pair_key
-from training.perceive import InProcessLooker, ServerLooker
+from training.perceive import InProcessSource, ServerSource
 
 MOTION = Motion(
     name='move forward', forward_m=2.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
@@ -35,8 +35,8 @@ OTHER_CAMERA = dataclasses.replace(ROOM_INTRINSICS, fx_px=ROOM_INTRINSICS.fx_px 
 PNG = EncodedImage(data=b'after', mime='image/png')
 
 
-def key(before: KeyFrame | None = BEFORE, looker: str = 'opencv', question: str = '', **after: object) -> str:
-    return pair_key(looker, before, dataclasses.replace(AFTER, **after), question)
+def key(before: KeyFrame | None = BEFORE, perceiver_key: str = 'opencv', question: str = '', **after: object) -> str:
+    return pair_key(perceiver_key, before, dataclasses.replace(AFTER, **after), question)
 
 
 def moved(**changes: object) -> Motion:
@@ -46,7 +46,7 @@ def moved(**changes: object) -> Motion:
 @pytest.mark.parametrize(
     'changes',
     [
-        pytest.param({'looker': 'openai'}, id='who looks'),
+        pytest.param({'perceiver_key': 'openai'}, id='who looks'),
         pytest.param({'question': 'Where is the sofa?'}, id='question'),
         pytest.param({'before': None}, id='one image in place of two'),
         pytest.param({'before': dataclasses.replace(BEFORE, image=AFTER.image)}, id='earlier image'),
@@ -75,9 +75,9 @@ def test_a_pair_keeps_its_key_wherever_it_stands_in_a_recording() -> None:
 OPENCV = PerceptionModel(backend='opencv')
 
 
-def looker_key(looker: InProcessLooker | ServerLooker, recording: Path | str = 'bag') -> str:
+def source_key(source: InProcessSource | ServerSource, recording: Path | str = 'bag') -> str:
     async def opened() -> str:
-        async with looker.open(str(recording)) as (_, found):
+        async with source.open(str(recording)) as (_, found):
             return found
 
     return asyncio.run(opened())
@@ -93,40 +93,40 @@ def labels(tmp_path: Path) -> Path:
 def test_the_key_of_tags_holds_their_size_their_labels_the_settings_and_the_eyes(
     labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = looker_key(InProcessLooker(OPENCV, 0.4, labels))
-    assert looker_key(InProcessLooker(OPENCV, 0.4, labels)) == first
-    keys = {first, looker_key(InProcessLooker(OPENCV, 0.3, labels)), looker_key(InProcessLooker(OPENCV, 0.4, None))}
+    first = source_key(InProcessSource(OPENCV, 0.4, labels))
+    assert source_key(InProcessSource(OPENCV, 0.4, labels)) == first
+    keys = {first, source_key(InProcessSource(OPENCV, 0.3, labels)), source_key(InProcessSource(OPENCV, 0.4, None))}
     monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
-    keys.add(looker_key(InProcessLooker(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, labels)))
+    keys.add(source_key(InProcessSource(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, labels)))
     labels.write_text('17: lamp\n', encoding='utf-8')
-    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
     labels.write_text('17: sofa\n', encoding='utf-8')
     monkeypatch.setattr(perceive, 'TagSettings', functools.partial(TagSettings, max_range_m=5.0))
-    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
     assert len(keys) == 6
 
 
 def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:
     (tmp_path / 'bag').mkdir()
-    assert looker_key(InProcessLooker(OPENCV, 0.4, None), tmp_path / 'bag') == looker_key(
-        InProcessLooker(OPENCV, 0.4, labels)
+    assert source_key(InProcessSource(OPENCV, 0.4, None), tmp_path / 'bag') == source_key(
+        InProcessSource(OPENCV, 0.4, labels)
     )
 
 
 def test_the_key_of_tags_holds_the_code_and_the_version_of_opencv(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {looker_key(InProcessLooker(OPENCV, 0.4, labels))}
+    keys = {source_key(InProcessSource(OPENCV, 0.4, labels))}
     monkeypatch.setattr(cv2, '__version__', '3.0')
-    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
     monkeypatch.setattr(perceive, 'CODE', (tmp_path,))
-    keys.add(looker_key(InProcessLooker(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
     assert len(keys) == 3
 
 
 def model_key(name: str = 'a-model', **changes: object) -> str:
     model = PerceptionModel(backend='openai', server=ServerSettings(model=name, **changes.pop('server', {})), **changes)
-    return looker_key(ServerLooker(backends.perceiver(model), model))
+    return source_key(ServerSource(backends.perceiver(model), model))
 
 
 def test_the_key_of_a_model_holds_its_name_and_how_it_is_sampled() -> None:

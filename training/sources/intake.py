@@ -13,7 +13,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.evaluation.samples import Sample, is_number, split_of, told_splits, write_samples
+from embodied_r_ros.evaluation.samples import Sample, is_number, split_counts, split_of, write_samples
 from training.sources.progress import progress
 from training.sources.tables import Row
 
@@ -187,7 +187,7 @@ def take_in(
     write_samples(options.out, samples)
     print(tally.table())
     scenes = len({sample['scene'] for sample in samples})
-    print(f'{len(samples)} questions about {scenes} scenes in {options.out}: {told_splits(samples)}')
+    print(f'{len(samples)} questions about {scenes} scenes in {options.out}: {split_counts(samples)}')
     return 0
 
 

@@ -16,9 +16,9 @@ from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.evaluation.samples import (
     Sample,
     from_observations,
+    split_counts,
     split_of,
     to_observations,
-    told_splits,
     write_samples,
 )
 from training.sources.journal import Journal
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     for task in TASKS:
         print(f'{task:{width}} {counts[task]:6}')
     print(
-        f'{count} questions about {scenes} scenes in {options.out}: {told_splits(samples)}; '
+        f'{count} questions about {scenes} scenes in {options.out}: {split_counts(samples)}; '
         f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of'
     )
     return 0
