@@ -2,6 +2,7 @@
 
 import asyncio
 
+import fake_time
 import pytest
 from fake_models import FakeReasoner, observation
 
@@ -53,7 +54,7 @@ def shown(reader, count, prompt_format=None, most=32):
         await asyncio.gather(running, return_exceptions=True)
         return running
 
-    return asyncio.run(scene())
+    return fake_time.run(scene())
 
 
 def test_a_burst_of_observations_is_shown_once_and_as_the_next_prompt_begins():
