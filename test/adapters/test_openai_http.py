@@ -194,17 +194,17 @@ def test_an_unusable_key_is_a_settings_error_without_the_key(monkeypatch):
 def test_a_hanging_server_is_given_up_at_the_deadline(server):
     server.hang = True
     start_s = time.monotonic()
-    with pytest.raises(BackendTimeout, match=r'within timeout_s 0.1 s, none came in \d+\.\d\d s; allow more time'):
-        chat(server, timeout_s=0.1)
-    assert 0.1 <= time.monotonic() - start_s < 5.0
+    with pytest.raises(BackendTimeout, match=r'within timeout_s 0.5 s, none came in \d+\.\d\d s; allow more time'):
+        chat(server, timeout_s=0.5)
+    assert 0.5 <= time.monotonic() - start_s < 5.0
     assert server.wait_until(lambda: server.closed_early == 1)
 
 
 def test_a_slow_stream_is_given_up_at_the_deadline_too(server):
     server.reply, server.latency_s = 'word ' * 50, 60.0
     start_s = time.monotonic()
-    with pytest.raises(BackendTimeout, match='within timeout_s 0.1 s'):
-        chat(server, [].append, timeout_s=0.1)
+    with pytest.raises(BackendTimeout, match='within timeout_s 0.5 s'):
+        chat(server, [].append, timeout_s=0.5)
     assert time.monotonic() - start_s < 5.0
 
 
@@ -251,8 +251,8 @@ def test_pauses_between_tries_grow(server):
 def test_tries_end_at_the_deadline_however_long_the_server_asks_to_wait(server):
     server.status, server.headers = 503, {'retry-after': '60'}
     start_s = time.monotonic()
-    with pytest.raises(BackendTimeout, match='within timeout_s 0.1 s'):
-        chat(server, timeout_s=0.1)
+    with pytest.raises(BackendTimeout, match='within timeout_s 0.5 s'):
+        chat(server, timeout_s=0.5)
     assert time.monotonic() - start_s < 5.0 and len(server.chats) == 1
 
 
