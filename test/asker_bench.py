@@ -1,7 +1,6 @@
-"""An asker with ten observations, a hand-written reasoner and hand-written neighbours, for tests."""
+"""An asker with ten observations, a hand-written reasoner and hand-written neighbours, in simulated time, for tests."""
 
-import asyncio
-
+import fake_time
 from fake_models import NS, SESSION, FakeReasoner, observation
 
 from embodied_r_ros.adapters.perception import Description
@@ -42,15 +41,23 @@ class FakePeerServices:
 class Bench:
     """An asker with ten observations, one a second, unless told otherwise."""
 
-    def __init__(self, seen=10, reply='<think>Frame 1 shows it.</think><answer>A</answer>', **values):
-        self.lm = FakeReasoner(reply)
+    def __init__(self, seen=10, prompt_format=None, reply=None, **values):
+        self.lm = FakeReasoner() if reply is None else FakeReasoner(reply)
         self.peers = FakePeerServices()
+        self.clock = fake_time.FakeClock()
         self.said = []
         reasoning = {name: values.pop(name) for name in ('min_confidence',) if name in values}
         settings = AskerSettings(**{'deadline_s': 2.0, **values})
         memory = ObservationMemory(100)
         self.asker = Asker(
-            settings, ReasoningSettings(**reasoning), memory, self.lm, PaperFormat(), self.peers, self._say
+            settings,
+            ReasoningSettings(**reasoning),
+            memory,
+            self.lm,
+            prompt_format or PaperFormat(),
+            self.peers,
+            self._say,
+            self.clock,
         )
         for index in range(seen):
             self.see(index)
@@ -67,6 +74,9 @@ class Bench:
         question = Question(text=text, choices=tuple(choices), votes=votes)
         return await self.asker.ask(Request(question=question, **window), on_progress)
 
+    def run(self, coroutine):
+        return fake_time.run(coroutine, self.clock)
+
     @property
     def prompt(self):
         return self.lm.requests[-1].messages[-1].content
@@ -76,12 +86,13 @@ def scene(coroutine):
     """Run a test's coroutine function with a bench whose model is ready."""
 
     def test():
+        bench = Bench()
+
         async def whole():
-            bench = Bench()
             await bench.asker.run()
             await coroutine(bench)
 
-        asyncio.run(whole())
+        bench.run(whole())
 
     test.__name__ = coroutine.__name__
     return test
@@ -92,4 +103,4 @@ def ask_once(bench, **request):
         await bench.asker.run()
         return await bench.ask(**request)
 
-    return asyncio.run(whole())
+    return bench.run(whole())

@@ -1,7 +1,6 @@
 """Hand-written models for node tests: they do what they are told, and note what they were asked."""
 
 import asyncio
-import time
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.errors import BackendUnavailable
@@ -98,6 +97,7 @@ class FakeReasoner:
         reply: text, a function that makes it, or an error to raise.
         latency_s: before the reply.
         down: probe and generate raise BackendUnavailable with this sentence while it is set.
+        cancelled_s: when requests were cancelled, by the loop's clock.
     """
 
     name = 'fake-lm'
@@ -129,7 +129,7 @@ class FakeReasoner:
         try:
             await asyncio.sleep(self.latency_s)
         except asyncio.CancelledError:
-            self.cancelled_s.append(time.monotonic())
+            self.cancelled_s.append(asyncio.get_running_loop().time())
             raise
         if isinstance(reply, Exception):
             raise reply

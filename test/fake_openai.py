@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 
 MODEL = 'fake-model'
+JSON_KIND, STREAM_KIND = 'application/json', 'text/event-stream'
 
 
 @dataclasses.dataclass
@@ -45,9 +46,10 @@ class FakeOpenAI:
         hang: never answer a chat.
         status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many
         (None: all).
-        raw: answer chats with these bytes under status 200 instead.
+        raw: answer chats with these bytes under status 200 instead, of the content type `raw_kind`.
         break_off: close the connection in the middle of a reply.
         models: what /v1/models lists; max_model_len goes beside it where set.
+        raw_models: list models with these bytes instead.
         reasoning: goes beside the content, under `reasoning_key`.
         stops: cut the reply at the request's stop strings; `tells_stop` adds vLLM's stop_reason.
         requests, chats: what came; concurrent, max_concurrent: chats under way.
@@ -58,10 +60,10 @@ class FakeOpenAI:
         self.latency_s = 0.0
         self.hang = False
         self.status, self.error, self.failures, self.headers = 200, '', None, {}
-        self.raw = None
+        self.raw, self.raw_kind = None, JSON_KIND
         self.break_off = False
         self.models = [MODEL]
-        self.models_status = 200
+        self.models_status, self.raw_models = 200, None
         self.max_model_len = 0
         self.reasoning, self.reasoning_key = '', 'reasoning_content'
         self.tells_stop = True
@@ -151,7 +153,8 @@ class FakeOpenAI:
                 {'id': name, **({'max_model_len': self.max_model_len} if self.max_model_len else {})}
                 for name in self.models
             ]
-            return await self._send(writer, self.models_status, json.dumps({'object': 'list', 'data': listed}).encode())
+            listing = json.dumps({'object': 'list', 'data': listed}).encode()
+            return await self._send(writer, self.models_status, self.raw_models or listing)
         if request.path != '/v1/chat/completions':
             return await self._send(writer, 404, json.dumps({'detail': 'Not Found'}).encode())
         self.concurrent += 1
@@ -183,7 +186,7 @@ class FakeOpenAI:
             message[self.reasoning_key] = self.reasoning
         if self.raw is not None:
             await asyncio.sleep(self.latency_s)
-            return await self._send(writer, 200, self.raw)
+            return await self._send(writer, 200, self.raw, kind=self.raw_kind)
         if asked.get('stream'):
             return await self._stream(asked, message, writer)
         await asyncio.sleep(self.latency_s)
@@ -214,7 +217,7 @@ class FakeOpenAI:
         reasoning = message.get(self.reasoning_key, '')
         deltas = [{self.reasoning_key: reasoning[i : i + 7]} for i in range(0, len(reasoning), 7)]
         deltas += [{'content': content[i : i + 7]} for i in range(0, len(content), 7)]
-        writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n')
+        writer.write(f'HTTP/1.1 200 OK\r\ncontent-type: {STREAM_KIND}\r\ntransfer-encoding: chunked\r\n\r\n'.encode())
         for place, delta in enumerate(deltas):
             await asyncio.sleep(self.latency_s / len(deltas))
             await _event(writer, {'choices': [{'index': 0, 'delta': delta, 'finish_reason': None}]})
@@ -226,8 +229,8 @@ class FakeOpenAI:
         await _chunk(writer, b'')
         return True
 
-    async def _send(self, writer, status, body, headers=None) -> bool:
-        lines = [f'HTTP/1.1 {status} X', 'content-type: application/json', f'content-length: {len(body)}']
+    async def _send(self, writer, status, body, headers=None, kind=JSON_KIND) -> bool:
+        lines = [f'HTTP/1.1 {status} X', f'content-type: {kind}', f'content-length: {len(body)}']
         lines += [f'{name}: {value}' for name, value in (headers or {}).items()]
         writer.write('\r\n'.join(lines).encode() + b'\r\n\r\n' + body)
         await writer.drain()

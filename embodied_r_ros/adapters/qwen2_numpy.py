@@ -169,11 +169,14 @@ class Qwen2Numpy:
             head = tensors.get('lm_head.weight', shape.vocabulary, shape.hidden)
         self._head = _columns(head * tensors.get('model.norm.weight', shape.hidden))
 
-    def prefill(self, ids: Sequence[int]) -> None:
+    def prefill(self, ids: Sequence[int]) -> int:
         """Fill the cache for positions 0 to len(ids) - 1, keeping what the prompt before shares with this one.
 
         Positions are computed in blocks that begin at multiples of BLOCK_TOKENS, and only whole blocks (or a whole
         prompt) are kept, so that the numbers are bit for bit those of a cold run, whatever came before.
+
+        Returns:
+            How many positions were computed; the others were kept.
         """
         ids = list(ids)
         same = next((at for at, pair in enumerate(zip(ids, self._prefilled)) if pair[0] != pair[1]), None)
@@ -185,6 +188,7 @@ class Qwen2Numpy:
             block = ids[start : start + BLOCK_TOKENS]
             self._block(block, start)
             self._prefilled += block
+        return len(ids) - kept
 
     def logits(self, ids: Sequence[int]) -> Array:
         """Logits at every position of a sequence, shape (len(ids), vocabulary): for tests and for scoring a text."""

@@ -9,6 +9,7 @@ import asyncio
 import collections
 import dataclasses
 import time
+from collections.abc import Callable
 
 from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.app import focus, windows
@@ -88,6 +89,7 @@ class Asker:
         prompt_format: how it is asked.
         peers: the other nodes, as a question needs them.
         log: gets a level ('info', 'warning', 'error') and a sentence for people.
+        now_s: the steady clock, the one that the asyncio loop keeps, in seconds.
     """
 
     def __init__(
@@ -99,18 +101,20 @@ class Asker:
         prompt_format: PromptFormat,
         peers: PeerServices,
         log: Log,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
         self.backend = Backend.LOADING
         self.trouble = ''
         self.memory = memory
-        self.timeline = Timeline(memory, settings.in_flight_s)
+        self.timeline = Timeline(memory, settings.in_flight_s, now_s)
         self._settings = settings
         self._reasoning_settings = reasoning_settings
         self._lm = lm
         self._format = prompt_format
         self._peers = peers
         self._log = log
+        self._now_s = now_s
         self._open: set[asyncio.Task[Answer]] = set()
         self._probing: asyncio.Future[bool] | None = None
         self._pose: tuple[int, Pose] | None = None
@@ -169,7 +173,7 @@ class Asker:
 
     async def ask(self, request: Request, on_progress: OnProgress | None = None) -> Answer:
         """Answer a question within its deadline, whatever happens. Cancelled, it answers CANCELLED."""
-        stages = Stages(on_progress)
+        stages = Stages(on_progress, self._now_s)
         deadline_s = request.deadline_s or self._settings.deadline_s
         self.counters['asked'] += 1
         if len(self._open) >= self._settings.max_questions:
@@ -185,7 +189,7 @@ class Asker:
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
 
     async def _within(self, deadline_s: float, request: Request, stages: Stages) -> Answer:
-        task = asyncio.ensure_future(self._answer(request, stages, time.monotonic() + deadline_s))
+        task = asyncio.ensure_future(self._answer(request, stages, self._now_s() + deadline_s))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         try:
@@ -248,7 +252,7 @@ class Asker:
 
     async def _fresh(self, stages: Stages, end_s: float) -> None:
         stages.begin('capture')
-        key, stamp_ns = await self._peers.capture(end_s - time.monotonic())
+        key, stamp_ns = await self._peers.capture(end_s - self._now_s())
         self.note_key_frame(key, stamp_ns)
         stages.begin('describe')
         await self.timeline.wait_until(lambda: self.timeline.settled(key, stamp_ns), end_s)
@@ -267,7 +271,7 @@ class Asker:
         window = windows.cut(request, self.timeline.present_ns(self._peers.now_ns()))
         if self.timeline.in_flight(window.start_ns, window.end_ns):
             stages.begin('describe')
-            until_s = time.monotonic() + self._settings.describe_share * (end_s - time.monotonic())
+            until_s = self._now_s() + self._settings.describe_share * (end_s - self._now_s())
             await self.timeline.wait_until(lambda: not self.timeline.in_flight(window.start_ns, window.end_ns), until_s)
         seen = self.memory.window(session)
         observations = self.memory.window(session, window.start_ns, window.end_ns)
@@ -296,7 +300,7 @@ class Asker:
     ) -> list[Observation]:
         """What was written, with what a second look adds; the same list where that is nothing."""
         stages.begin('focus')
-        budget_s = self._settings.focus_share * (end_s - time.monotonic())
+        budget_s = self._settings.focus_share * (end_s - self._now_s())
         try:
             found = await self._peers.focus(keys, request.question.text, budget_s)
         except EmbodiedRError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 OnProgress = Callable[[str, str], None]
@@ -18,13 +17,15 @@ class Stages:
 
     Args:
         on_progress: gets the stage and all of the thinking so far.
+        now_s: the steady clock, in seconds.
     """
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
+    def __init__(self, on_progress: OnProgress | None, now_s: Callable[[], float]) -> None:
         self.name = 'window'
         self._on_progress = on_progress
+        self._now_s = now_s
         self._spans_s: dict[str, float] = {}
-        self._begun_s = self._entered_s = time.monotonic()
+        self._begun_s = self._entered_s = self._now_s()
         self._told_s = 0.0
         self._heard = ''
         self._has_words = False
@@ -32,7 +33,7 @@ class Stages:
     @property
     def total_s(self) -> float:
         """Seconds since the question came."""
-        return time.monotonic() - self._begun_s
+        return self._now_s() - self._begun_s
 
     def begin(self, name: str) -> None:
         """Enter a stage; the one before ends."""
@@ -47,7 +48,7 @@ class Stages:
         self._heard += piece
         first_words = not self._has_words and bool(self._words())
         self._has_words |= first_words
-        if first_words or time.monotonic() - self._told_s >= _MIN_PERIOD_S:
+        if first_words or self._now_s() - self._told_s >= _MIN_PERIOD_S:
             self._tell()
 
     def finish(self) -> dict[str, float]:
@@ -56,13 +57,13 @@ class Stages:
         return self._spans_s
 
     def _leave(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._now_s()
         self._spans_s[self.name] = self._spans_s.get(self.name, 0.0) + now_s - self._entered_s
         self._entered_s = now_s
 
     def _tell(self) -> None:
         if self._on_progress is not None:
-            self._told_s = time.monotonic()
+            self._told_s = self._now_s()
             self._on_progress(self.name, self._words())
 
     def _words(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import time
 from collections.abc import Callable
 
 from embodied_r_ros.core.memory import ObservationMemory
@@ -27,12 +26,14 @@ class Timeline:
     Args:
         memory: where observations go.
         in_flight_s: wall-clock seconds after which an undescribed key frame is not waited for.
+        now_s: the steady clock, in seconds.
     """
 
-    def __init__(self, memory: ObservationMemory, in_flight_s: float) -> None:
+    def __init__(self, memory: ObservationMemory, in_flight_s: float, now_s: Callable[[], float]) -> None:
         self.key_frames = 0
         self._memory = memory
         self._in_flight_s = in_flight_s
+        self._now_s = now_s
         self._session: int | None = None
         self._awaited: dict[Key, tuple[int, float]] = {}
         self._given_up: collections.deque[Key] = collections.deque(maxlen=_GIVEN_UP_KEPT)
@@ -54,7 +55,7 @@ class Timeline:
         self.heard(stamp_ns, now_ns)
         if not self.settled(key, stamp_ns) and key not in self._awaited:
             self.key_frames += 1
-            self._awaited[key] = (stamp_ns, time.monotonic())
+            self._awaited[key] = (stamp_ns, self._now_s())
 
     def observed(self, observation: Observation, now_ns: int) -> None:
         """What is written about a key frame has come, at this ROS time."""
@@ -95,7 +96,7 @@ class Timeline:
 
     def in_flight(self, start_ns: int | None, end_ns: int) -> bool:
         """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not settled yet."""
-        oldest_s = time.monotonic() - self._in_flight_s
+        oldest_s = self._now_s() - self._in_flight_s
         for key in [key for key, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
             del self._awaited[key]
         return any((start_ns or 0) <= stamp_ns <= end_ns for stamp_ns, _ in self._awaited.values())
@@ -106,7 +107,7 @@ class Timeline:
 
     async def wait_until(self, condition: Callable[[], bool], end_s: float) -> None:
         """Return when the condition holds, which is seen at each piece of news, or the steady clock reaches `end_s`."""
-        while not condition() and (left_s := end_s - time.monotonic()) > 0.0:
+        while not condition() and (left_s := end_s - self._now_s()) > 0.0:
             try:
                 await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_S))
             except asyncio.TimeoutError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
+import fake_time
 import pytest
 
 from embodied_r_ros.adapters.lm import drive
@@ -55,7 +55,7 @@ class ScriptedModel:
 
 def think(model, on_text=None, **question):
     asked = Question(text='What is it?', choices=('sofa', 'lamp'), **question)
-    return asyncio.run(drive(answer(asked, WINDOW, PaperFormat(), ReasoningSettings(), model.name), model, on_text))
+    return fake_time.run(drive(answer(asked, WINDOW, PaperFormat(), ReasoningSettings(), model.name), model, on_text))
 
 
 def line(choice):
@@ -69,9 +69,8 @@ def test_a_question_is_answered():
 
 def test_votes_run_side_by_side():
     model = ScriptedModel(*[line('A')] * 8, latency_s=0.05)
-    start_s = time.monotonic()
     assert think(model, votes=8).confidence == 1.0
-    assert model.max_under_way == 8 and time.monotonic() - start_s < 0.3
+    assert model.max_under_way == 8
 
 
 def test_only_the_first_thought_is_streamed():
@@ -108,5 +107,5 @@ def test_cancelling_ends_the_votes():
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(cancelled())
+    fake_time.run(cancelled())
     assert model.cancelled == 3

@@ -107,11 +107,11 @@ def test_a_prompt_longer_than_the_context_is_refused(tmp_path):
         generate(model, ' '.join(['w1'] * 19))
 
 
-def test_a_device_that_fails_is_a_backend_error(chain):
-    def out_of_memory(**_):
+def test_a_device_that_fails_is_a_backend_error(chain, monkeypatch):
+    def out_of_memory(self, **_):
         raise RuntimeError('CUDA out of memory')
 
-    chain._model.generate = out_of_memory
+    monkeypatch.setattr('transformers.Qwen2ForCausalLM.generate', out_of_memory)
     with pytest.raises(BackendError, match="failed on 'cpu' at .* prompt tokens: CUDA out of memory"):
         generate(chain, 'where')
 

@@ -110,7 +110,7 @@ def test_key_frames_of_a_bag_have_numbers_stamps_and_poses(recording):
 
 def test_key_frames_are_looked_for_once_a_second_unless_told(bags):
     frames = offline.key_frames(bags[0])
-    assert all(frame.stamp_ns % 1_000_000_000 == 0 for frame in frames)
+    assert [frame.stamp_ns / 1e9 for frame in frames] == [100, 102, 104]
 
 
 def test_without_odometry_the_last_image_tells_where_the_camera_is(bags, unlocated):

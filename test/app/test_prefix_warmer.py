@@ -2,16 +2,18 @@
 
 import asyncio
 
+import fake_time
 import pytest
 from fake_models import FakeReasoner, observation
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
+from embodied_r_ros.adapters.qwen2_numpy import Qwen2Numpy
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.records import Question
+from embodied_r_ros.core.records import Generation, Message, Question
 from embodied_r_ros.share import share_path
 
 
@@ -53,7 +55,7 @@ def shown(reader, count, prompt_format=None, most=32):
         await asyncio.gather(running, return_exceptions=True)
         return running
 
-    return asyncio.run(scene())
+    return fake_time.run(scene())
 
 
 def test_a_burst_of_observations_is_shown_once_and_as_the_next_prompt_begins():
@@ -88,14 +90,18 @@ def test_a_model_that_cannot_read_ahead_is_left_alone(kind):
     assert running.done() and not running.cancelled() and running.exception() is None
 
 
-def test_a_question_finds_the_observations_read():
-    model = NumpyLanguageModel(share_path('data/reasoner'))
+def test_a_question_finds_the_observations_read(monkeypatch):
     computed = []
-    block = model._model._block
-    model._model._block = lambda ids, start: computed.append(len(ids)) or block(ids, start)
-    asyncio.run(model.prefill(opening(20)))
-    prefill, computed[:] = sum(computed), []
-    prompt = model._tokenizer.encode(f'<s> {opening(20)} where q1 n12 : w4 ?')
-    next(model.generate_ids(prompt))
-    assert prefill > 150
-    assert sum(computed) < 64 + 8
+    prefill = Qwen2Numpy.prefill
+    monkeypatch.setattr(Qwen2Numpy, 'prefill', lambda model, ids: computed.append(prefill(model, ids)))
+    model = NumpyLanguageModel(share_path('data/reasoner'))
+    question = Message(role='user', content=f'{opening(20)} where q1 n12 : w4 ?')
+
+    async def read_and_ask():
+        await model.prefill(opening(20))
+        await model.generate(Generation(messages=(question,), max_tokens=1))
+
+    asyncio.run(read_and_ask())
+    ahead, then = computed
+    assert ahead > 150
+    assert then < 64 + 8

@@ -207,7 +207,7 @@ def test_a_long_answer_is_matched_in_linear_time(start, unit):
     began = time.process_time()
     match_choice(answer, FOUR)
     same_words(answer)
-    assert time.process_time() - began < 1  # a quadratic pattern takes hours
+    assert time.process_time() - began < 10  # a quadratic pattern takes half an hour
 
 
 EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')

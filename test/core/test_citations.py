@@ -99,4 +99,4 @@ def test_a_long_thought_is_read_in_linear_time(start, unit):
     began = time.process_time()
     cited_frames(thinking, 32)
     renumber(thinking, range(32))
-    assert time.process_time() - began < 1  # a quadratic pattern takes minutes
+    assert time.process_time() - began < 5  # a quadratic pattern takes 18 s and more

@@ -229,13 +229,16 @@ def test_the_share_is_that_of_the_pixels(scale: float) -> None:
     pixels = np.stack([*np.meshgrid(np.arange(320) + 0.5, np.arange(180) + 0.5), np.ones((180, 320))], axis=-1)
     spread = np.array([[0.3, 0.3, 60.0], [0.3, 0.3, 60.0], [5e-4, 5e-4, 0.0]])
     rng = np.random.default_rng(0)
+    told = 0
     for _ in range(40):
         homography = np.eye(3) + scale * spread * rng.normal(size=(3, 3))
         share = shown_share(homography, size_wh)
         if share is not None:
+            told += 1
             x, y, ahead = np.moveaxis(pixels @ np.linalg.inv(homography).T, -1, 0)
             shown = (x / ahead >= 0) & (x / ahead <= 320) & (y / ahead >= 0) & (y / ahead <= 180)
             assert share == pytest.approx(shown.mean(), abs=0.01)
+    assert told >= 10
 
 
 def test_views_without_columns_are_the_same_view() -> None:

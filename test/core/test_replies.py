@@ -198,4 +198,4 @@ def test_a_long_reply_is_read_in_linear_time(start, unit):
     began = time.process_time()
     read_description(reply)
     read_short_answer(reply)
-    assert time.process_time() - began < 2  # a quadratic pattern takes minutes
+    assert time.process_time() - began < 5  # a quadratic pattern takes 18 s and more
