@@ -5,27 +5,21 @@ import dataclasses
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.models import BackendRow
 from embodied_r_ros.core.records import Completion, Sighting
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DummySettings:
+class DummySettings(Settings):
     """How the dummy perceiver paints."""
 
     colour: str = setting('grey', 'The dummy sees a lamp of this colour.')
 
-    def __post_init__(self):
-        check(self)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DummyEyeSettings:
+class DummyEyeSettings(Settings):
     """How far the dummy eye reaches."""
 
-    reach_m: float = setting(2.0, 'The dummy eye sees nothing farther away.', unit='m', minimum=0.0)
-
-    def __post_init__(self):
-        check(self)
+    reach_m: float = setting(2.0, 'The dummy eye sees nothing farther away.', unit='m', within=(0.0, None))
 
 
 class DummyPerceiver:

@@ -12,7 +12,7 @@ from trl import GRPOConfig
 
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.models import PROMPT_FORMATS
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from training.rewards import Weights, weights_at
 
 VLLM_MODES = ('none', 'colocate', 'server')
@@ -20,42 +20,45 @@ Schedule = Callable[[float, float], Weights]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GrpoSettings:
+class GrpoSettings(Settings):
     """How the reasoner is trained; the defaults are those of the paper (sections on GRPO and on rewards)."""
 
     format: str = setting('paper', 'The reasoner is asked in this prompt format.', choices=PROMPT_FORMATS)
-    epochs: float = setting(12.0, 'The training takes so many passes over the samples.', minimum=0.01)
-    max_steps: int = setting(0, 'The training takes so many steps in place of epochs; 0 counts epochs.', minimum=0)
+    epochs: float = setting(12.0, 'The training takes so many passes over the samples.', within=(0.01, None))
+    max_steps: int = setting(
+        0, 'The training takes so many steps in place of epochs; 0 counts epochs.', within=(0, None)
+    )
     weights: str = setting(
-        '',
-        "The rewards have these weights, FORMAT:ACCURACY:CONSISTENCY as in '1:7:0'; '' goes through the stages.",
+        '', "The rewards have these weights, FORMAT:ACCURACY:CONSISTENCY as in '1:7:0'; '' goes through the stages."
     )
     learning_rate: float = setting(
-        5e-7, 'The learning rate has this peak after a twentieth of the steps, and falls along a cosine.', minimum=0.0
+        5e-7,
+        'The learning rate has this peak after a twentieth of the steps, and falls along a cosine.',
+        within=(0.0, None),
     )
     beta: float = setting(
-        0.001, 'The divergence from the model that training starts from has this weight.', minimum=0.0
+        0.001, 'The divergence from the model that training starts from has this weight.', within=(0.0, None)
     )
-    epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', minimum=0.0)
-    temperature: float = setting(1.0, 'Completions are sampled at this temperature.', minimum=0.01)
-    num_generations: int = setting(8, 'A group is so many completions of one question.', minimum=2)
-    prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', minimum=1)
-    micro_batch: int = setting(8, 'A backward pass has so many completions per device.', minimum=1)
-    max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', minimum=1)
+    epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', within=(0.0, None))
+    temperature: float = setting(1.0, 'Completions are sampled at this temperature.', within=(0.01, None))
+    num_generations: int = setting(8, 'A group is so many completions of one question.', within=(2, None))
+    prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', within=(1, None))
+    micro_batch: int = setting(8, 'A backward pass has so many completions per device.', within=(1, None))
+    max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', within=(1, None))
     max_completion_length: int = setting(
-        2048, 'A reply has at most this length, less where the context of the model ends.', unit='tokens', minimum=1
+        2048,
+        'A reply has at most this length, less where the context of the model ends.',
+        unit='tokens',
+        within=(1, None),
     )
-    lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', minimum=0)
+    lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', within=(0, None))
     vllm: str = setting(
         'none', 'vLLM writes the completions: not at all, in the process or as a server.', choices=VLLM_MODES
     )
     vllm_url: str = setting('http://127.0.0.1:8000', '`trl vllm-serve` runs at this address.')
-    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', minimum=1)
-    threads: int = setting(1, 'The training uses so many CPU threads.', minimum=1)
-    seed: int = setting(0, 'Data order and sampling have this seed.', minimum=0)
-
-    def __post_init__(self) -> None:
-        check(self)
+    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', within=(1, None))
+    threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
+    seed: int = setting(0, 'Data order and sampling have this seed.', within=(0, None))
 
     def schedule(self) -> Schedule:
         """The weights of the rewards by epoch: the stages, or the same ones throughout.

@@ -21,7 +21,7 @@ from trl import SFTConfig, SFTTrainer
 
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
-from embodied_r_ros.core.settings import add_arguments, check, from_arguments, setting
+from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
 from embodied_r_ros.evaluation.samples import Sample, read_samples
 from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.metrics import RunLog
@@ -35,20 +35,19 @@ SAVE_STEPS, LOG_STEPS = 1000, 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SftSettings:
+class SftSettings(Settings):
     """How the embedded reasoner is taught."""
 
-    steps: int = setting(10_000, 'The training takes so many steps.', minimum=1)
+    steps: int = setting(10_000, 'The training takes so many steps.', within=(1, None))
     warm_up_steps: int = setting(
-        400, 'The model first copies random sequences for so many steps, where there is no --init.', minimum=0
+        400, 'The model first copies random sequences for so many steps, where there is no --init.', within=(0, None)
     )
-    learning_rate: float = setting(2e-3, 'The learning rate has this peak and falls along a cosine.', minimum=0.0)
-    batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', minimum=1)
-    seed: int = setting(0, 'Weights and lessons have this seed.', minimum=0)
-    threads: int = setting(1, 'The training uses so many CPU threads.', minimum=1)
-
-    def __post_init__(self) -> None:
-        check(self)
+    learning_rate: float = setting(
+        2e-3, 'The learning rate has this peak and falls along a cosine.', within=(0.0, None)
+    )
+    batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', within=(1, None))
+    seed: int = setting(0, 'Weights and lessons have this seed.', within=(0, None))
+    threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
 
 
 class Teacher(Resumable, SFTTrainer):

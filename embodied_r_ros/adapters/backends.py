@@ -28,7 +28,7 @@ from embodied_r_ros.core.models import (
     load,
     served,
 )
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.share import share_path
 
 _MODELS = 'The models are those of this pair: a name under config/models, or the path of a YAML file.'
@@ -37,7 +37,7 @@ _MODEL = "The server lists the model by this id; '' takes the pair's."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PerceptionBackend:
+class PerceptionBackend(Settings):
     """Which model describes key frames."""
 
     models: str = setting('embedded', _MODELS)
@@ -50,12 +50,9 @@ class PerceptionBackend:
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReasonerBackend:
+class ReasonerBackend(Settings):
     """Which model thinks."""
 
     models: str = setting('embedded', _MODELS)
@@ -73,9 +70,6 @@ class ReasonerBackend:
         'where a server replaces weights in the process.',
         choices=PROMPT_FORMATS,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def perception_model(given: PerceptionBackend) -> PerceptionModel:

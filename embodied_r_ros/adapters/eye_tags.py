@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Intrinsics, Sighting
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.share import share_path
 
 LABELS_FILE = 'labels.yaml'
@@ -34,30 +34,26 @@ MIN_SPREAD_M = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TagSettings:
+class TagSettings(Settings):
     """How tags are read, and what they mean."""
 
     tag_family: str = setting('36h11', 'The tags are of this AprilTag family.', choices=FAMILIES)
     tag_size_m: float = setting(
-        0.4, 'The black square has this side; 0 is unknown and gives no distances.', unit='m', minimum=0.0, maximum=10.0
+        0.4, 'The black square has this side; 0 is unknown and gives no distances.', unit='m', within=(0.0, 10.0)
     )
     labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
     max_range_m: float = setting(
-        8.0, 'Tags farther away are left out until they are nearer.', unit='m', minimum=0.1, maximum=1000.0
+        8.0, 'Tags farther away are left out until they are nearer.', unit='m', within=(0.1, 1000.0)
     )
     min_side_px: float = setting(
-        12.0, 'Tags that are smaller in the image are left out.', unit='px', minimum=6.0, maximum=1000.0
+        12.0, 'Tags that are smaller in the image are left out.', unit='px', within=(6.0, 1000.0)
     )
     assumed_fov_deg: float = setting(
         65.0,
         'Bearings assume this horizontal field of view while the camera sends no calibration.',
         unit='deg',
-        minimum=5.0,
-        maximum=170.0,
+        within=(5.0, 170.0),
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

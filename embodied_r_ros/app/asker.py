@@ -27,7 +27,7 @@ from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Key, Pose
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 
 _RETRY_FIRST_S = 0.5
 _RETRY_LONGEST_S = 5.0
@@ -36,47 +36,33 @@ _LOAD_S = 1800.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AskerSettings:
+class AskerSettings(Settings):
     """How questions are taken."""
 
     max_questions: int = setting(
-        128, 'The node answers at most so many questions at once; more get BUSY.', minimum=1, maximum=10000
+        128, 'The node answers at most so many questions at once; more get BUSY.', within=(1, 10000)
     )
     deadline_s: float = setting(
-        30.0,
-        'A question that names no deadline gets this much wall-clock time.',
-        unit='s',
-        minimum=0.01,
-        maximum=3600.0,
+        30.0, 'A question that names no deadline gets this much wall-clock time.', unit='s', within=(0.01, 3600.0)
     )
     describe_share: float = setting(
         0.5,
         'A question waits at most this share of its deadline for key frames that are being described.',
-        minimum=0.0,
-        maximum=1.0,
+        within=(0.0, 1.0),
     )
     in_flight_s: float = setting(
         20.0,
         'A question does not wait for a key frame that has no description after this much wall-clock time.',
         unit='s',
-        minimum=0.0,
-        maximum=3600.0,
+        within=(0.0, 3600.0),
     )
     focus_frames: int = setting(
-        focus.FOCUS_FRAMES,
-        'Perception looks again at so many key frames for one question.',
-        minimum=1,
-        maximum=64,
+        focus.FOCUS_FRAMES, 'Perception looks again at so many key frames for one question.', within=(1, 64)
     )
-    focus_share: float = setting(
-        0.5, 'Looking again may take this share of the remaining time.', minimum=0.05, maximum=0.95
-    )
+    focus_share: float = setting(0.5, 'Looking again may take this share of the remaining time.', within=(0.05, 0.95))
     latest_motion: bool = setting(
         True, 'The reasoner is told of the motion that odometry measured since the last key frame.'
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class Asker:

@@ -19,7 +19,7 @@ from embodied_r_ros.app.readiness import Backend, Log, probe, wait_or_cancel
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, Key, KeyFrame
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 
 _SESSIONS_KEPT = 64
 _SETTLED_KEPT = 4096
@@ -28,40 +28,33 @@ _HOPELESS = (BackendRefused, InputError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DescriberSettings:
+class DescriberSettings(Settings):
     """How key frames are described."""
 
     max_concurrent_descriptions: int = setting(
-        4, 'The node makes at most so many descriptions at once.', minimum=1, maximum=64
+        4, 'The node makes at most so many descriptions at once.', within=(1, 64)
     )
-    backlog: int = setting(
-        64, 'So many key frames may wait; beyond it the oldest is dropped.', minimum=1, maximum=10000
-    )
-    attempts: int = setting(3, 'The node gives up a key frame after so many attempts.', minimum=1, maximum=100)
-    describe_s: float = setting(60.0, 'One description may take this long.', unit='s', minimum=0.01, maximum=3600.0)
+    backlog: int = setting(64, 'So many key frames may wait; beyond it the oldest is dropped.', within=(1, 10000))
+    attempts: int = setting(3, 'The node gives up a key frame after so many attempts.', within=(1, 100))
+    describe_s: float = setting(60.0, 'One description may take this long.', unit='s', within=(0.01, 3600.0))
     retry_first_s: float = setting(
         0.5,
         'The first wait for a server that is down takes this long; each later one is twice as long.',
         unit='s',
-        minimum=0.01,
-        maximum=60.0,
+        within=(0.01, 60.0),
     )
     retry_longest_s: float = setting(
-        5.0, 'A wait for a server that is down takes at most this long.', unit='s', minimum=0.01, maximum=600.0
+        5.0, 'A wait for a server that is down takes at most this long.', unit='s', within=(0.01, 600.0)
     )
     held_mb: float = setting(
         64.0,
         'The node keeps images of this size in all for pairs and for focus; the oldest goes.',
         unit='MB',
-        minimum=0.1,
-        maximum=65536.0,
+        within=(0.1, 65536.0),
     )
     focus_s: float = setting(
-        10.0, 'A focus request that names no deadline may take this long.', unit='s', minimum=0.01, maximum=3600.0
+        10.0, 'A focus request that names no deadline may take this long.', unit='s', within=(0.01, 3600.0)
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class ReadingStatus(enum.IntEnum):

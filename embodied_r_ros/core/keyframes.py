@@ -24,7 +24,7 @@ from embodied_r_ros.core.matching import (
     match_features,
     no_matches,
 )
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 
 FIRST = 'first'
 OVERLAP = 'overlap'
@@ -39,41 +39,31 @@ MIN_LEFT_SHARE = 0.4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KeyFrameSettings:
+class KeyFrameSettings(Settings):
     """How key frames are picked."""
 
     threshold: float = setting(
         0.5,
         'A frame becomes a key frame when it shares less than this part of its view with the last one.',
-        minimum=0.05,
-        maximum=0.95,
+        within=(0.05, 0.95),
     )
     max_gap_s: float = setting(
         30.0,
         'A key frame comes at least this often, whatever is in view; 0 does not ask for one.',
         unit='s',
-        minimum=0.0,
-        maximum=3600.0,
+        within=(0.0, 3600.0),
     )
     sample_hz: float = setting(
-        4.0, 'The node looks at so many frames per second, by their stamps.', unit='Hz', minimum=0.2, maximum=60.0
+        4.0, 'The node looks at so many frames per second, by their stamps.', unit='Hz', within=(0.2, 60.0)
     )
     pose_max_age_s: float = setting(
         0.2,
         'A frame gets no pose when the nearest one differs by more than this in time.',
         unit='s',
-        minimum=0.0,
-        maximum=10.0,
+        within=(0.0, 10.0),
     )
-    buffer_s: float = setting(
-        2.0, 'The node keeps frames for this long, for requests.', unit='s', minimum=0.1, maximum=600.0
-    )
-    buffer_mb: float = setting(
-        64.0, 'Those frames take at most this much memory.', unit='MB', minimum=1.0, maximum=4096.0
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
+    buffer_s: float = setting(2.0, 'The node keeps frames for this long, for requests.', unit='s', within=(0.1, 600.0))
+    buffer_mb: float = setting(64.0, 'Those frames take at most this much memory.', unit='MB', within=(1.0, 4096.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

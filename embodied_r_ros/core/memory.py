@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.words import telling_words
 
 # A word that stands in more than this share of the observations tells none of them from the others.
@@ -18,18 +18,14 @@ SAMPLE_SIZE = 128
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MemorySettings:
+class MemorySettings(Settings):
     """How far back observations reach; the same for the node that writes them and the node that keeps them."""
 
     memory_observations: int = setting(
         2000,
         'The node keeps so many observations, for itself and for a neighbour that starts late; the oldest goes.',
-        minimum=1,
-        maximum=1000000,
+        within=(1, 1000000),
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class ObservationMemory:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.settings import check, from_mapping, setting
+from embodied_r_ros.core.settings import Settings, from_mapping, setting
 
 if TYPE_CHECKING:
     from embodied_r_ros.core.formats import PromptFormat
@@ -32,7 +32,7 @@ _ADAPTERS = 'embodied_r_ros.adapters'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BackendRow:
+class BackendRow(Settings):
     """One row of a registry: a way to look or to think.
 
     Attributes:
@@ -149,50 +149,45 @@ def eye_names(listed: str) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ServerSettings:
+class ServerSettings(Settings):
     """Where an OpenAI-compatible model server is, and how it is spoken to. Its key comes from the environment only."""
 
     url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added where it has no path.')
     model: str = setting('', "The server lists the model by this id; '' takes the only one that it lists.")
     timeout_s: float = setting(
-        60.0,
-        'A request may take this long in all, waiting and retries included.',
-        unit='s',
-        minimum=0.05,
-        maximum=3600.0,
+        60.0, 'A request may take this long in all, waiting and retries included.', unit='s', within=(0.05, 3600.0)
     )
     max_concurrent_requests: int = setting(
-        8, 'The node sends at most so many requests at once; more wait.', minimum=1, maximum=256
+        8, 'The node sends at most so many requests at once; more wait.', within=(1, 256)
     )
     retries: int = setting(
         2,
         'The node repeats a request so many times when the server cannot take it (connection, 429, 5xx).',
-        minimum=0,
-        maximum=10,
+        within=(0, 10),
     )
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         object.__setattr__(self, 'url', _server_url(self.url))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PerceptionModel:
+class PerceptionModel(Settings):
     """What describes key frames."""
 
     backend: str = setting('opencv', 'This backend describes key frames.', choices=PERCEIVERS)
     eyes: str = setting('tags', 'These eyes measure what is in view; commas separate their names.')
-    temperature: float = setting(0.1, 'The model samples at this temperature.', minimum=0.0, maximum=2.0)
-    max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', minimum=16, maximum=16384)
+    temperature: float = setting(0.1, 'The model samples at this temperature.', within=(0.0, 2.0))
+    max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', within=(16, 16384))
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         eye_names(self.eyes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReasonerModel:
+class ReasonerModel(Settings):
     """What thinks about the observations."""
 
     backend: str = setting('numpy', 'This backend runs the reasoner.', choices=REASONERS)
@@ -205,7 +200,7 @@ class ReasonerModel:
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if 'folder' in REASONERS[self.backend].takes and not self.folder:
             raise SettingsError(
                 f'backend {self.backend!r} needs folder, a folder with config.json and weights; got {self.folder!r}'

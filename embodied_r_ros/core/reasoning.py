@@ -27,35 +27,31 @@ from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.trajectory import Trajectory
 
 Steps = Generator[list[Generation], list[Completion], Answer]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReasoningSettings:
+class ReasoningSettings(Settings):
     """How the reasoner is asked."""
 
-    max_observations: int = setting(32, 'The reasoner gets at most so many observations.', minimum=2, maximum=1024)
+    max_observations: int = setting(32, 'The reasoner gets at most so many observations.', within=(2, 1024))
     max_tokens: int = setting(
-        2048, 'A thought with its answer has at most this length.', unit='tokens', minimum=16, maximum=65536
+        2048, 'A thought with its answer has at most this length.', unit='tokens', within=(16, 65536)
     )
     temperature: float = setting(
-        0.7, 'Several votes are sampled at this temperature; one vote is greedy.', minimum=0.0, maximum=2.0
+        0.7, 'Several votes are sampled at this temperature; one vote is greedy.', within=(0.0, 2.0)
     )
     seed: int = setting(
-        0, 'The first vote is sampled with this seed, each further one with the next number.', minimum=0
+        0, 'The first vote is sampled with this seed, each further one with the next number.', within=(0, None)
     )
     min_confidence: float = setting(
         0.0,
         'The answer is CANNOT_TELL where a smaller share of the votes agrees; one vote has no confidence.',
-        minimum=0.0,
-        maximum=1.0,
+        within=(0.0, 1.0),
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclasses.dataclass(frozen=True)

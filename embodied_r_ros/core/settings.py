@@ -1,11 +1,8 @@
 """Settings are declared once: a frozen keyword-only dataclass whose fields carry default, unit, bounds and help.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BufferSettings:
-    buffer_s: float = setting(10.0, 'The node keeps frames for this long.', unit='s', minimum=0.1, maximum=600.0)
-
-    def __post_init__(self) -> None:
-        check(self)
+class BufferSettings(Settings):
+    buffer_s: float = setting(10.0, 'The node keeps frames for this long.', unit='s', within=(0.1, 600.0))
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from typing import Any, TypeVar
 
 from embodied_r_ros.core.errors import SettingsError
 
-Settings = TypeVar('Settings')
+Kind = TypeVar('Kind')
 
 # Old name of a setting -> its names today; which of them is meant depends on where the old one stands.
 RENAMED = {
@@ -35,8 +32,7 @@ def setting(
     help: str,  # noqa: A002 - the word that argparse and ROS descriptors use
     *,
     unit: str = '',
-    minimum: float | None = None,
-    maximum: float | None = None,
+    within: tuple[float | None, float | None] = (None, None),
     choices: Collection[str] = (),
 ) -> Any:
     """Declare one field of a settings dataclass: its default, what it is for, and what it may be.
@@ -45,10 +41,10 @@ def setting(
         default: allowed in any case.
         help: whole plain sentences.
         unit: of a number.
-        minimum, maximum: of a number; None is no bound.
+        within: least and greatest value of a number; None is no bound.
         choices: allowed values. A dict, such as a registry of backends, allows the keys that it has at the time.
     """
-    metadata = {'help': help, 'unit': unit, 'minimum': minimum, 'maximum': maximum, 'choices': choices}
+    metadata = {'help': help, 'unit': unit, 'within': within, 'choices': choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -62,6 +58,17 @@ def fields(settings: Any) -> list[tuple[str, type, dataclasses.Field[Any]]]:
 @functools.cache  # working them out takes longer than all the checks
 def _hints(cls: type) -> dict[str, type]:
     return typing.get_type_hints(cls)
+
+
+class Settings:
+    """Base of settings classes, which holds each field against its type, bounds and choices.
+
+    Raises:
+        SettingsError: naming the field, what it may be and what came.
+    """
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def check(settings: Any) -> None:
@@ -78,7 +85,7 @@ def check(settings: Any) -> None:
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise SettingsError(f'{name} must be of type {kind.__name__}, got {value!r}')
         if kind in (int, float):
-            low, high = rule['minimum'], rule['maximum']
+            low, high = rule['within']
             if not ((low is None or value >= low) and (high is None or value <= high)):
                 unit = f' {rule["unit"]}' if rule['unit'] else ''
                 raise SettingsError(f'{name} must lie in {bounds(field)}{unit}, got {value!r}')
@@ -89,7 +96,7 @@ def check(settings: Any) -> None:
 
 def bounds(field: dataclasses.Field[Any]) -> str:
     """The allowed range of a numeric field as text: '[0.1, 600]', '>= 0' or ''."""
-    low, high = field.metadata['minimum'], field.metadata['maximum']
+    low, high = field.metadata['within']
     if low is None and high is None:
         return ''
     if high is None:
@@ -108,7 +115,7 @@ def keys(cls: type[Any]) -> Iterator[tuple[str, type, dataclasses.Field[Any]]]:
             yield name, kind, field
 
 
-def from_mapping(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
+def from_mapping(cls: type[Kind], values: Mapping[str, Any]) -> Kind:
     """Build settings from a mapping of `keys`, such as a block of a YAML file.
 
     Raises:
@@ -162,7 +169,7 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
             )
 
 
-def from_arguments(cls: type[Settings], arguments: argparse.Namespace) -> Settings:
+def from_arguments(cls: type[Kind], arguments: argparse.Namespace) -> Kind:
     """Settings from what `add_arguments` put on the command line."""
     return cls(**{name: getattr(arguments, name) for name, _, _ in fields(cls)})
 

@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 
 from embodied_r_ros.adapters import bags
 from embodied_r_ros.core.errors import InputError, SettingsError
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S, stamp_from_ns
 from embodied_r_ros.nodes.managed import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, ManagedNode
@@ -34,33 +34,25 @@ _LATCHED = ('/tf_static', '/robot_description', '/map')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BagPlayerSettings:
+class BagPlayerSettings(Settings):
     """What is played, and how."""
 
     path: str = setting('', 'The node plays this rosbag2 folder, .mcap or .db3 file.')
-    rate: float = setting(1.0, 'The node plays so many times as fast as real time.', minimum=0.01, maximum=100.0)
+    rate: float = setting(1.0, 'The node plays so many times as fast as real time.', within=(0.01, 100.0))
     loop: bool = setting(False, 'The node starts again at the end; time jumps back then.')
     relative_topics: bool = setting(False, 'Topics lose their leading slash, so that the namespace applies.')
     wait_s: float = setting(
         0.0,
         'The node waits at most this long for a listener to an image topic; 0 does not wait.',
         unit='s',
-        minimum=0.0,
-        maximum=3600.0,
+        within=(0.0, 3600.0),
     )
     start_delay_s: float = setting(
-        0.0, 'The node waits this long before the start in any case.', unit='s', minimum=0.0, maximum=3600.0
+        0.0, 'The node waits this long before the start in any case.', unit='s', within=(0.0, 3600.0)
     )
     clock_hz: float = setting(
-        100.0,
-        'The node sends /clock at this rate in wall-clock time; 0 sends none.',
-        unit='Hz',
-        minimum=0.0,
-        maximum=1000.0,
+        100.0, 'The node sends /clock at this rate in wall-clock time; 0 sends none.', unit='Hz', within=(0.0, 1000.0)
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class BagPlayerNode(ManagedNode):

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import Frame
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import ns_from_stamp
 from embodied_r_ros.nodes.managed import ManagedNode
@@ -28,7 +28,7 @@ _TYPE_NAMES = {RAW: 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/Compre
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageTopicSettings:
+class ImageTopicSettings(Settings):
     """How images are listened to."""
 
     image_transport: str = setting(
@@ -39,13 +39,10 @@ class ImageTopicSettings:
         'The node listens with this reliability; reliable hears only a reliable sender.',
         choices=qos.RELIABILITIES,
     )
-    image_depth: int = setting(5, 'So many images may wait for the node.', minimum=1, maximum=100)
+    image_depth: int = setting(5, 'So many images may wait for the node.', within=(1, 100))
     silence_s: float = setting(
-        3.0, 'The node logs a warning when no image has come for this long.', unit='s', minimum=0.2, maximum=3600.0
+        3.0, 'The node logs a warning when no image has come for this long.', unit='s', within=(0.2, 3600.0)
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class SequenceGaps:

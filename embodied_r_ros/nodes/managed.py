@@ -42,7 +42,7 @@ EXIT_FAILED = 1
 EXIT_REFUSED = 2
 
 Entity = TypeVar('Entity')
-Settings = TypeVar('Settings')
+Kind = TypeVar('Kind')
 
 _Step: TypeAlias = 'Callable[[ManagedNode], None]'
 _Transition: TypeAlias = 'Callable[[ManagedNode, LifecycleState], TransitionCallbackReturn]'
@@ -102,7 +102,7 @@ class ManagedNode(LifecycleNode):
             self.destroy_node()
             raise
 
-    def settings(self, cls: type[Settings]) -> Settings:
+    def settings(self, cls: type[Kind]) -> Kind:
         """The settings of one of the classes given to the constructor."""
         return self._settings_of[cls]
 

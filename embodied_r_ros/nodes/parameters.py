@@ -10,10 +10,10 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 
 from embodied_r_ros.core import settings as core_settings
-from embodied_r_ros.core.settings import setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes.rclpy_internals import given_parameters
 
-Settings = TypeVar('Settings')
+Kind = TypeVar('Kind')
 
 # Names that rclpy reads by itself; some only when a topic is created, so that they are not declared by then.
 _BUILT_IN = ('use_sim_time', 'start_type_description_service')
@@ -22,18 +22,15 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NodeSettings:
+class NodeSettings(Settings):
     """Settings of every node."""
 
     autostart: bool = setting(
         True, 'The node configures and activates itself at start; a transition that fails then ends the process.'
     )
 
-    def __post_init__(self) -> None:
-        core_settings.check(self)
 
-
-def declare(node: Node, cls: type[Settings]) -> Settings:
+def declare(node: Node, cls: type[Kind]) -> Kind:
     """Declare each setting of a class as a read-only parameter of the node, and build the settings from what was given.
 
     An integer given for a float setting is taken as that float. Settings are fixed for the life of the process: rclpy
@@ -58,7 +55,7 @@ def descriptor(kind: type, field: dataclasses.Field[Any]) -> ParameterDescriptor
     unit = f' ({rule["unit"]})' if rule['unit'] else ''
     constraints = f'one of: {", ".join(rule["choices"])}' if rule['choices'] else core_settings.bounds(field)
     described = ParameterDescriptor(description=rule['help'] + unit, additional_constraints=constraints, read_only=True)
-    low, high = rule['minimum'], rule['maximum']
+    low, high = rule['within']
     if low is None and high is None:
         return described
     if kind is float:

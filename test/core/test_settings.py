@@ -10,9 +10,9 @@ import pytest
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.settings import (
     RENAMED,
+    Settings,
     add_arguments,
     bounds,
-    check,
     fields,
     from_arguments,
     from_mapping,
@@ -24,16 +24,13 @@ from embodied_r_ros.core.settings import (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Oven:
-    heat_c: float = setting(180.0, 'how hot it gets', unit='deg C', minimum=50.0, maximum=300.0)
-    trays: int = setting(2, 'trays in it', minimum=1)
-    cold_c: float = setting(-5.0, 'how cold it may stand', maximum=0.0)
+class Oven(Settings):
+    heat_c: float = setting(180.0, 'how hot it gets', unit='deg C', within=(50.0, 300.0))
+    trays: int = setting(2, 'trays in it', within=(1, None))
+    cold_c: float = setting(-5.0, 'how cold it may stand', within=(None, 0.0))
     mode: str = setting('fan', 'how it heats', choices=('fan', 'grill'))
     light: bool = setting(True, 'whether the light is on')
     label: str = setting('', 'what is written on it')
-
-    def __post_init__(self):
-        check(self)
 
 
 def test_the_defaults_are_allowed():
@@ -93,12 +90,9 @@ def test_an_unknown_name_is_told_with_the_likeliest_or_all_that_are_known(name, 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kitchen:
+class Kitchen(Settings):
     oven: Oven = dataclasses.field(default_factory=Oven)
     chairs: int = setting(4, 'So many chairs are in it.')
-
-    def __post_init__(self):
-        check(self)
 
 
 def test_the_keys_of_settings_inside_settings_stand_beside_the_others():
@@ -128,11 +122,8 @@ COLOURS = {'red': 1}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Door:
+class Door(Settings):
     colour: str = setting('', "The door has this colour; '' takes that of the wall.", choices=COLOURS)
-
-    def __post_init__(self):
-        check(self)
 
 
 def test_choices_follow_a_registry_and_the_default_is_always_allowed(monkeypatch):

@@ -7,25 +7,22 @@ import dataclasses
 from std_msgs.msg import String
 
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.settings import check, setting
+from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EchoSettings:
+class EchoSettings(Settings):
     """Settings of the echo."""
 
-    rate_hz: float = setting(2.0, 'how often', unit='Hz', minimum=0.1, maximum=10.0)
-    times: int = setting(1, 'how many times', minimum=1)
+    rate_hz: float = setting(2.0, 'how often', unit='Hz', within=(0.1, 10.0))
+    times: int = setting(1, 'how many times', within=(1, None))
     tone: str = setting('soft', 'how loud', choices=('soft', 'loud'))
     loud: bool = setting(False, 'say it loud')
     fail_in: str = setting('', 'the hook that is to fail')
     input_error: bool = setting(False, 'fail with an error of ours, not with a bug')
-
-    def __post_init__(self):
-        check(self)
 
 
 class EchoNode(ManagedNode):
