@@ -122,9 +122,7 @@ def test_server_unreachable_at_start_the_node_comes_up_says_so_and_recovers(grap
 
 
 def test_a_server_that_answers_nonsense_publishes_no_text(graph, camera, server):
-    server.raw = b'<html>not a model server</html>'
     node = graph.start(PerceptionNode, url=server.url, attempts=2, **SERVER)
-    server.raw = None
     graph.wait_for(node)
     server.raw = b'<html>not a model server</html>'
     camera.publish(frame(0))
