@@ -54,6 +54,11 @@ class CameraNode(ManagedNode):
         self._format: tuple[object, ...] | None = None
         self._published: KeyFrame | None = None
 
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What the node counts and measures, as on /diagnostics."""
+        return self._diagnostics
+
     def configure(self) -> None:
         """Create publisher and service; captures are refused until activation."""
         self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))

@@ -43,6 +43,11 @@ class PerceptionNode(ManagedNode):
         self._diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
 
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What the node counts and measures, as on /diagnostics."""
+        return self._diagnostics
+
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
         perceiver = backends.perceiver(self._model, *map(self.settings, self._own))

@@ -110,6 +110,11 @@ class ReasoningNode(ManagedNode):
         self._diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
 
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What the node counts and measures, as on /diagnostics."""
+        return self._diagnostics
+
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
         lm = backends.reasoner(self._model, *map(self.settings, self._own))

@@ -78,6 +78,16 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.02)
         return value
 
+    def wait_for(self, node, **told):
+        """Let the nodes work until the diagnostics of this one are OK, which means a ready model, and tell this."""
+
+        def is_told():
+            status = node.diagnostics.status()
+            values = {pair.key: pair.value for pair in status.values}
+            return status.level == b'\x00' and all(values.get(name) == str(value) for name, value in told.items())
+
+        self.spin_until(is_told, f'{node.get_name()} with {told}')
+
     def call(self, service_type, name, request=None, timeout_s=10.0):
         """Call a service of the test's namespace and return its response."""
         node = self.nodes[0]

@@ -295,13 +295,17 @@ def test_an_unknown_reason_names_the_likely_cause():
 def test_constants_are_those_of_the_records():
     constants = {name: getattr(messages.SpatialAnswer, name) for name in ErrorCode.__members__}
     assert constants == {code.name: code.value for code in ErrorCode}
-    assert conversions._REASONS[messages.KeyFrame.REQUESTED] == 'requested'
-    assert conversions._SOURCES[messages.Motion.IMAGES] is MotionSource.IMAGES
+    for reason in ('first', 'overlap', 'max_gap', 'requested'):
+        frame = dataclasses.replace(KEY_FRAMES['first'], reason=reason)
+        assert conversions.key_frame_to_message(frame).reason == getattr(messages.KeyFrame, reason.upper())
+    for source in MotionSource:
+        motion = conversions.motion_to_message(dataclasses.replace(SEEN.motion, source=source))
+        assert motion.source == getattr(messages.Motion, source.name)
     assert requests.FOCUS_MODES[messages.SpatialQuestion.FOCUS_ALWAYS] == 'always'
 
 
-def test_a_large_image_becomes_a_message_in_no_time():
-    image = EncodedImage(data=JPEG[:4] + bytes(10_000_000))
-    start_s = time.perf_counter()
+def test_a_large_image_becomes_a_message_without_a_look_at_each_byte():
+    image = EncodedImage(data=JPEG[:4] + bytes(50_000_000))
+    start_s = time.thread_time()
     conversions.image_to_message(image, conversions.header(STAMP_NS))
-    assert time.perf_counter() - start_s < 0.2
+    assert time.thread_time() - start_s < 0.5  # of this thread's own work, however busy the machine is

@@ -122,14 +122,12 @@ def test_server_unreachable_at_start_the_node_comes_up_says_so_and_recovers(grap
 
 
 def test_a_server_that_answers_nonsense_publishes_no_text(graph, camera, server):
-    server.raw = b'<html>not a model server</html>'
     node = graph.start(PerceptionNode, url=server.url, attempts=2, **SERVER)
-    server.raw = None
-    graph.spin_until(lambda: node._describer.counters['ready'], 'the model')
+    graph.wait_for(node)
     server.raw = b'<html>not a model server</html>'
     camera.publish(frame(0))
-    graph.spin_until(lambda: node._describer.counters['failed'] == 1, 'the key frame given up')
     graph.spin_until(lambda: camera.seen, 'word that nothing will come')
+    graph.wait_for(node, failed=1)
     assert [(seen.index, seen.given_up, seen.words) for seen in camera.seen] == [(0, True, '')]
 
 
@@ -155,7 +153,7 @@ def test_focus_reads_again_and_says_gone(graph, camera, server):
 
 def test_focus_with_an_empty_question_is_a_bad_question(graph, camera):
     node = graph.start(PerceptionNode)
-    graph.spin_until(lambda: node._describer.counters['ready'], 'the model')
+    graph.wait_for(node)
     response = focus(graph, [0], question=' ')
     assert (response.success, response.error_code) == (False, ErrorCode.BAD_QUESTION)
     assert 'a question in words was wanted' in response.error_msg

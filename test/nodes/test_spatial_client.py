@@ -44,7 +44,7 @@ def robot(graph, server):
     for index in range(2):
         key_frames.publish(key_frame_to_message(key_frame(index)))
         observations.publish(observation_to_message(observation(index, pose=pose_at(float(index)))))
-    graph.spin_until(lambda: len(node._asker.memory) == 2 and node._asker.backend.value == 'ready', 'observations')
+    graph.wait_for(node, observations=2)
     over = threading.Event()
 
     def spin():

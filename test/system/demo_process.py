@@ -71,6 +71,14 @@ class Demo:
                 return
         pytest.fail(f'the demo ended without {words!r}: {self.process.stderr.read()}')
 
+    def wait_for_children(self, names, timeout_s=20.0):
+        """Process id by name of the node, once the demo has started these and no others."""
+        end_s = time.monotonic() + timeout_s
+        while set(found := self.children()) != names:
+            assert time.monotonic() < end_s, f'{names} were wanted, got {set(found)}'
+            time.sleep(0.05)
+        return found
+
     def children(self):
         """Process id by name of the node, of what the demo has started."""
         found = {}

@@ -123,9 +123,7 @@ def test_sigint_takes_everything_down(demo, tmp_path):
     record(tmp_path / 'walk')
     running = demo({'walk': 1}, rate=0.2)
     running.read_until('walk: playing')
-    time.sleep(1.0)
-    children = running.children()
-    assert set(children) == {'camera_node', 'perception_node', 'reasoning_node', 'bag_player_node'}
+    children = running.wait_for_children({'camera_node', 'perception_node', 'reasoning_node', 'bag_player_node'})
     begin = time.monotonic()
     running.process.send_signal(signal.SIGINT)
     status, _, err = running.wait(10.0)

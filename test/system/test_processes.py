@@ -1,6 +1,7 @@
 """Programs as processes: watched, measured, killed, started again, and stopped at the end."""
 
 import os
+import time
 
 import pytest
 
@@ -24,7 +25,10 @@ def processes(tmp_path, monkeypatch):
 
 def ended(processes, name, timeout_s=20.0):
     """The exit status of a program that ends by itself."""
-    processes._programs[name].process.wait(timeout_s)
+    end_s = time.monotonic() + timeout_s
+    while processes.status(name) is None:
+        assert time.monotonic() < end_s, f'{name} goes on'
+        time.sleep(0.01)
     return processes.status(name)
 
 

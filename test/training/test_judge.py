@@ -106,9 +106,9 @@ class TestHttp:
         assert asked['max_tokens'] == len(written.split())
 
     def test_as_many_requests_as_allowed_are_under_way_and_each_has_its_own_time(self, serve):
-        server, judge = serve(latency_s=0.06, timeout_s=0.22, at_once=2)
-        assert None not in judge.judge(numbered(8))
-        assert (server.max_concurrent, len(server.chats)) == (2, 8)
+        server, judge = serve(latency_s=0.1, timeout_s=1.5, at_once=2)
+        assert None not in judge.judge(numbered(32))
+        assert (server.max_concurrent, len(server.chats)) == (2, 32)
 
     def test_equal_cases_are_asked_once(self, serve):
         server, judge = serve()

@@ -135,11 +135,35 @@ def test_the_key_of_a_model_holds_its_name_and_how_it_is_sampled() -> None:
     assert model_key(server={'url': 'http://10.0.0.1:8000/v1', 'timeout_s': 5.0}) == model_key()
 
 
-@pytest.mark.parametrize('part', ['_EYE', '_PAIR', '_BRIEF', 'ACTIONS', '_schema', 'write_motion'])
-def test_the_key_of_a_model_holds_its_prompts_and_their_schemas(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+CHANGED = pytest.mark.parametrize('changes', [{'text': 'Say no more.'}, {'schema': {}}], ids=['text', 'schema'])
+
+
+@CHANGED
+@pytest.mark.parametrize('source', [None, MotionSource.IMAGES, MotionSource.ODOMETRY, 'the first image'])
+def test_the_key_of_a_model_holds_each_prompt_for_a_description(
+    source: MotionSource | str | None, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(has_previous: bool, motion: Motion | None = None) -> prompts.PerceptionPrompt:
+        prompt = prompts.describe_prompt(has_previous, motion)
+        of = (motion and motion.source) if has_previous else 'the first image'
+        return dataclasses.replace(prompt, **changes) if of == source else prompt
+
     before = model_key()
-    said = {'ACTIONS': ('fly',), '_schema': lambda properties: {}, 'write_motion': lambda motion: 'it flew'}
-    monkeypatch.setattr(prompts, part, said.get(part, 'Say no more.'))
+    monkeypatch.setattr(perceive, 'describe_prompt', changed)
+    assert model_key() != before
+
+
+@CHANGED
+@pytest.mark.parametrize('of_a_pair', [False, True], ids=['one image', 'a pair'])
+def test_the_key_of_a_model_holds_each_prompt_for_a_second_look(
+    of_a_pair: bool, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(has_previous: bool, question: str) -> prompts.PerceptionPrompt:
+        prompt = prompts.focus_prompt(has_previous, question)
+        return dataclasses.replace(prompt, **changes) if has_previous is of_a_pair else prompt
+
+    before = model_key()
+    monkeypatch.setattr(perceive, 'focus_prompt', changed)
     assert model_key() != before
 
 
