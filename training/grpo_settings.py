@@ -53,9 +53,9 @@ class GrpoSettings(Settings):
     )
     lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', within=(0, None))
     vllm: str = setting(
-        'none', 'vLLM writes the completions: not at all, in the process or as a server.', choices=VLLM_MODES
+        'none', 'Completions are written without vLLM, by vLLM in the process, or by its server.', choices=VLLM_MODES
     )
-    vllm_url: str = setting('http://127.0.0.1:8000', '`trl vllm-serve` runs at this address.')
+    vllm_url: str = setting('http://127.0.0.1:8000', 'The server of `trl vllm-serve` is at this address.')
     save_steps: int = setting(50, 'A checkpoint is written every so many steps.', within=(1, None))
     threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
     seed: int = setting(0, 'Data order and sampling have this seed.', within=(0, None))

@@ -32,7 +32,7 @@ _ADAPTERS = 'embodied_r_ros.adapters'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BackendRow(Settings):
+class BackendRow:
     """One row of a registry: a way to look or to think.
 
     Attributes:
