@@ -24,7 +24,7 @@ from embodied_r_ros.core import answers, reasoning
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.latest_motion import with_latest_motion
-from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Key, Pose
 from embodied_r_ros.core.settings import Settings, setting
@@ -248,7 +248,7 @@ class Asker:
             )
             raise Declined(ErrorCode.NO_FRAMES, message)
 
-    async def _window(self, request: Request, stages: Stages, end_s: float) -> list[Observation]:
+    async def _window(self, request: Request, stages: Stages, end_s: float) -> Window:
         session = self.timeline.session
         if session is None:
             # Said before the window is cut: where /clock does not run yet, every window lies in the future.
@@ -268,7 +268,7 @@ class Asker:
             return with_latest_motion(observations, *self._pose)
         return observations
 
-    def _promising(self, request: Request, observations: list[Observation]) -> list[Key]:
+    def _promising(self, request: Request, observations: Window) -> list[Key]:
         """The key frames to look at again before thinking: 'auto' takes those that share words with the question."""
         if request.focus == 'always':
             return self._likeliest(request, observations)
@@ -277,13 +277,13 @@ class Asker:
             return [seen.key for seen in found]
         return []
 
-    def _likeliest(self, request: Request, observations: list[Observation]) -> list[Key]:
+    def _likeliest(self, request: Request, observations: Window) -> list[Key]:
         found = focus.likeliest(request.question, observations, self._settings.focus_frames)
         return [seen.key for seen in found]
 
     async def _focused(
-        self, request: Request, observations: list[Observation], keys: list[Key], stages: Stages, end_s: float
-    ) -> list[Observation]:
+        self, request: Request, observations: Window, keys: list[Key], stages: Stages, end_s: float
+    ) -> Window:
         """What was written, with what a second look adds; the same list where that is nothing."""
         stages.begin('focus')
         budget_s = self._settings.focus_share * (end_s - self._now_s())
@@ -297,9 +297,10 @@ class Asker:
             found = {}
         if not any(look.sightings or look.text for look in found.values()):
             return observations
-        return [looked_again(seen, found[seen.key]) if seen.key in found else seen for seen in observations]
+        looked = {place: found[seen.key] for place, seen in enumerate(observations) if seen.key in found}
+        return observations.changed({place: looked_again(observations[place], look) for place, look in looked.items()})
 
-    async def _think(self, request: Request, observations: list[Observation], stages: Stages) -> Answer:
+    async def _think(self, request: Request, observations: Window, stages: Stages) -> Answer:
         stages.begin('think')
         steps = reasoning.answer(request.question, observations, self._format, self._reasoning_settings, self._lm.name)
         loop = asyncio.get_running_loop()

@@ -31,7 +31,7 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.matching import Grey
-from embodied_r_ros.core.memory import ObservationMemory
+from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Pose, Question
 
@@ -192,7 +192,7 @@ async def answer(
         steps = reasoning.answer(question, seen, prompt_format, settings or reasoning.ReasoningSettings(), lm.name)
         found = reasoning.with_age(await drive(steps, lm, on_text), end_ns)
     except (BackendError, InputError, ReplyError) as error:
-        seen = observations
+        seen = Window(observations)
         found = _failure(error, lm, prompt_format)
     timings_s = {**spans_s, **found.timings_s, 'total': time.monotonic() - begun_s + recording.selection_s}
     return OfflineAnswer(answer=dataclasses.replace(found, timings_s=timings_s), observations=tuple(seen))
@@ -246,10 +246,10 @@ def _window(
     last_s: float | None,
     until_s: float | None,
     end_ns: int,
-) -> list[Observation]:
+) -> Window:
     """The asked part of the last session, and the present where it reaches to the end."""
     if not observations:
-        return []
+        return Window()
     memory = ObservationMemory(len(observations))
     for observation in observations:
         memory.add(observation)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
+from embodied_r_ros.core.memory import Window
 from embodied_r_ros.core.motion import motion_from_poses
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import STILL, write_motion
@@ -14,7 +14,7 @@ LATEST_MOTION = 'latest motion'
 NO_INDEX = -1
 
 
-def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose: Pose) -> list[Observation]:
+def with_latest_motion(observations: Window, stamp_ns: int, pose: Pose) -> Window:
     """The observations, and after them where the robot has got to since the last of them.
 
     Args:
@@ -27,10 +27,10 @@ def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose:
     """
     last = observations[-1]
     if last.pose is None or stamp_ns <= last.stamp_ns:
-        return list(observations)
+        return observations
     motion = motion_from_poses(last.pose, pose)
     if write_motion(motion) == STILL:
-        return list(observations)
+        return observations
     latest = dataclasses.replace(
         last,
         index=NO_INDEX,
@@ -41,7 +41,7 @@ def with_latest_motion(observations: Sequence[Observation], stamp_ns: int, pose:
         source=LATEST_MOTION,
         pose=pose,
     )
-    return [*observations, latest]
+    return observations.changed({len(observations): latest})
 
 
 def is_key_frame(observation: Observation) -> bool:

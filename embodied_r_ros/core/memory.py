@@ -5,9 +5,13 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import SettingsError
+from embodied_r_ros.core.moves import COLUMNS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.words import telling_words
@@ -15,6 +19,8 @@ from embodied_r_ros.core.words import telling_words
 # A word that stands in more than this share of the observations tells none of them from the others.
 COMMON_SHARE = 0.2
 SAMPLE_SIZE = 128
+
+_SortKey = tuple[int, int, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,6 @@ class ObservationMemory:
         Returns:
             whether its key is new.
         """
-        _ = observation.telling_words, observation.move_summary  # worked out now, so that no question waits for it
         session = self._sessions.setdefault(observation.session, _Session())
         is_new = session.put(observation)
         self._size += is_new
@@ -67,9 +72,7 @@ class ObservationMemory:
             self._drop_oldest()
         return is_new
 
-    def window(
-        self, session: int | None = None, start_ns: int | None = None, end_ns: int | None = None
-    ) -> list[Observation]:
+    def window(self, session: int | None = None, start_ns: int | None = None, end_ns: int | None = None) -> Window:
         """The observations of one session whose stamps lie in [start_ns, end_ns], oldest first.
 
         Args:
@@ -79,7 +82,7 @@ class ObservationMemory:
         if session is None:
             session = self.latest_session
         held = self._sessions.get(session) if session is not None else None
-        return held.between(start_ns, end_ns) if held is not None else []
+        return held.between(start_ns, end_ns) if held is not None else Window()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -96,34 +99,137 @@ class ObservationMemory:
 
 
 class _Session:
-    """The observations of one session: by camera and index, and sorted by (stamp, index, camera)."""
+    """The observations of one session: by camera and index, and sorted by (stamp, index, camera).
+
+    Their motions and words are laid out as they come, so that no question waits for it.
+
+    Attributes:
+        keys: (stamp, index, camera) of `ordered`.
+        moves: (capacity, COLUMNS), a row of `moves.summary` for each of `ordered`.
+        sharing: the sorted keys of the observations that hold a word.
+        version: counts the changes.
+    """
 
     def __init__(self) -> None:
-        self.keys: list[tuple[int, int, str]] = []
+        self.keys: list[_SortKey] = []
         self.ordered: list[Observation] = []
+        self.moves = np.zeros((256, COLUMNS))
+        self.sharing: dict[str, list[_SortKey]] = {}
+        self.version = 0
         self._stamps: dict[tuple[int, str], int] = {}
 
     def put(self, observation: Observation) -> bool:
         frame = (observation.index, observation.camera)
         stamp_ns = self._stamps.get(frame)
         if stamp_ns is not None:
-            place = bisect.bisect_left(self.keys, (stamp_ns, *frame))
-            del self.keys[place], self.ordered[place]
+            self._remove(bisect.bisect_left(self.keys, (stamp_ns, *frame)))
         key = (observation.stamp_ns, *frame)
-        place = bisect.bisect_left(self.keys, key)
+        place, count = bisect.bisect_left(self.keys, key), len(self.keys)
+        if count == len(self.moves):
+            self.moves = np.concatenate([self.moves, np.zeros_like(self.moves)])
+        self.moves[place + 1 : count + 1] = self.moves[place:count]
+        self.moves[place] = np.frombuffer(observation.move_summary)
+        for word in observation.telling_words:
+            bisect.insort(self.sharing.setdefault(word, []), key)
         self.keys.insert(place, key)
         self.ordered.insert(place, observation)
         self._stamps[frame] = observation.stamp_ns
+        self.version += 1
         return stamp_ns is None
 
-    def between(self, start_ns: int | None, end_ns: int | None) -> list[Observation]:
+    def between(self, start_ns: int | None, end_ns: int | None) -> Window:
         first = 0 if start_ns is None else bisect.bisect_left(self.keys, (start_ns, -1, ''))
         last = len(self.keys) if end_ns is None else bisect.bisect_left(self.keys, (end_ns + 1, -1, ''))
-        return self.ordered[first:last]
+        return Window(self.ordered[first:last], _Layout(self, first, max(first, last)))
 
     def drop_oldest(self) -> None:
         del self._stamps[self.keys[0][1:]]
-        del self.keys[0], self.ordered[0]
+        self._remove(0)
+
+    def _remove(self, place: int) -> None:
+        key, count = self.keys[place], len(self.keys)
+        for word in self.ordered[place].telling_words:
+            keys = self.sharing[word]
+            del keys[bisect.bisect_left(keys, key)]
+            if not keys:
+                del self.sharing[word]
+        self.moves[place : count - 1] = self.moves[place + 1 : count]
+        del self.keys[place], self.ordered[place]
+        self.version += 1
+
+
+class _Layout:
+    """Motions and words of a part of a session, as long as the session stays as it is."""
+
+    def __init__(self, session: _Session, first: int, last: int) -> None:
+        self._session, self._first, self._last = session, first, last
+        self._version = session.version
+
+    @property
+    def holds(self) -> bool:
+        return self._session.version == self._version
+
+    def moves(self) -> NDArray[np.float64]:
+        return self._session.moves[self._first : self._last]
+
+    def places(self, word: str) -> list[int]:
+        session = self._session
+        found = (bisect.bisect_left(session.keys, key) for key in session.sharing.get(word, ()))
+        return [place - self._first for place in found if self._first <= place < self._last]
+
+
+class Window(list[Observation]):
+    """Observations of one session, oldest first. What the memory has laid out of them is read at once.
+
+    Args:
+        observations: as the memory holds them, but for those at the places in `own`.
+    """
+
+    def __init__(
+        self, observations: Iterable[Observation] = (), layout: _Layout | None = None, own: Iterable[int] = ()
+    ) -> None:
+        super().__init__(observations)
+        self._layout, self._own = layout, frozenset(own)
+
+    def changed(self, observations: Mapping[int, Observation]) -> Window:
+        """The window with others at these places; the place after the last one adds one."""
+        window = Window(self, self._layout, self._own | set(observations))
+        for place, observation in sorted(observations.items()):
+            window[place : place + 1] = [observation]
+        return window
+
+    def move_table(self) -> NDArray[np.float64]:
+        """(n, COLUMNS), the row of `moves.summary` for each observation."""
+        if self._layout is None or not self._layout.holds:
+            return move_table(list(self))
+        table = self._layout.moves()
+        if not self._own:
+            return table
+        table = np.concatenate([table, np.zeros((len(self) - len(table), COLUMNS))])
+        for place in self._own:
+            table[place] = np.frombuffer(self[place].move_summary)
+        return table
+
+    def places_sharing(self, words: frozenset[str]) -> list[int]:
+        """The places, ascending, of the observations that hold one of the words."""
+        if self._layout is None or not self._layout.holds:
+            return _places_sharing(list(self), words)
+        places = {place for word in words for place in self._layout.places(word)} - self._own
+        places.update(place for place in self._own if not words.isdisjoint(self[place].telling_words))
+        return sorted(places)
+
+
+def move_table(observations: Sequence[Observation]) -> NDArray[np.float64]:
+    """(n, COLUMNS), the row of `moves.summary` for each observation."""
+    if isinstance(observations, Window):
+        return observations.move_table()
+    return np.frombuffer(b''.join([seen.move_summary for seen in observations])).reshape(-1, COLUMNS)
+
+
+def _places_sharing(observations: Sequence[Observation], words: frozenset[str]) -> list[int]:
+    if isinstance(observations, Window):
+        return observations.places_sharing(words)
+    return [place for place, seen in enumerate(observations) if not words.isdisjoint(seen.telling_words)]
 
 
 def select(observations: Sequence[Observation], question_text: str, n: int) -> list[int]:
@@ -175,11 +281,7 @@ def _sharing(observations: Sequence[Observation], asked: frozenset[str]) -> list
     sample = _spread(range(len(observations)), SAMPLE_SIZE)
     seen = Counter(word for place in sample for word in asked & observations[place].telling_words)
     telling = frozenset(word for word in asked if seen[word] <= max(1.0, COMMON_SHARE * len(sample)))
-    shared = {
-        place: telling & seen_here.telling_words
-        for place, seen_here in enumerate(observations)
-        if not telling.isdisjoint(seen_here.telling_words)
-    }
+    shared = {place: telling & observations[place].telling_words for place in _places_sharing(observations, telling)}
     counts = Counter(word for words in shared.values() for word in words)
     groups: dict[int, list[int]] = {}
     for place, words in shared.items():

@@ -22,13 +22,15 @@ class _WorkedOut:
         moves: since the key frame before, as words tell them.
         move_summary: the row of `moves.summary`.
         telling_words: the words that tell what is seen here from what is seen elsewhere.
+        view: what is newly in view, in words.
     """
 
-    __slots__ = ('move_summary', 'moves', 'telling_words')
+    __slots__ = ('move_summary', 'moves', 'telling_words', 'view')
 
     moves: tuple[Move, ...]
     move_summary: bytes
     telling_words: frozenset[str]
+    view: str
 
     def __getattr__(self, name: str) -> Any:
         work = _WORK.get(name)
@@ -75,6 +77,12 @@ class Observation(_WorkedOut):
         """The key frame that it is about."""
         return self.camera, self.session, self.index
 
+    def with_motion(self, motion: Motion) -> Observation:
+        """The same view after another motion."""
+        other = dataclasses.replace(self, motion=motion)
+        object.__setattr__(other, 'view', self.view)
+        return other
+
     @property
     def action(self) -> str:
         """The motion in words; '' where there is none."""
@@ -82,20 +90,20 @@ class Observation(_WorkedOut):
         return '' if motion is None else write_moves(self.moves, motion.up_m, motion.tilt_up_deg)
 
     @property
-    def view(self) -> str:
-        """What is newly in view, in words."""
-        if self.text and self.sightings:
-            return f'{write_sightings(self.sightings)}; {self.text}'
-        return self.text or write_sightings(self.sightings)
-
-    @property
     def words(self) -> str:
         """Motion and view in words."""
         return ': '.join(part for part in (self.action, self.view) if part)
+
+
+def _view(seen: Observation) -> str:
+    if seen.text and seen.sightings:
+        return f'{write_sightings(seen.sightings)}; {seen.text}'
+    return seen.text or write_sightings(seen.sightings)
 
 
 _WORK: dict[str, Callable[[Any], Any]] = {
     'moves': lambda seen: () if seen.motion is None else told_moves(seen.motion),
     'move_summary': lambda seen: summary(seen.motion, seen.moves),
     'telling_words': lambda seen: telling_words(seen.view),
+    'view': _view,
 }

@@ -156,8 +156,7 @@ def keep_motion(observations: Sequence[Observation], places: Sequence[int]) -> l
     kept = [trajectory.observations[place] for place in places]
     for at in range(1, len(places)):
         if places[at] - places[at - 1] > 1:
-            motion = trajectory.stretch(places[at - 1] + 1, places[at] + 1)
-            kept[at] = dataclasses.replace(kept[at], motion=motion)
+            kept[at] = kept[at].with_motion(trajectory.stretch(places[at - 1] + 1, places[at] + 1))
     return kept
 
 

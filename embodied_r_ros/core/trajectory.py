@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.memory import move_table
 from embodied_r_ros.core.moves import (
     AHEAD,
     AMOUNT,
     ASIDE,
-    COLUMNS,
     COS,
     COUNT,
     FIRST,
@@ -55,8 +55,7 @@ class Trajectory:
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         self.observations = list(observations)
-        joined = b''.join([seen.move_summary for seen in self.observations])
-        self._table = np.frombuffer(joined).reshape(-1, COLUMNS)
+        self._table = move_table(observations)
         unmeasured = np.flatnonzero(self._table[:, FORWARD_UNMEASURED])
         if len(unmeasured):
             self._keep_pace(unmeasured, np.array([seen.stamp_ns for seen in self.observations]) / NS_PER_S)

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from embodied_r_ros.core.latest_motion import LATEST_MOTION, is_key_frame, with_latest_motion
+from embodied_r_ros.core.memory import Window
 from embodied_r_ros.core.records import Pose
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
@@ -15,10 +16,12 @@ def pose(x_m):
     return Pose(x_m=x_m, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
 
 
-SEEN = [
-    from_words(session=1, index=3, stamp_ns=10, action='', text='sofa straight ahead', pose=pose(0.0)),
-    from_words(session=1, index=4, stamp_ns=20, action='moved forward 1.00 m', text='nothing new', pose=pose(1.0)),
-]
+SEEN = Window(
+    [
+        from_words(session=1, index=3, stamp_ns=10, action='', text='sofa straight ahead', pose=pose(0.0)),
+        from_words(session=1, index=4, stamp_ns=20, action='moved forward 1.00 m', text='nothing new', pose=pose(1.0)),
+    ]
+)
 
 
 def test_the_motion_since_the_last_key_frame_is_an_observation_of_its_own():
@@ -34,7 +37,7 @@ def test_the_motion_since_the_last_key_frame_is_an_observation_of_its_own():
     [
         pytest.param(SEEN, 30, 1.01, id='stood still'),
         pytest.param(SEEN, 20, 2.5, id='the pose is no newer'),
-        pytest.param([dataclasses.replace(SEEN[0], pose=None)], 30, 2.5, id='a key frame without pose'),
+        pytest.param(Window([dataclasses.replace(SEEN[0], pose=None)]), 30, 2.5, id='a key frame without pose'),
     ],
 )
 def test_nothing_is_added(seen, stamp_ns, x_m):

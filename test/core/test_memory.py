@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
+
+import numpy as np
 import pytest
 
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.memory import ObservationMemory, select, sharing
+from embodied_r_ros.core.memory import ObservationMemory, move_table, select, sharing
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
 SECOND = 1_000_000_000
@@ -183,3 +187,58 @@ def test_short_words_plurals_and_scripts_without_spaces_are_found(question, text
 def test_one_of_several_is_found_by_its_number():
     observations = [seen(index, f'chair {index} 20 deg left at 3.2 m') for index in range(100)]
     assert sharing(observations, 'Where is chair 17?', 4) == [17]
+
+
+def wandering(count, seed=0):
+    """Observations in a random order of arrival, some of them twice, with moves and words of their own."""
+    rng = random.Random(seed)
+    words = ['sofa', 'lamp', 'red door', 'desk', 'bin']
+    found = [
+        from_words(
+            1, index, index * SECOND, f'rotated left {rng.randint(2, 90)} deg, moved left {rng.random() + 0.1:.2f} m',
+            f'{rng.choice(words)} {index % 40} deg left at 2.0 m',
+        )
+        for index in range(count)
+    ]  # fmt: skip
+    again = [dataclasses.replace(one, text='a red door') for one in rng.sample(found, count // 4)]
+    return rng.sample(found, count) + again
+
+
+QUESTIONS = ('Where is the red door?', 'Is the sofa nearer than the lamp?', 'Where is the piano?')
+
+
+def same_as_a_plain_list(window):
+    plain = list(window)
+    np.testing.assert_array_equal(move_table(window), move_table(plain))
+    for question in QUESTIONS:
+        assert sharing(window, question, 5) == sharing(plain, question, 5)
+        assert select(window, question, 7) == select(plain, question, 7)
+    return True
+
+
+@pytest.mark.parametrize('bound', [1000, 50], ids=['all kept', 'the oldest gone'])
+def test_a_window_reads_what_the_memory_has_laid_out(bound):
+    memory = filled(wandering(400), bound)
+    assert len(memory) == min(bound, 400)
+    assert same_as_a_plain_list(memory.window())
+    assert same_as_a_plain_list(memory.window(start_ns=360 * SECOND, end_ns=385 * SECOND))
+
+
+def test_a_window_with_others_in_it_reads_these_from_themselves():
+    window = filled(wandering(60)).window()
+    changed = window.changed({3: seen(3, 'a red door'), 60: seen(60, 'a piano')})
+    assert (len(window), len(changed)) == (60, 61)
+    assert same_as_a_plain_list(changed)
+    assert same_as_a_plain_list(changed.changed({5: seen(5, 'a piano'), 61: seen(61, 'a sofa')}))
+
+
+def test_a_window_stays_as_it_was_when_the_memory_goes_on():
+    memory = filled(wandering(60))
+    window = memory.window()
+    plain, table = list(window), move_table(window).copy()
+    for observation in wandering(90, seed=1):
+        memory.add(observation)
+    assert list(window) == plain
+    np.testing.assert_array_equal(move_table(window), table)
+    assert same_as_a_plain_list(window)
+    assert same_as_a_plain_list(memory.window())
