@@ -20,9 +20,7 @@ from embodied_r_ros.core.statistics import percentile
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.answer_latency_focus', description='With a second look.'
-    )
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.answer_latency_focus', description='With second looks.')
     parser.add_argument('--repeats', type=int, default=10, help='questions (default 10)')
     repeats = parser.parse_args(arguments).repeats
     with Server(LATENCY_S) as server, Robot(server.url, server.url) as robot:

@@ -66,19 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.sft', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs to this folder.'
-    )
-    parser.add_argument(
-        '--init',
-        type=pathlib.Path,
-        help='Go on from the model in this folder, in place of a fresh one and its warm-up.',
-    )
-    parser.add_argument(
-        '--samples',
-        type=pathlib.Path,
-        help='Make half of the lessons about the samples in this file, which have observations.',
-    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs here.')
+    parser.add_argument('--init', type=pathlib.Path, help='Go on from the model in this folder, without a warm-up.')
+    parser.add_argument('--samples', type=pathlib.Path, help='Make half of the lessons about the samples in this file.')
     parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
     parser.add_argument('--without', default=None, metavar='I/K', help='Leave out the scenes of this one of K folds.')
     add_arguments(parser, SftSettings)

@@ -41,10 +41,7 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     intake.add_categories(parser, list(dict.fromkeys(CATEGORIES.values())))
     parser.add_argument(
-        '--pruned',
-        type=pathlib.Path,
-        metavar='F',
-        help='Leave out the ids in this file, pruned_ids.txt, which debiases the rest.',
+        '--pruned', type=pathlib.Path, metavar='F', help='Leave out the ids in pruned_ids.txt, which debiases the rest.'
     )
     parser.set_defaults(run=run)
 

@@ -257,15 +257,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write bags, one folder per seed, and the labels file that goes with them."""
     parser = argparse.ArgumentParser(prog='python -m training.world.recording', description=__doc__.split('\n')[0])
     parser.add_argument(
-        '--seeds', type=int, nargs='+', default=[1, 2, 3], help='Seed the walks with these numbers (default: 1 2 3).'
+        '--seeds', type=int, nargs='+', default=[1, 2, 3], help='Seed the walks with these (default: 1 2 3).'
     )
     parser.add_argument('--layout', type=pathlib.Path, help='Walk through this layout file instead of random places.')
-    parser.add_argument(
-        '--out',
-        type=pathlib.Path,
-        default=pathlib.Path('data/bags'),
-        help='Write the bags to this folder (default: %(default)s).',
-    )
+    out, told = pathlib.Path('data/bags'), 'Write the bags to this folder (default: %(default)s).'
+    parser.add_argument('--out', type=pathlib.Path, default=out, help=told)
     parser.add_argument('--labels', type=pathlib.Path, help='Write the labels to this file.')
     parser.add_argument(
         '--camera', choices=CAMERAS, default='standard', help='Film with 77 or 120 degrees (default: %(default)s).'

@@ -179,9 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--samples', type=pathlib.Path, required=True, help="Read samples about scenes 'world-<seed>' from this file."
     )
-    parser.add_argument(
-        '--min-agreement', type=float, default=0.0, help='Exit with status 1 where a smaller share of them agrees.'
-    )
+    parser.add_argument('--min-agreement', type=float, default=0.0, help='Exit with 1 where a smaller share agrees.')
     parser.add_argument(
         '--camera', choices=CAMERAS, default='standard', help='Judge as seen with this camera (default: %(default)s).'
     )
