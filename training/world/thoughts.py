@@ -41,16 +41,16 @@ class Worked:
         return f'<think> {self.thought} </think> <answer> {self.answer} </answer>'
 
 
-def sector(family: str, angle: int) -> str:
-    """The word of a family for a clockwise direction relative to the one faced; borders belong to the later one."""
-    words, angle = FAMILIES[family], angle % 360
+def sector(family: str, angle: float) -> str:
+    """The word of a family for a direction, clockwise degrees from the one faced; borders belong to the later one."""
+    words, whole = FAMILIES[family], math.floor(angle % 360) % 360
     if family == 'lrb':
-        return 'behind' if 135 <= angle <= 225 else words[0] if angle < 180 else words[2]
+        return 'behind' if 135 <= whole <= 225 else words[0] if whole < 180 else words[2]
     if family in ('w4', 'a4'):
-        return words[(angle + 45) % 360 // 90]
+        return words[(whole + 45) % 360 // 90]
     if family == 'w8':
         return words[int((angle + 22.5) % 360 // 45)]
-    return words[angle // 90 if family == 'q4' else angle // 180]
+    return words[whole // 90 if family == 'q4' else whole // 180]
 
 
 def border_distance(family: str, angle: float) -> float:
