@@ -39,9 +39,7 @@ class SftSettings(Settings):
     """How the embedded reasoner is taught."""
 
     steps: int = setting(10_000, 'The training takes so many steps.', within=(1, None))
-    warm_up_steps: int = setting(
-        400, 'A fresh model first copies random sequences for so many steps.', within=(0, None)
-    )
+    warm_up_steps: int = setting(400, 'A fresh model copies random sequences for so many steps.', within=(0, None))
     learning_rate: float = setting(2e-3, 'The learning rate has this peak, then falls as a cosine.', within=(0.0, None))
     batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', within=(1, None))
     seed: int = setting(0, 'Weights and lessons have this seed.', within=(0, None))

@@ -80,9 +80,8 @@ def run(options: argparse.Namespace) -> int:
             made = [_hand_sample(path, entry) for entry in mine]
             if options.per_bag:
                 rng = random.Random(f'questions {options.seed} {site} {name}')
-                made += _made(
-                    read_run(path, site, options.tag_size), options.per_bag, rng, asked[split], tallies[split]
-                )
+                whole = read_run(path, site, options.tag_size)
+                made += _made(whole, options.per_bag, rng, asked[split], tallies[split])
         except InputError as error:
             left_out.append(str(error))
             continue

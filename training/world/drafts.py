@@ -161,7 +161,7 @@ def turn_groups(path: Path) -> list[list[int]]:
 
 
 def _counterfactual(survey: Survey) -> Draft | None:
-    rng, path = survey.rng, survey.walk.path
+    rng, path, stamps_ns = survey.rng, survey.walk.path, survey.stamps_ns
     groups = turn_groups(path)
     task = forms.COUNTERFACTUAL
     family = survey.family(task)
@@ -172,9 +172,7 @@ def _counterfactual(survey: Survey) -> Draft | None:
             if len(groups[number]) > 1 or abs(leg.amount) == 180.0 or (leg.amount > 0) == (side == 'left'):
                 continue
             start_ns = path.times_s[groups[number][0]] * 1e9
-            known = [
-                n for n in survey.seen if survey.stamps_ns[survey.first_frame[n]] - survey.stamps_ns[0] <= start_ns
-            ]
+            known = [n for n in survey.seen if stamps_ns[survey.first_frame[n]] - stamps_ns[0] <= start_ns]
             name = _from_here(survey, path.mirrored(groups[number][0]).stations[-1], known, word, family)
             if name is None:
                 continue
@@ -216,22 +214,17 @@ def plan_of(path: Path) -> list[PlanStep] | None:
 def _progress(survey: Survey) -> Draft | None:
     """Ask in the midst of a leg long enough to hold a key frame; all choices are such legs, so none is likelier."""
     plan = plan_of(survey.walk.path)
-    if (
-        plan is None
-        or not 2 <= len(plan) <= MAX_INSTRUCTIONS
-        or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan)
-    ):
+    if plan is None or not 2 <= len(plan) <= MAX_INSTRUCTIONS:
         return None
     long = [number for number, step in enumerate(plan, start=1) if abs(step.amount) >= LONG_STEP[step.kind]]
-    if len(long) < 3:
+    if len(long) < 3 or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan):
         return None
     now = survey.rng.choice(long)
     others = survey.rng.sample([number for number in long if number != now], min(3, len(long) - 1))
     text = '; '.join(f'{number}. {instruction(step)}' for number, step in enumerate(plan, start=1))
     end_s = plan[now - 1].start_s + PROGRESS_SHARE * (plan[now - 1].end_s - plan[now - 1].start_s)
-    return Draft(
-        (), tuple(f'step {number}' for number in sorted([now, *others])), f'step {now}', {'plan': text}, end_s=end_s
-    )
+    choices = tuple(f'step {number}' for number in sorted([now, *others]))
+    return Draft((), choices, f'step {now}', {'plan': text}, end_s=end_s)
 
 
 def instruction(step: PlanStep | Leg) -> str:
@@ -262,10 +255,8 @@ def _relative_direction(survey: Survey) -> Draft | None:
                 return None
             at, faced, sought = names = survey.rng.sample(survey.seen, 3)
             angle = survey.angle_between(at, sought) - survey.angle_between(at, faced)
-            if (
-                min(survey.apart_m(at, faced), survey.apart_m(at, sought)) >= NEAREST_ASKED_M
-                and true_word(family, angle) == target[-1]
-            ):
+            near_m = min(survey.apart_m(at, faced), survey.apart_m(at, sought))
+            if near_m >= NEAREST_ASKED_M and true_word(family, angle) == target[-1]:
                 return _in_words(survey, tuple(names), target)
     return None
 

@@ -167,9 +167,8 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
     before_s: float | None = None
     in_view: dict[str, Sighting] = {}
     for index, (moment, station) in enumerate(key_stations(walk, rule)):
-        now = {
-            name: s for name, s in visible(walk.scene, station, noise.reach_m).items() if rng.random() >= noise.missed
-        }
+        seen = visible(walk.scene, station, noise.reach_m)
+        now = {name: sighting for name, sighting in seen.items() if rng.random() >= noise.missed}
         fresh = tuple(_blurred(s, noise, rng) for name, s in now.items() if name not in in_view)
         motion = None if before_s is None else _jittered(motion_between(walk.path, before_s, moment), noise, rng)
         stamp_ns = STAMP0_NS + round(moment * 1e9)
