@@ -26,9 +26,7 @@ SKIPPED = 77
 def main(arguments: Sequence[str] | None = None, folder: pathlib.Path = FOLDER, out: pathlib.Path = OUT) -> int:
     """Exit status: 0, or 1 when a benchmark failed or there was none to run."""
     known = sorted(path.stem for path in folder.glob('*.py') if not path.stem.startswith('_'))
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks', description='Run benchmarks; results go to out/bench.json.'
-    )
+    parser = argparse.ArgumentParser(prog='python -m benchmarks', description='Run benchmarks into out/bench.json.')
     parser.add_argument('names', nargs='*', metavar='NAME', help=f'all unless told: {", ".join(known) or "none yet"}')
     names = parser.parse_args(arguments).names or known
     if not names or set(names) - set(known):

@@ -1,7 +1,8 @@
-"""What every benchmark prints: a line about the machine, and its figures as one JSON line."""
+"""What benchmarks share: `--repeats`, and what they print: the machine, and the figures as one JSON line."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -11,6 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.core.statistics import percentile
+
+
+def repeats_of(name: str, default: int, arguments: Sequence[str] | None) -> int:
+    """How often to measure, as `--repeats` on the command line of a benchmark says."""
+    parser = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}')
+    parser.add_argument('--repeats', type=int, default=default, help='measurements of each (default: %(default)s)')
+    repeats: int = parser.parse_args(arguments).repeats
+    return repeats
 
 
 def tell(**figures: dict[str, Any]) -> int:

@@ -8,12 +8,11 @@ key frames, one call per pair, then the language model.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 
 from benchmarks._asking import QUESTION, Robot
-from benchmarks._figure import tell, times
+from benchmarks._figure import repeats_of, tell, times
 from benchmarks._reference import ReferenceFlow
 from benchmarks._server import MODEL, Server
 from embodied_r_ros.core.statistics import percentile
@@ -23,9 +22,7 @@ LATENCY_S = 0.5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.answer_latency', description='Question to answer.')
-    parser.add_argument('--repeats', type=int, default=10, help='questions (default 10)')
-    repeats = parser.parse_args(arguments).repeats
+    repeats = repeats_of('answer_latency', 10, arguments)
     with Server(LATENCY_S) as server, Robot(server.url, server.url) as robot:
         ours = list(robot.spans_s(repeats))
         fresh = list(robot.spans_s(repeats, fresh=True))

@@ -7,11 +7,10 @@ As `answer_latency`, every call taking 0.5 s; the second looks run side by side.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from benchmarks._asking import Robot
-from benchmarks._figure import tell, times
+from benchmarks._figure import repeats_of, tell, times
 from benchmarks._reference import ReferenceFlow
 from benchmarks._server import MODEL, Server
 from benchmarks.answer_latency import LATENCY_S, reference_s
@@ -20,11 +19,7 @@ from embodied_r_ros.core.statistics import percentile
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.answer_latency_focus', description='With a second look.'
-    )
-    parser.add_argument('--repeats', type=int, default=10, help='questions (default 10)')
-    repeats = parser.parse_args(arguments).repeats
+    repeats = repeats_of('answer_latency_focus', 10, arguments)
     with Server(LATENCY_S) as server, Robot(server.url, server.url) as robot:
         ours = list(robot.spans_s(repeats, focus='always'))
         baseline = reference_s(robot, ReferenceFlow(server.url, MODEL, server.url, MODEL))

@@ -60,9 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.key_frames', description='Cost of key frames.')
     parser.add_argument('--frames', type=int, default=30, help='sampled frames per pan (default 30)')
     samples = [share_path(f'data/bags/{name}') for name in BAGS]
-    parser.add_argument(
-        '--bags', type=pathlib.Path, nargs='+', default=samples, help='recordings (default the sample bags)'
-    )
+    parser.add_argument('--bags', type=pathlib.Path, nargs='+', default=samples, help='recordings (default: samples)')
     given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     pans = [pan(given.frames, share * WIDTH, WIDTH, HEIGHT, seed) for seed, share in enumerate(PAN_STEPS)]

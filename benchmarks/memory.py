@@ -8,14 +8,13 @@ looks at all that was written: stamps one by one, words found anew in every text
 
 from __future__ import annotations
 
-import argparse
 import functools
 import random
 import re
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks._figure import tell, times
+from benchmarks._figure import repeats_of, tell, times
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.memory import ObservationMemory
@@ -31,9 +30,7 @@ MOST = reasoning.ReasoningSettings().max_observations
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.memory', description='Window and prompt.')
-    parser.add_argument('--repeats', type=int, default=51, help='questions per size (default 51)')
-    repeats = parser.parse_args(arguments).repeats
+    repeats = repeats_of('memory', 51, arguments)
     spans_ms = {}
     for hours in HOURS:
         seen = observations(hours * 3600)

@@ -8,13 +8,12 @@ HTTP adapter without a graph.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections.abc import Sequence
 
 from benchmarks._asking import QUESTION, Robot
-from benchmarks._figure import tell, times
+from benchmarks._figure import repeats_of, tell, times
 from benchmarks._server import MODEL, Server
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm import drive
@@ -29,9 +28,7 @@ LATENCY_S = 0.05
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.node_overhead', description='What the graph costs.')
-    parser.add_argument('--repeats', type=int, default=200, help='questions (default 200)')
-    repeats = parser.parse_args(arguments).repeats
+    repeats = repeats_of('node_overhead', 200, arguments)
     with Server(LATENCY_S) as server:
         with Robot(server.url, server.url) as robot:
             server.spent_s()

@@ -8,7 +8,6 @@ question to its first token when the observations were read ahead, and when noth
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import pathlib
@@ -18,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.__main__ import SKIPPED
-from benchmarks._figure import rates, tell
+from benchmarks._figure import rates, repeats_of, tell
 from benchmarks.memory import observations
 from embodied_r_ros.adapters.lm_numpy import BEGIN, NumpyLanguageModel
 from embodied_r_ros.adapters.tokenizer import WordTokenizer
@@ -31,9 +30,7 @@ KEY_FRAMES = 14
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figure as one JSON line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.reasoner', description='The embedded reasoner.')
-    parser.add_argument('--repeats', type=int, default=15, help='replies of each (default 15)')
-    repeats = parser.parse_args(arguments).repeats
+    repeats = repeats_of('reasoner', 15, arguments)
     if importlib.util.find_spec('transformers') is None:
         print('transformers is not installed, and the baseline is its; set up the extra `training`')
         return SKIPPED

@@ -50,24 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m training.evaluate', description='Evaluate a reasoner on samples, alone or against another.'
-    )
+    parser = argparse.ArgumentParser(prog='python -m training.evaluate', description='Evaluate a reasoner on samples.')
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='This file holds one JSON object per line.')
     parser.add_argument('--split', help='The command takes only samples of this split: train, validation or test.')
-    parser.add_argument(
-        '--fold', metavar='I/K', help='The command takes only the scenes of fold I of K, which training left out.'
-    )
-    parser.add_argument(
-        '--against', default='', help='The reasoner in this folder is compared with the first, question by question.'
-    )
+    parser.add_argument('--fold', metavar='I/K', help='Only scenes of fold I of K are taken, which training left out.')
+    parser.add_argument('--against', default='', help='The reasoner in this folder is compared with the first.')
     add_reasoner_options(parser)
-    parser.add_argument(
-        '--judge', type=pathlib.Path, help='The model in this folder judges consistency, if it is admitted.'
-    )
-    parser.add_argument(
-        '--answers', type=pathlib.Path, help='The command writes every answer with its thinking to this file.'
-    )
+    parser.add_argument('--judge', type=pathlib.Path, help='The model in this folder judges consistency, if admitted.')
+    parser.add_argument('--answers', type=pathlib.Path, help='Every answer is written with its thinking to this file.')
     parser.add_argument('--json', action='store_true', help='The command prints one JSON line in place of a table.')
     return parser
 
@@ -75,24 +65,13 @@ def _parser() -> argparse.ArgumentParser:
 def add_reasoner_options(parser: argparse.ArgumentParser) -> None:
     """Declare what names a reasoner."""
     parser.add_argument('--model', default='', help='The reasoner is in this folder (default: that of the model pair).')
+    parser.add_argument('--models', default='embedded', help='The reasoner is of this pair (default %(default)s).')
+    backend = f'This backend thinks (default: as in the pair). {purposes(REASONERS)}'
+    parser.add_argument('--reasoner', default='', choices=REASONERS, help=backend)
     parser.add_argument(
-        '--models', default='embedded', help='The reasoner is that of this pair in config/models (default %(default)s).'
+        '--format', default='', choices=PROMPT_FORMATS, help='The reasoner reads this format (default: as in the pair).'
     )
-    parser.add_argument(
-        '--reasoner',
-        default='',
-        choices=REASONERS,
-        help=f'This backend thinks (default: as in the pair). {purposes(REASONERS)}',
-    )
-    parser.add_argument(
-        '--format',
-        default='',
-        choices=PROMPT_FORMATS,
-        help='The reasoner is asked in this prompt format (default: as in the pair).',
-    )
-    parser.add_argument(
-        '--lm-url', default='', help='The reasoner is on this server; --model is then the id that it lists.'
-    )
+    parser.add_argument('--lm-url', default='', help='The reasoner is on this server, where --model is its id.')
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

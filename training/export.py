@@ -31,30 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.export', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument('--model', type=pathlib.Path, required=True, help='Export the trained model in this folder.')
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write to this folder, which must not exist.')
+    parser.add_argument('--scores', type=pathlib.Path, help='Tell the scores in this file, JSON of training.evaluate.')
     parser.add_argument(
-        '--model',
-        type=pathlib.Path,
-        required=True,
-        help='Export the model in this folder, which training.grpo or training.sft has written.',
+        '--average-with', type=pathlib.Path, metavar='FOLDER', help='Average the weights with the model in this folder.'
     )
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write to this folder, which must not exist yet.'
-    )
-    parser.add_argument(
-        '--scores',
-        type=pathlib.Path,
-        default=None,
-        help='Tell the scores in this file, which holds the JSON of training.evaluate.',
-    )
-    parser.add_argument(
-        '--average-with',
-        type=pathlib.Path,
-        metavar='FOLDER',
-        help='Average the weights with those of the model in this folder.',
-    )
-    parser.add_argument(
-        '--share', type=float, default=0.5, help='Give --model this share in the average (default: %(default)s).'
-    )
+    parser.add_argument('--share', type=float, default=0.5, help='Give this share to --model (default: %(default)s).')
     options = parser.parse_args(arguments)
     try:
         size = export(options.model, options.out, options.scores, options.average_with, options.share)

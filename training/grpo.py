@@ -50,17 +50,11 @@ def command_line() -> argparse.ArgumentParser:
         prog='python -m training.grpo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--model', type=pathlib.Path, required=True, help='Start from the model in this folder.')
-    parser.add_argument(
-        '--samples', type=pathlib.Path, required=True, help='Read samples with observations from this file.'
-    )
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='Read observed samples from this file.')
     parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
     parser.add_argument('--without', default=None, metavar='I/K', help='Leave out the scenes of this one of K folds.')
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs to this folder.'
-    )
-    parser.add_argument(
-        '--judge', type=pathlib.Path, default=None, help='Judge with the model in this folder (default: --model).'
-    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs here.')
+    parser.add_argument('--judge', type=pathlib.Path, help='Judge with the model in this folder (default: --model).')
     parser.add_argument('--judge-url', default='', help='Judge with the model on this server, in place of a folder.')
     add_arguments(parser, GrpoSettings)
     return parser

@@ -25,20 +25,14 @@ class GrpoSettings(Settings):
 
     format: str = setting('paper', 'The reasoner is asked in this prompt format.', choices=PROMPT_FORMATS)
     epochs: float = setting(12.0, 'The training takes so many passes over the samples.', within=(0.01, None))
-    max_steps: int = setting(
-        0, 'The training takes so many steps in place of epochs; 0 counts epochs.', within=(0, None)
-    )
-    weights: str = setting(
-        '', "The rewards have these weights, FORMAT:ACCURACY:CONSISTENCY as in '1:7:0'; '' goes through the stages."
-    )
+    max_steps: int = setting(0, 'The training takes so many steps; 0 counts epochs instead.', within=(0, None))
+    weights: str = setting('', "Rewards weigh FORMAT:ACCURACY:CONSISTENCY, as in '1:7:0'; '' goes through the stages.")
     learning_rate: float = setting(
         5e-7,
-        'The learning rate has this peak after a twentieth of the steps, and falls along a cosine.',
+        'The learning rate peaks here after a twentieth of the steps, and falls along a cosine.',
         within=(0.0, None),
     )
-    beta: float = setting(
-        0.001, 'The divergence from the model that training starts from has this weight.', within=(0.0, None)
-    )
+    beta: float = setting(0.001, 'The divergence from the first model has this weight.', within=(0.0, None))
     epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', within=(0.0, None))
     temperature: float = setting(1.0, 'Completions are sampled at this temperature.', within=(0.01, None))
     num_generations: int = setting(8, 'A group is so many completions of one question.', within=(2, None))
@@ -46,10 +40,7 @@ class GrpoSettings(Settings):
     micro_batch: int = setting(8, 'A backward pass has so many completions per device.', within=(1, None))
     max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', within=(1, None))
     max_completion_length: int = setting(
-        2048,
-        'A reply has at most this length, less where the context of the model ends.',
-        unit='tokens',
-        within=(1, None),
+        2048, 'A reply has at most this length, or what the context leaves.', unit='tokens', within=(1, None)
     )
     lora_rank: int = setting(0, 'Low-rank adapters have this rank; 0 trains all weights.', within=(0, None))
     vllm: str = setting(

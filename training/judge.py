@@ -228,9 +228,8 @@ class HttpJudge:
     def __init__(self, settings: ServerSettings, key_variable: str = LM_KEY, seed: int = 0) -> None:
         self._seed, self._loop = seed, asyncio.new_event_loop()
         self._client = OpenAIClient(settings, key_variable)
-        self._free = asyncio.Semaphore(
-            settings.max_concurrent_requests
-        )  # the client's own wait counts against timeout_s
+        # The client's own wait counts against timeout_s.
+        self._free = asyncio.Semaphore(settings.max_concurrent_requests)
         try:
             self._loop.run_until_complete(self._client.probe())
         except BaseException:

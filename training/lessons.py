@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
+from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, coarse_log
 from embodied_r_ros.core.compact import (
@@ -25,14 +26,6 @@ from embodied_r_ros.core.compact import (
     write_log,
 )
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
-from embodied_r_ros.core.question_words import (
-    APPEARANCE_ORDER,
-    COUNTERFACTUAL,
-    LANDMARK_POSITION,
-    PROGRESS_EVALUATION,
-    RELATIVE_DIRECTION,
-    RELATIVE_DISTANCE,
-)
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Completion, Question
@@ -53,9 +46,9 @@ REACH_M = (7.0, 8.0)
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,
-    LANDMARK_POSITION: ('w4',) * 6 + ('w8',) * 3 + ('q4', 'lr', 'lrb'),
-    COUNTERFACTUAL: ('w4',) * 6 + ('w8',) * 3 + ('q4',),
-    RELATIVE_DIRECTION: ('q4',) * 4 + ('lr',) * 2 + ('lrb',) * 2 + ('w4', 'w8'),
+    forms.LANDMARK_POSITION: ('w4',) * 6 + ('w8',) * 3 + ('q4', 'lr', 'lrb'),
+    forms.COUNTERFACTUAL: ('w4',) * 6 + ('w8',) * 3 + ('q4',),
+    forms.RELATIVE_DIRECTION: ('q4',) * 4 + ('lr',) * 2 + ('lrb',) * 2 + ('w4', 'w8'),
 }
 
 
@@ -168,12 +161,12 @@ def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: d
 
 def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
     """The same kind of question with fewer things, about which came first, or on a plan that was not kept to."""
-    if parsed.task == APPEARANCE_ORDER:
+    if parsed.task == forms.APPEARANCE_ORDER:
         kept = parsed.objects[: rng.randint(2, len(parsed.objects))]
         return dataclasses.replace(parsed, objects=kept, family=rng.choice(['order', 'first']), options={})
-    if parsed.task == PROGRESS_EVALUATION:
+    if parsed.task == forms.PROGRESS_EVALUATION:
         return dataclasses.replace(parsed, plan=tuple(_misjudged(rng, kind, size) for kind, size in parsed.plan))
-    if parsed.task == RELATIVE_DISTANCE:
+    if parsed.task == forms.RELATIVE_DISTANCE:
         return dataclasses.replace(parsed, objects=parsed.objects[: rng.randint(3, len(parsed.objects))], options={})
     return parsed
 

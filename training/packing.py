@@ -110,12 +110,9 @@ def prepare(model: Any) -> None:
         seen = []
         for begin in range(0, query.shape[2], BLOCK):
             end = begin + BLOCK
-            mask = attention_mask[:, :, begin:end, :end]
-            seen.append(
-                sdpa_attention_forward(
-                    module, query[:, :, begin:end], key[:, :, :end], value[:, :, :end], mask, **others
-                )[0]
-            )
+            keys, values, mask = key[:, :, :end], value[:, :, :end], attention_mask[:, :, begin:end, :end]
+            part, _ = sdpa_attention_forward(module, query[:, :, begin:end], keys, values, mask, **others)
+            seen.append(part)
         return torch.cat(seen, 1), None
 
     AttentionInterface.register(ATTENTION, attend)

@@ -68,57 +68,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--out', type=pathlib.Path, required=True, help='The command writes the samples with observations to this file.'
     )
-    parser.add_argument(
-        '--cache', type=pathlib.Path, help='This folder keeps what was described before (default: OUT.cache).'
-    )
-    parser.add_argument(
-        '--perception',
-        choices=PERCEIVERS,
-        default='opencv',
-        help=f'This backend describes key frames (default %(default)s). {purposes(PERCEIVERS)}',
-    )
-    parser.add_argument(
-        '--eyes',
-        default='',
-        help='These eyes measure what is in view; commas separate their names '
-        f'(default {PerceptionModel().eyes}). {purposes(EYES)}',
-    )
+    parser.add_argument('--cache', type=pathlib.Path, help='Descriptions are kept in this folder (default: OUT.cache).')
+    backend = f'This backend describes key frames (default %(default)s). {purposes(PERCEIVERS)}'
+    parser.add_argument('--perception', choices=PERCEIVERS, default='opencv', help=backend)
+    eyes = f'These eyes measure, with commas between them (default {PerceptionModel().eyes}). {purposes(EYES)}'
+    parser.add_argument('--eyes', default='', help=eyes)
     parser.add_argument('--vlm-url', default='', help='The vision-language model is on this server.')
+    parser.add_argument('--vlm-model', default='', help='The server has the model by this id (default: its only one).')
     parser.add_argument(
-        '--vlm-model', default='', help='The server lists the model by this id (default: the only one that it lists).'
+        '--labels', type=pathlib.Path, help='This file names the tags (default: labels.yaml beside each recording).'
     )
-    parser.add_argument(
-        '--labels',
-        type=pathlib.Path,
-        help='This file gives the tags their nouns (default: labels.yaml beside each recording).',
-    )
-    parser.add_argument(
-        '--tag-size',
-        type=float,
-        default=TagSettings().tag_size_m,
-        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
-    )
-    parser.add_argument(
-        '--max-gap',
-        type=float,
-        default=KeyFrameSettings().max_gap_s,
-        help='A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).',
-    )
-    parser.add_argument(
-        '--requests', type=int, default=8, help='So many descriptions are made at once (default %(default)s).'
-    )
-    parser.add_argument(
-        '--shard',
-        type=_shard,
-        default=(1, 1),
-        metavar='I/N',
-        help='The command takes only part I of N of the recordings.',
-    )
-    parser.add_argument(
-        '--focus',
-        action='store_true',
-        help='The command looks again with each question in mind, where the robot would.',
-    )
+    size = 'The tags have sides of so many metres; 0 is unknown (default %(default)s).'
+    parser.add_argument('--tag-size', type=float, default=TagSettings().tag_size_m, help=size)
+    gap = 'A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).'
+    parser.add_argument('--max-gap', type=float, default=KeyFrameSettings().max_gap_s, help=gap)
+    parser.add_argument('--requests', type=int, default=8, help='So many requests run at once (default %(default)s).')
+    parser.add_argument('--shard', type=_shard, default=(1, 1), metavar='I/N', help='Take part I/N of the recordings.')
+    parser.add_argument('--focus', action='store_true', help='Key frames are looked at again for each question.')
     return parser
 
 

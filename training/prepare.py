@@ -19,9 +19,7 @@ COMMANDS = (world, bag, urbanvideo, vsibench, egoschema, mvbench, captions, unbi
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='python -m training.prepare', description=__doc__.split('\n')[0] if __doc__ else ''
-    )
+    parser = argparse.ArgumentParser(prog='python -m training.prepare', description=(__doc__ or '').split('\n')[0])
     sources = parser.add_subparsers(dest='source', required=True)
     for command in COMMANDS:
         command.add_parser(sources)

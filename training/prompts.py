@@ -80,9 +80,8 @@ def ask_all(
             if length <= most:
                 longest = max(longest, length)
                 asked.prompts[sample['id']] = prompt
-                asked.rows.append(
-                    {'prompt': turns, **{name: sample[name] for name in ('id', 'question', 'choices', 'answer')}}
-                )
+                columns = {name: sample[name] for name in ('id', 'question', 'choices', 'answer')}
+                asked.rows.append({'prompt': turns, **columns})
                 continue
             reason, told = TOO_LONG, f'its prompt has {length} tokens, and at most {most} are allowed'
         first_reason = first_reason if asked.left_out else f'sample {sample["id"]!r}: {told}'

@@ -33,14 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.question_only_baseline', description='Read questions alone.'
     )
-    parser.add_argument(
-        '--fit',
-        type=pathlib.Path,
-        help='Fit the reader on the samples in this file (default: for each scene, on the other scenes of --samples).',
-    )
-    parser.add_argument(
-        '--samples', type=pathlib.Path, required=True, help='Measure the reader on the samples in this file.'
-    )
+    parser.add_argument('--fit', type=pathlib.Path, help='Fit on this file (default: for each scene, on the others).')
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='Measure on the samples in this file.')
     for name, which in (('--fit-split', '--fit'), ('--split', '--samples')):
         parser.add_argument(name, choices=SPLITS, help=f'Take only the samples of this split of {which}.')
     options = parser.parse_args(arguments)

@@ -26,9 +26,7 @@ from training.sources.progress import progress
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m training.select_hard', description=(__doc__ or '').split('\n')[0])
-    parser.add_argument(
-        '--samples', type=pathlib.Path, required=True, help='Read samples with observations from this file.'
-    )
+    parser.add_argument('--samples', type=pathlib.Path, required=True, help='Read observed samples from this file.')
     parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
     parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples that are kept to this file.')
     parser.add_argument(

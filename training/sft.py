@@ -39,12 +39,8 @@ class SftSettings(Settings):
     """How the embedded reasoner is taught."""
 
     steps: int = setting(10_000, 'The training takes so many steps.', within=(1, None))
-    warm_up_steps: int = setting(
-        400, 'The model first copies random sequences for so many steps, where there is no --init.', within=(0, None)
-    )
-    learning_rate: float = setting(
-        2e-3, 'The learning rate has this peak and falls along a cosine.', within=(0.0, None)
-    )
+    warm_up_steps: int = setting(400, 'A fresh model copies random sequences for so many steps.', within=(0, None))
+    learning_rate: float = setting(2e-3, 'The learning rate has this peak, then falls as a cosine.', within=(0.0, None))
     batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', within=(1, None))
     seed: int = setting(0, 'Weights and lessons have this seed.', within=(0, None))
     threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
@@ -66,19 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m training.sft', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs to this folder.'
-    )
-    parser.add_argument(
-        '--init',
-        type=pathlib.Path,
-        help='Go on from the model in this folder, in place of a fresh one and its warm-up.',
-    )
-    parser.add_argument(
-        '--samples',
-        type=pathlib.Path,
-        help='Make half of the lessons about the samples in this file, which have observations.',
-    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the model, checkpoints and logs here.')
+    parser.add_argument('--init', type=pathlib.Path, help='Go on from the model in this folder, without a warm-up.')
+    parser.add_argument('--samples', type=pathlib.Path, help='Make half of the lessons about the samples in this file.')
     parser.add_argument('--split', default=None, help='Take only the samples of this split: train, validation or test.')
     parser.add_argument('--without', default=None, metavar='I/K', help='Leave out the scenes of this one of K folds.')
     add_arguments(parser, SftSettings)

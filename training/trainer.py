@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -111,10 +112,8 @@ class StagedTrainer(Resumable, GRPOTrainer):
             logps, entropies, aux = super()._get_per_token_logps_and_entropies(
                 model, input_ids[rows, begin:end], attention_mask[rows, begin:end], end - prompt, **others
             )
-            padding = (0, width - end)
-            found.append(
-                [None if x is None else torch.nn.functional.pad(x, padding) for x in (logps, entropies)] + [aux]
-            )
+            pad = functools.partial(torch.nn.functional.pad, pad=(0, width - end))
+            found.append([*(None if part is None else pad(part) for part in (logps, entropies)), aux])
         back = order.argsort()
         logps, entropies = (None if parts[0] is None else torch.cat(parts)[back] for parts in list(zip(*found))[:2])
         losses = [aux for *_, aux in found if aux is not None]

@@ -70,6 +70,5 @@ def _trial(question: Question, prompt: CompactPrompt, worked: Worked, compact: b
         return None
     thinking = thought.raw_thinking if compact else thought.thinking
     asked = prompt if compact else None
-    return Trial(
-        case=Case(question=question.text, choices=question.choices, thinking=thinking, asked=asked), leads_to=choice
-    )
+    case = Case(question=question.text, choices=question.choices, thinking=thinking, asked=asked)
+    return Trial(case=case, leads_to=choice)

@@ -44,23 +44,12 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = sources.add_parser('unbias', help='Leave out questions that are answered without seeing anything.')
     parser.add_argument('--samples', type=pathlib.Path, required=True, help='Read samples from this file.')
     parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples that are kept to this file.')
+    told = f'right votes (default {LM_THRESHOLD}), or a fitted reader at this probability (default {FITTED_THRESHOLD})'
+    parser.add_argument('--threshold', type=float, help=f'Leave out what the model answers with this share of {told}.')
+    parser.add_argument('--lm-url', default='', help='Ask the model on this server (default: a fitted reader).')
+    parser.add_argument('--lm-model', default='', help='Ask the model of this id (default: the only one).')
     parser.add_argument(
-        '--threshold',
-        type=float,
-        help='Leave out what a language model answers rightly in at least this share of its votes (default: '
-        f'{LM_THRESHOLD}), or the fitted reader with at least this probability (default: {FITTED_THRESHOLD}).',
-    )
-    parser.add_argument(
-        '--lm-url', default='', help='Ask the language model on this server (default: a reader fitted on the samples).'
-    )
-    parser.add_argument(
-        '--lm-model', default='', help='Ask the model that the server lists by this id (default: its only one).'
-    )
-    parser.add_argument(
-        '--votes',
-        type=int,
-        default=5,
-        help='Ask the language model this often, each time with another order of choices (default: %(default)s).',
+        '--votes', type=int, default=5, help='Ask this often, each time with choices shuffled (default: %(default)s).'
     )
     parser.add_argument(
         '--seed', type=int, default=0, help='Seed votes and folds with this number (default: %(default)s).'

@@ -42,44 +42,23 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Declare the sub-command."""
     parser = sources.add_parser('bag', help="Ask about a robot's own bags, by hand or from odometry and tags.")
     parser.add_argument(
-        'paths',
-        type=pathlib.Path,
-        nargs='+',
-        metavar='PATH',
-        help='Take these bags, which have labels.yaml beside them.',
+        'paths', type=pathlib.Path, nargs='+', metavar='PATH', help='Take these bags, with labels.yaml beside them.'
     )
     parser.add_argument(
         '--questions', type=pathlib.Path, metavar='F', help='Take the questions by hand from this YAML list.'
     )
     parser.add_argument(
-        '--per-bag',
-        type=int,
-        default=40,
-        help='Make at most this many questions from each bag; 0 makes none (default: %(default)s).',
+        '--per-bag', type=int, default=40, help='Make up to this many questions from each bag (default: %(default)s).'
     )
-    parser.add_argument(
-        '--site', default='', help='Name the site of the bags (default: as their metadata says, else their folder).'
-    )
-    parser.add_argument(
-        '--tag-size',
-        type=float,
-        default=TagSettings().tag_size_m,
-        help='Take the tags to have sides of this many metres (default: %(default)s).',
-    )
+    parser.add_argument('--site', default='', help='Name the site (default: as the metadata says, else the folder).')
+    size = 'Take the tags to have sides of this many metres (default: %(default)s).'
+    parser.add_argument('--tag-size', type=float, default=TagSettings().tag_size_m, help=size)
     parser.add_argument(
         '--seed', type=int, default=0, help='Seed the questions and the split with this number (default: %(default)s).'
     )
-    parser.add_argument(
-        '--shares',
-        type=float,
-        nargs=3,
-        default=SHARES,
-        metavar=('TRAIN', 'VALIDATION', 'TEST'),
-        help='Give the splits these shares of the sites (default: %(default)s).',
-    )
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
-    )
+    names, told = ('TRAIN', 'VALIDATION', 'TEST'), 'Give the splits these shares of the sites (default: %(default)s).'
+    parser.add_argument('--shares', type=float, nargs=3, default=SHARES, metavar=names, help=told)
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples to this file of JSON lines.')
     parser.set_defaults(run=run)
 
 
@@ -101,9 +80,8 @@ def run(options: argparse.Namespace) -> int:
             made = [_hand_sample(path, entry) for entry in mine]
             if options.per_bag:
                 rng = random.Random(f'questions {options.seed} {site} {name}')
-                made += _made(
-                    read_run(path, site, options.tag_size), options.per_bag, rng, asked[split], tallies[split]
-                )
+                whole = read_run(path, site, options.tag_size)
+                made += _made(whole, options.per_bag, rng, asked[split], tallies[split])
         except InputError as error:
             left_out.append(str(error))
             continue

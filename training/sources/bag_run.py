@@ -154,9 +154,8 @@ class _Reader:
         first_ns = self._first_ns or 0
         origin = self.poses[0][1]
         yaws = np.unwrap([pose.yaw_rad for _, pose in self.poses]) - origin.yaw_rad
-        stations = [
-            dataclasses.replace(_station(origin, pose), yaw_rad=float(yaw)) for (_, pose), yaw in zip(self.poses, yaws)
-        ]
+        turned = [_station(origin, pose) for _, pose in self.poses]
+        stations = [dataclasses.replace(station, yaw_rad=float(yaw)) for station, yaw in zip(turned, yaws)]
         return Run(
             path=path,
             site=site,

@@ -28,9 +28,7 @@ _FAILED = ('', 'nan', 'none')
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
-    parser = sources.add_parser(
-        'captions', help="Read questions with their videos described, as Embodied-R's code writes them."
-    )
+    parser = sources.add_parser('captions', help="Read questions whose videos Embodied-R's code has described.")
     intake.add_options(parser, 'its JSON files')
     intake.add_categories(parser, urbanvideo.CATEGORIES)
     parser.set_defaults(run=run)

@@ -20,12 +20,8 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Declare the sub-command."""
     parser = sources.add_parser('egoschema', help='Read EgoSchema: what people do in three minutes of their day.')
     intake.add_options(parser, 'questions.json', 'folder of the clips, <q_uid>.mp4')
-    parser.add_argument(
-        '--answers',
-        type=pathlib.Path,
-        metavar='F',
-        help='Keep the questions of this file (default: subset_answers.json beside the questions).',
-    )
+    told = 'Keep the questions of this file (default: subset_answers.json beside the questions).'
+    parser.add_argument('--answers', type=pathlib.Path, metavar='F', help=told)
     parser.set_defaults(run=run)
 
 

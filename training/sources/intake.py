@@ -48,21 +48,14 @@ def add_options(parser: argparse.ArgumentParser, questions: str, videos: str = '
     parser.add_argument(
         '--seed', type=int, default=0, help='Seed the split of scenes with this number (default: %(default)s).'
     )
-    parser.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
-    )
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples to this file of JSON lines.')
 
 
 def add_categories(parser: argparse.ArgumentParser, known: Sequence[str], default: Sequence[str] = ('all',)) -> None:
     """Declare `--categories`, some of those known, or all."""
+    how = f'Keep all, or some of {", ".join(known)} (default: {", ".join(default)}).'
     parser.add_argument(
-        '--categories',
-        nargs='+',
-        type=str.casefold,
-        choices=['all', *known],
-        default=list(default),
-        metavar='NAME',
-        help=f'Keep all, or some of {", ".join(known)}, and count what is left out (default: {", ".join(default)}).',
+        '--categories', nargs='+', type=str.casefold, choices=['all', *known], default=default, metavar='NAME', help=how
     )
 
 

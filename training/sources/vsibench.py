@@ -36,15 +36,10 @@ _LETTER = re.compile(r'\s*([A-Z])\s*[.):]\s*')
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
     parser = sources.add_parser('vsibench', help='Read VSI-Bench: walks through rooms, with choices and numbers.')
-    intake.add_options(
-        parser, 'test.jsonl or the Parquet files', "folder of the data set's videos, <dataset>/<scene>.mp4"
-    )
+    intake.add_options(parser, 'test.jsonl or the Parquet files', 'folder of its videos, <dataset>/<scene>.mp4')
     intake.add_categories(parser, list(dict.fromkeys(CATEGORIES.values())))
     parser.add_argument(
-        '--pruned',
-        type=pathlib.Path,
-        metavar='F',
-        help='Leave out the ids in this file, pruned_ids.txt, which debiases the rest.',
+        '--pruned', type=pathlib.Path, metavar='F', help='Leave out the ids in pruned_ids.txt, which debiases the rest.'
     )
     parser.set_defaults(run=run)
 

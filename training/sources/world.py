@@ -39,19 +39,12 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     world = sources.add_parser('world', help='Ask about simulated walks, with checked answers.')
     world.add_argument('--questions', type=int, required=True, help='Make this many questions.')
     world.add_argument('--seed', type=int, required=True, help='Seed walks and questions with this number.')
-    world.add_argument(
-        '--out', type=pathlib.Path, required=True, help='Write the samples to this file, one JSON object per line.'
-    )
+    world.add_argument('--out', type=pathlib.Path, required=True, help='Write the samples to this file of JSON lines.')
     world.add_argument(
         '--per-walk', type=int, default=8, help='Ask this many questions about each walk (default: %(default)s).'
     )
-    world.add_argument(
-        '--perception',
-        choices=['exact', 'opencv'],
-        default='exact',
-        help="Observe by geometry, or with the robot's perception on rendered views, which takes minutes and goes on "
-        'where it was ended (default: %(default)s).',
-    )
+    told = "Observe by geometry, or in minutes by the robot's perception on rendered views (default: %(default)s)."
+    world.add_argument('--perception', choices=['exact', 'opencv'], default='exact', help=told)
     ranges = {
         'legs': ('legs to a walk', (8, 11)),
         'things': ('named things to a walk', (9, 13)),
@@ -60,32 +53,11 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     for name, (what, default) in ranges.items():
         told = f'Give MIN to MAX {what} (default: {default[0]} {default[1]}).'
         world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('MIN', 'MAX'), help=told)
-    world.add_argument(
-        '--nouns',
-        choices=['seen', 'unseen'],
-        default='seen',
-        help='Name things as training does, or otherwise (default: %(default)s).',
-    )
-    world.add_argument(
-        '--layouts',
-        type=pathlib.Path,
-        nargs='+',
-        default=[],
-        help='Walk through these layout files in place of made-up places.',
-    )
-    world.add_argument(
-        '--walks',
-        type=int,
-        nargs='+',
-        default=[],
-        help='Seed the walks with these numbers, in place of those that --seed gives.',
-    )
-    world.add_argument(
-        '--bags',
-        type=pathlib.Path,
-        default=None,
-        help='Name the recordings in this folder in place of observations.',
-    )
+    told = 'Name things as training does, or otherwise (default: %(default)s).'
+    world.add_argument('--nouns', choices=['seen', 'unseen'], default='seen', help=told)
+    world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='Walk through these layout files.')
+    world.add_argument('--walks', type=int, nargs='+', default=[], help='Seed the walks with these, not with --seed.')
+    world.add_argument('--bags', type=pathlib.Path, help='Name the recordings in this folder in place of observations.')
     world.set_defaults(run=run)
 
 

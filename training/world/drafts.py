@@ -119,11 +119,7 @@ class Survey:
 def true_word(family: str, angle: float) -> str | None:
     """The word of a family for a direction, None within ANGLE_MARGIN_DEG of a border (half of it for eight sectors)."""
     margin = ANGLE_MARGIN_DEG / 2 if family == 'w8' else ANGLE_MARGIN_DEG
-    if border_distance(family, angle) < margin:
-        return None
-    if family == 'w8':
-        return FAMILIES['w8'][int((angle + 22.5) % 360 // 45)]
-    return sector(family, math.floor(angle % 360.0))
+    return None if border_distance(family, angle) < margin else sector(family, angle)
 
 
 def _from_here(survey: Survey, here: Station, names: Sequence[str], target: str, family: str) -> str | None:
@@ -134,11 +130,13 @@ def _from_here(survey: Survey, here: Station, names: Sequence[str], target: str,
     return None
 
 
-def _wording(survey: Survey, family: str) -> dict[str, str]:
-    if family == 'a4':
-        return survey.rng.choice(ACTIONS)
-    sides = survey.rng.choice(SIDES)
-    return {word: sides.get(word, word) for word in FAMILIES[family]}
+def _in_words(
+    survey: Survey, slots: tuple[str, ...], target: tuple[str, ...], extra: dict[str, str] | None = None
+) -> Draft:
+    """A draft whose choices are the words of a family; a target is task, family, what else decides, true word."""
+    words = survey.rng.choice(ACTIONS if target[1] == 'a4' else SIDES)
+    choices = {word: words.get(word, word) for word in FAMILIES[target[1]]}
+    return Draft(slots, tuple(choices.values()), choices[target[-1]], extra or {}, target)
 
 
 def _position(survey: Survey, task: str) -> Draft | None:
@@ -146,8 +144,7 @@ def _position(survey: Survey, task: str) -> Draft | None:
     for target in survey.by_need(*((task, family, word) for word in FAMILIES[family])):
         name = _from_here(survey, survey.end, survey.seen, target[-1], family)
         if name:
-            words = _wording(survey, family)
-            return Draft((name,), tuple(words[word] for word in FAMILIES[family]), words[target[-1]], target=target)
+            return _in_words(survey, (name,), target)
     return None
 
 
@@ -164,7 +161,7 @@ def turn_groups(path: Path) -> list[list[int]]:
 
 
 def _counterfactual(survey: Survey) -> Draft | None:
-    rng, path = survey.rng, survey.walk.path
+    rng, path, stamps_ns = survey.rng, survey.walk.path, survey.stamps_ns
     groups = turn_groups(path)
     task = forms.COUNTERFACTUAL
     family = survey.family(task)
@@ -175,31 +172,16 @@ def _counterfactual(survey: Survey) -> Draft | None:
             if len(groups[number]) > 1 or abs(leg.amount) == 180.0 or (leg.amount > 0) == (side == 'left'):
                 continue
             start_ns = path.times_s[groups[number][0]] * 1e9
-            known = [
-                n for n in survey.seen if survey.stamps_ns[survey.first_frame[n]] - survey.stamps_ns[0] <= start_ns
-            ]
-            mirrored = Path(
-                tuple(
-                    dataclasses.replace(leg, amount=-leg.amount) if k == groups[number][0] else leg
-                    for k, leg in enumerate(path.legs)
-                )
-            )
-            name = _from_here(survey, mirrored.stations[-1], known, word, family)
+            known = [n for n in survey.seen if stamps_ns[survey.first_frame[n]] - stamps_ns[0] <= start_ns]
+            name = _from_here(survey, path.mirrored(groups[number][0]).stations[-1], known, word, family)
             if name is None:
                 continue
-            ordinal = (
-                'last'
-                if number == len(groups) - 1 and rng.random() < 0.5
-                else ORDINALS[number]
-                if number < len(ORDINALS)
-                else ''
-            )
+            ordinal = ORDINALS[number] if number < len(ORDINALS) else ''
+            if number == len(groups) - 1 and rng.random() < 0.5:
+                ordinal = 'last'
             if ordinal:
-                words = _wording(survey, family)
                 extra = {'side': side, 'other': 'right' if side == 'left' else 'left', 'ordinal': ordinal}
-                return Draft(
-                    (name,), tuple(words[w] for w in FAMILIES[family]), words[word], extra, (task, family, side, word)
-                )
+                return _in_words(survey, (name,), (task, family, side, word), extra)
     return None
 
 
@@ -232,22 +214,17 @@ def plan_of(path: Path) -> list[PlanStep] | None:
 def _progress(survey: Survey) -> Draft | None:
     """Ask in the midst of a leg long enough to hold a key frame; all choices are such legs, so none is likelier."""
     plan = plan_of(survey.walk.path)
-    if (
-        plan is None
-        or not 2 <= len(plan) <= MAX_INSTRUCTIONS
-        or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan)
-    ):
+    if plan is None or not 2 <= len(plan) <= MAX_INSTRUCTIONS:
         return None
     long = [number for number, step in enumerate(plan, start=1) if abs(step.amount) >= LONG_STEP[step.kind]]
-    if len(long) < 3:
+    if len(long) < 3 or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan):
         return None
     now = survey.rng.choice(long)
     others = survey.rng.sample([number for number in long if number != now], min(3, len(long) - 1))
     text = '; '.join(f'{number}. {instruction(step)}' for number, step in enumerate(plan, start=1))
     end_s = plan[now - 1].start_s + PROGRESS_SHARE * (plan[now - 1].end_s - plan[now - 1].start_s)
-    return Draft(
-        (), tuple(f'step {number}' for number in sorted([now, *others])), f'step {now}', {'plan': text}, end_s=end_s
-    )
+    choices = tuple(f'step {number}' for number in sorted([now, *others]))
+    return Draft((), choices, f'step {now}', {'plan': text}, end_s=end_s)
 
 
 def instruction(step: PlanStep | Leg) -> str:
@@ -278,14 +255,9 @@ def _relative_direction(survey: Survey) -> Draft | None:
                 return None
             at, faced, sought = names = survey.rng.sample(survey.seen, 3)
             angle = survey.angle_between(at, sought) - survey.angle_between(at, faced)
-            if (
-                min(survey.apart_m(at, faced), survey.apart_m(at, sought)) >= NEAREST_ASKED_M
-                and true_word(family, angle) == target[-1]
-            ):
-                words = _wording(survey, family)
-                return Draft(
-                    tuple(names), tuple(words[word] for word in FAMILIES[family]), words[target[-1]], target=target
-                )
+            near_m = min(survey.apart_m(at, faced), survey.apart_m(at, sought))
+            if near_m >= NEAREST_ASKED_M and true_word(family, angle) == target[-1]:
+                return _in_words(survey, tuple(names), target)
     return None
 
 

@@ -14,21 +14,7 @@ from training.world.thoughts import sector, sort, think
 
 def drill(rng: random.Random, count: int = 12) -> str:
     """A sequence of `count` random drills."""
-    kinds = (
-        _angles,
-        _angles,
-        _angles,
-        _look_up,
-        _look_up,
-        _distance,
-        _towards,
-        _towards,
-        _moves,
-        _moves,
-        _sort,
-        _sort,
-        _progress,
-    )
+    kinds = 3 * [_angles] + 2 * [_look_up] + [_distance] + 2 * [_towards] + 2 * [_moves] + 2 * [_sort] + [_progress]
     return 'drill ' + ' . '.join(rng.choice(kinds)(rng) for _ in range(count))
 
 
@@ -51,10 +37,8 @@ def _angles(rng: random.Random) -> str:
 def _look_up(rng: random.Random) -> str:
     """From a sighting and a pose to the place of an object."""
     step, heading, (right, ahead) = rng.randint(0, MAX_STEPS), _angle(rng), _place(rng)
-    seen, cells = (
-        signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG)),
-        rng.randint(1, MAX_DISTANCE_CELLS),
-    )
+    seen = signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG))
+    cells = rng.randint(1, MAX_DISTANCE_CELLS)
     way = (heading + seen) % 360
     off = polar(way, cells)
     tag = rng.randint(1, 5)

@@ -47,6 +47,12 @@ class Station:
     z_m: float = 0.0
     yaw_rad: float = 0.0
 
+    @property
+    def pose(self) -> Pose:
+        """The pose of the agent's base on the floor; the camera sits CAMERA_HEIGHT_M above it and looks along x."""
+        qz, qw = math.sin(self.yaw_rad / 2), math.cos(self.yaw_rad / 2)
+        return Pose(x_m=self.x_m, y_m=self.y_m, z_m=self.z_m, qx=0.0, qy=0.0, qz=qz, qw=qw)
+
     def after(self, leg: Leg, share: float = 1.0) -> Station:
         """The station when a share (0 to 1) of the leg is done."""
         amount = leg.amount * share
@@ -95,12 +101,13 @@ class Path:
         return self.stations[leg].after(self.legs[leg], (t_s - self.times_s[leg]) / self.legs[leg].duration_s)
 
     def pose_at(self, t_s: float) -> Pose:
-        """The pose of the agent's base on the floor; the camera sits CAMERA_HEIGHT_M above it and looks along x."""
-        station = self.station_at(t_s)
-        half = station.yaw_rad / 2.0
-        return Pose(
-            x_m=station.x_m, y_m=station.y_m, z_m=station.z_m, qx=0.0, qy=0.0, qz=math.sin(half), qw=math.cos(half)
-        )
+        """The pose of the agent's base at a moment."""
+        return self.station_at(t_s).pose
+
+    def mirrored(self, number: int) -> Path:
+        """The walk as it would be with one leg, counted from 0, the other way."""
+        leg = dataclasses.replace(self.legs[number], amount=-self.legs[number].amount)
+        return Path((*self.legs[:number], leg, *self.legs[number + 1 :]))
 
 
 def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False) -> Path:

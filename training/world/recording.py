@@ -24,7 +24,7 @@ from rosbags.typesys import Stores, get_typestore
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
-from embodied_r_ros.app.observing import observation_of
+from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -242,15 +242,11 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
             keys.append(key)
     if keep_last and (last := framer.finish()) is not None:
         keys.append(last)
-    return [_observation(perceiver, previous, current) for previous, current in zip([None, *keys], keys)]
+    return [observation_of(key, perceiver.describe_now(previous, key), perceiver) for previous, key in pairs(keys)]
 
 
 def _encode(frame: Frame) -> EncodedImage:
     return codec.encode_jpeg(codec.decode_frame(frame), JPEG_QUALITY)
-
-
-def _observation(perceiver: OpenCVPerceiver, previous: KeyFrame | None, current: KeyFrame) -> Observation:
-    return observation_of(current, perceiver.describe_now(previous, current), perceiver)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -260,12 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         '--seeds', type=int, nargs='+', default=[1, 2, 3], help='Seed the walks with these numbers (default: 1 2 3).'
     )
     parser.add_argument('--layout', type=pathlib.Path, help='Walk through this layout file instead of random places.')
-    parser.add_argument(
-        '--out',
-        type=pathlib.Path,
-        default=pathlib.Path('data/bags'),
-        help='Write the bags to this folder (default: %(default)s).',
-    )
+    out, told = pathlib.Path('data/bags'), 'Write the bags to this folder (default: %(default)s).'
+    parser.add_argument('--out', type=pathlib.Path, default=out, help=told)
     parser.add_argument('--labels', type=pathlib.Path, help='Write the labels to this file.')
     parser.add_argument(
         '--camera', choices=CAMERAS, default='standard', help='Film with 77 or 120 degrees (default: %(default)s).'

@@ -104,10 +104,8 @@ def place_objects(
         if len(objects) == count:
             break
         near = rng.choice(walked)
-        x_m, y_m = (
-            near.x_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M,
-            near.y_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M,
-        )
+        x_m = near.x_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M
+        y_m = near.y_m + rng.uniform(-1, 1) * MAX_DISTANCE_FROM_WALK_M
         inside = bounds_m[0] + 0.5 < x_m < bounds_m[2] - 0.5 and bounds_m[1] + 0.5 < y_m < bounds_m[3] - 0.5
         clear = all(math.hypot(x_m - spot.x_m, y_m - spot.y_m) >= NEAREST_TO_WALK_M for spot in walked)
         apart = all(math.hypot(x_m - o.center_m[0], y_m - o.center_m[1]) >= MIN_GAP_M for o in objects)

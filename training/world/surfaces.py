@@ -80,9 +80,8 @@ def solid(item: SceneObject, seed: int) -> Solid:
         corner = hung - (right - np.array([0, 0, 1.0])) * textures.PLATE_WIDTH_M / 2
         plate = textures.plate(item.tag_id, item.name)
         plates.append(Surface(corner, right * textures.PLATE_WIDTH_M, down * textures.PLATE_HEIGHT_M, plate))
-    top = Texture(
-        textures.object_face(textures.seeded(seed, item.name, 'top'), base, float(2 * half[0]), float(2 * half[1]))
-    )
+    rng = textures.seeded(seed, item.name, 'top')
+    top = Texture(textures.object_face(rng, base, float(2 * half[0]), float(2 * half[1])))
     corner = center + half * (-1, 1, 1)
     sides.append(Surface(corner, np.array([2 * half[0], 0, 0]), np.array([0, -2 * half[1], 0]), top))
     reach = np.maximum(half, (textures.PLATE_WIDTH_M / 2, textures.PLATE_WIDTH_M / 2, 0.0))
@@ -91,9 +90,8 @@ def solid(item: SceneObject, seed: int) -> Solid:
 
 def _tag_height(center_m: float, half_m: float) -> float:
     room = half_m - MIN_TAG_HEIGHT_M
-    return max(
-        MIN_TAG_HEIGHT_M, center_m if room <= 0 else float(np.clip(CAMERA_HEIGHT_M, center_m - room, center_m + room))
-    )
+    reached_m = center_m if room <= 0 else float(np.clip(CAMERA_HEIGHT_M, center_m - room, center_m + room))
+    return max(MIN_TAG_HEIGHT_M, reached_m)
 
 
 def room_surfaces(scene: Scene) -> list[Surface]:
@@ -101,12 +99,10 @@ def room_surfaces(scene: Scene) -> list[Surface]:
     length, width, base = _extent(scene) + (textures.colour(textures.seeded(scene.seed, 'wall'), (12, 60), (165, 215)),)
     floor = textures.room_floor(textures.seeded(scene.seed, 'floor'), length, width)
     ceiling = textures.ceiling(textures.seeded(scene.seed, 'ceiling'), length, width)
-    walls = [
-        textures.room_wall(
-            textures.seeded(scene.seed, 'wall', side), length if side % 2 else width, ROOM_HEIGHT_M, base
-        )
-        for side in range(4)
-    ]
+    walls = []
+    for side in range(4):
+        rng = textures.seeded(scene.seed, 'wall', side)
+        walls.append(textures.room_wall(rng, length if side % 2 else width, ROOM_HEIGHT_M, base))
     return [_floor(scene, floor), _roof(scene, ROOM_HEIGHT_M, 0.0, ceiling), *_walls(scene, walls)]
 
 

@@ -140,15 +140,8 @@ def _house(rng: np.random.Generator, height: int, width: int) -> Image:
     for row, top in enumerate(range(height - window_h - 32, 10, -storey)):
         for column, left in enumerate(range(14, width - window_w - 6, gap)):
             if row == 0 and column == door:
-                _pane(
-                    image,
-                    left,
-                    height - window_h - 30,
-                    window_w,
-                    window_h + 30,
-                    colour(rng, (80, 160), (60, 150)),
-                    trim,
-                )
+                glass = colour(rng, (80, 160), (60, 150))
+                _pane(image, left, height - window_h - 30, window_w, window_h + 30, glass, trim)
             else:
                 _pane(image, left, top, window_w, window_h, colour(rng, (20, 80), (50, 120)), trim)
     cv2.rectangle(image, (0, 0), (width - 1, 6), trim, -1)
@@ -158,9 +151,8 @@ def _house(rng: np.random.Generator, height: int, width: int) -> Image:
 
 def _pane(image: Image, left: int, top: int, width: int, height: int, glass: Bgr, frame: Bgr) -> None:
     cv2.rectangle(image, (left, top), (left + width, top + height), glass, -1)
-    cv2.line(
-        image, (left + 2, top + height // 2), (left + width // 2, top + 2), tuple(min(255, c + 30) for c in glass), 2
-    )
+    gleam = tuple(min(255, part + 30) for part in glass)
+    cv2.line(image, (left + 2, top + height // 2), (left + width // 2, top + 2), gleam, 2)
     cv2.rectangle(image, (left, top), (left + width, top + height), frame, 2)
     cv2.line(image, (left + width // 2, top), (left + width // 2, top + height), frame, 1)
 
@@ -185,15 +177,13 @@ def street_floor(rng: np.random.Generator, length_m: float, width_m: float) -> I
     width, height = _texels(length_m, FLOOR_TEXELS_PER_M // 2), _texels(width_m, FLOOR_TEXELS_PER_M // 2)
     if height > width:
         return np.ascontiguousarray(street_floor(rng, width_m, length_m).transpose(1, 0, 2))
-    image = shade(
-        (104, 104, 102), smooth_noise(rng, height, width, 7, 13.0) + smooth_noise(rng, height, width, 60, 10.0)
-    )
+    rough = smooth_noise(rng, height, width, 7, 13.0) + smooth_noise(rng, height, width, 60, 10.0)
+    image = shade((104, 104, 102), rough)
     for _ in range(max(4, width * height // 20000)):
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
         grey = int(rng.integers(70, 130))
-        cv2.rectangle(
-            image, (x, y), (x + int(rng.integers(8, 40)), y + int(rng.integers(8, 30))), (grey, grey, grey), -1
-        )
+        far = (x + int(rng.integers(8, 40)), y + int(rng.integers(8, 30)))
+        cv2.rectangle(image, (x, y), far, (grey, grey, grey), -1)
     pavement = max(8, height // 6)
     for rows in (slice(0, pavement), slice(height - pavement, height)):
         image[rows] = bricks(rng, pavement, width, (150, 156, 160), (20, 20), 1)

@@ -10,18 +10,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.coarse import CoarseLog, CoarsePose, direction, polar
 from embodied_r_ros.core.compact import Ask, amount, bearing, metres
-from embodied_r_ros.core.question_words import (
-    ACTION_GENERATION,
-    APPEARANCE_ORDER,
-    COUNTERFACTUAL,
-    FAMILIES,
-    LANDMARK_POSITION,
-    PROGRESS_EVALUATION,
-    RELATIVE_DIRECTION,
-    RELATIVE_DISTANCE,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +32,16 @@ class Worked:
         return f'<think> {self.thought} </think> <answer> {self.answer} </answer>'
 
 
-def sector(family: str, angle: int) -> str:
-    """The word of a family for a clockwise direction relative to the one faced; borders belong to the later one."""
-    words, angle = FAMILIES[family], angle % 360
+def sector(family: str, angle: float) -> str:
+    """The word of a family for a direction, clockwise degrees from the one faced; borders belong to the later one."""
+    words, whole = forms.FAMILIES[family], math.floor(angle % 360) % 360
     if family == 'lrb':
-        return 'behind' if 135 <= angle <= 225 else words[0] if angle < 180 else words[2]
+        return 'behind' if 135 <= whole <= 225 else words[0] if whole < 180 else words[2]
     if family in ('w4', 'a4'):
-        return words[(angle + 45) % 360 // 90]
+        return words[(whole + 45) % 360 // 90]
     if family == 'w8':
         return words[int((angle + 22.5) % 360 // 45)]
-    return words[angle // 90 if family == 'q4' else angle // 180]
+    return words[whole // 90 if family == 'q4' else whole // 180]
 
 
 def border_distance(family: str, angle: float) -> float:
@@ -69,17 +60,17 @@ def border_distance(family: str, angle: float) -> float:
 def think(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
     """Work out the answer to a question from a log, in the compact language."""
     task = ask.question.task
-    if task == PROGRESS_EVALUATION:
+    if task == forms.PROGRESS_EVALUATION:
         return _progress(log, ask)
-    if task == APPEARANCE_ORDER:
+    if task == forms.APPEARANCE_ORDER:
         return _order(log, ask, names)
     poses = log.poses(set(ask.mirrored))
     scribe = _Scribe(log, poses, ask, names)
-    if task in (LANDMARK_POSITION, COUNTERFACTUAL, ACTION_GENERATION):
+    if task in (forms.LANDMARK_POSITION, forms.COUNTERFACTUAL, forms.ACTION_GENERATION):
         return scribe.from_here()
-    if task == RELATIVE_DIRECTION:
+    if task == forms.RELATIVE_DIRECTION:
         return scribe.relative_direction()
-    if task == RELATIVE_DISTANCE:
+    if task == forms.RELATIVE_DISTANCE:
         return scribe.relative_distance()
     return scribe.route()
 

@@ -111,8 +111,7 @@ def _supposed(question: ParsedQuestion, ground: Ground) -> Station:
     turned = groups[number][0]
     if (ground.legs[turned].amount > 0) == (question.side == forms.LEFT):
         raise CannotTell(f'turn number {question.turn} went to the {question.side} already')
-    legs = [dataclasses.replace(leg, amount=-leg.amount) if k == turned else leg for k, leg in enumerate(ground.legs)]
-    return Path(tuple(legs)).stations[-1]
+    return Path(ground.legs).mirrored(turned).stations[-1]
 
 
 def _turned(family: str, before: Sequence[Place], after: Sequence[Place]) -> Verdict:
@@ -124,10 +123,7 @@ def _turned(family: str, before: Sequence[Place], after: Sequence[Place]) -> Ver
 
 def _word(family: str, clockwise_deg: float) -> Verdict:
     angle = clockwise_deg % 360.0
-    word = (
-        forms.FAMILIES['w8'][int((angle + 22.5) % 360 // 45)] if family == 'w8' else sector(family, math.floor(angle))
-    )
-    return Verdict(word, border_distance(family, angle) / BORDER_DEG)
+    return Verdict(sector(family, angle), border_distance(family, angle) / BORDER_DEG)
 
 
 def _nearest(question: ParsedQuestion, ground: Ground) -> Verdict:
@@ -179,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--samples', type=pathlib.Path, required=True, help="Read samples about scenes 'world-<seed>' from this file."
     )
-    parser.add_argument(
-        '--min-agreement', type=float, default=0.0, help='Exit with status 1 where a smaller share of them agrees.'
-    )
+    parser.add_argument('--min-agreement', type=float, default=0.0, help='Exit with 1 where a smaller share agrees.')
     parser.add_argument(
         '--camera', choices=CAMERAS, default='standard', help='Judge as seen with this camera (default: %(default)s).'
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from embodied_r_ros.core.moves import add_move
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose, Sighting
+from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Sighting
 from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
 
@@ -167,28 +167,14 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
     before_s: float | None = None
     in_view: dict[str, Sighting] = {}
     for index, (moment, station) in enumerate(key_stations(walk, rule)):
-        now = {
-            name: s for name, s in visible(walk.scene, station, noise.reach_m).items() if rng.random() >= noise.missed
-        }
-        fresh = [_blurred(s, noise, rng) for name, s in now.items() if name not in in_view]
+        seen = visible(walk.scene, station, noise.reach_m)
+        now = {name: sighting for name, sighting in seen.items() if rng.random() >= noise.missed}
+        fresh = tuple(_blurred(s, noise, rng) for name, s in now.items() if name not in in_view)
         motion = None if before_s is None else _jittered(motion_between(walk.path, before_s, moment), noise, rng)
-        pose = Pose(
-            x_m=station.x_m,
-            y_m=station.y_m,
-            z_m=station.z_m,
-            qx=0.0,
-            qy=0.0,
-            qz=math.sin(station.yaw_rad / 2),
-            qw=math.cos(station.yaw_rad / 2),
-        )
+        stamp_ns = STAMP0_NS + round(moment * 1e9)
         observations.append(
             Observation(
-                session=STAMP0_NS,
-                index=index,
-                stamp_ns=STAMP0_NS + round(moment * 1e9),
-                motion=motion,
-                sightings=tuple(fresh),
-                pose=pose,
+                session=STAMP0_NS, index=index, stamp_ns=stamp_ns, motion=motion, sightings=fresh, pose=station.pose
             )
         )
         before_s, in_view = moment, now
