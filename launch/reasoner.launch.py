@@ -41,10 +41,7 @@ ARGUMENTS = [
         description='The nodes log from this level: debug, info, warn, error or fatal.',
     ),
     DeclareLaunchArgument(
-        'respawn',
-        default_value='false',
-        choices=list(BOOLEANS),
-        description='A node that has ended is started again.',
+        'respawn', default_value='false', choices=list(BOOLEANS), description='A node that has ended is started again.'
     ),
     DeclareLaunchArgument(
         'image_topic',

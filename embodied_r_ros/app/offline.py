@@ -241,11 +241,7 @@ def _end(observations: Sequence[Observation], recording: Recording, until_s: flo
 
 
 def _window(
-    observations: Sequence[Observation],
-    recording: Recording,
-    last_s: float | None,
-    until_s: float | None,
-    end_ns: int,
+    observations: Sequence[Observation], recording: Recording, last_s: float | None, until_s: float | None, end_ns: int
 ) -> list[Observation]:
     """The asked part of the last session, and the present where it reaches to the end."""
     if not observations:

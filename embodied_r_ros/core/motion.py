@@ -27,15 +27,7 @@ from embodied_r_ros.core.matching import (
     match_closely,
     match_features,
 )
-from embodied_r_ros.core.moves import (
-    MAX_MOVES,
-    MIN_MOVE_M,
-    MIN_SPLIT_DEG,
-    MIN_TURN_DEG,
-    STAY,
-    add_move,
-    planar_moves,
-)
+from embodied_r_ros.core.moves import MAX_MOVES, MIN_MOVE_M, MIN_SPLIT_DEG, MIN_TURN_DEG, STAY, add_move, planar_moves
 from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose
 
 ACTIONS = (

@@ -231,10 +231,7 @@ def _majority(votes: Sequence[_Vote]) -> list[_Vote]:
 
 
 def _consistency(
-    question: Question,
-    best: _Vote,
-    prompt: Prompt,
-    settings: ReasoningSettings,
+    question: Question, best: _Vote, prompt: Prompt, settings: ReasoningSettings
 ) -> Generator[list[Generation], list[Completion], float]:
     """1.0 when the thinking alone leads to the same answer, 0.0 to another or to none; NaN when the model failed."""
     again = prompt.check(best.thought)
