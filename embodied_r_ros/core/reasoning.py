@@ -38,19 +38,11 @@ class ReasoningSettings(Settings):
     """How the reasoner is asked."""
 
     max_observations: int = setting(32, 'The reasoner gets at most so many observations.', within=(2, 1024))
-    max_tokens: int = setting(
-        2048, 'A thought with its answer has at most this length.', unit='tokens', within=(16, 65536)
-    )
-    temperature: float = setting(
-        0.7, 'Several votes are sampled at this temperature; one vote is greedy.', within=(0.0, 2.0)
-    )
-    seed: int = setting(
-        0, 'The first vote is sampled with this seed, each further one with the next number.', within=(0, None)
-    )
+    max_tokens: int = setting(2048, 'Thought and answer have at most this length.', unit='tokens', within=(16, 65536))
+    temperature: float = setting(0.7, 'Several votes use this temperature; one vote is greedy.', within=(0.0, 2.0))
+    seed: int = setting(0, 'The first vote uses this seed, each further one the next number.', within=(0, None))
     min_confidence: float = setting(
-        0.0,
-        'The answer is CANNOT_TELL where a smaller share of the votes agrees; one vote has no confidence.',
-        within=(0.0, 1.0),
+        0.0, 'A smaller share of equal votes gives CANNOT_TELL; one vote has no confidence.', within=(0.0, 1.0)
     )
 
 
