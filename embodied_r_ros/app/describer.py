@@ -243,12 +243,8 @@ class Describer:
         except EmbodiedRError as error:
             await self._after(frame, error)
         else:
-            self._succeeded(frame, description, time.monotonic() - begin)
-
-    def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
-        self.counters['described'] += 1
-        observation = observation_of(frame, description, self._perceiver, latency_s)
-        self._settle(observation, frame)
+            self.counters['described'] += 1
+            self._settle(observation_of(frame, description, self._perceiver, time.monotonic() - begin), frame)
 
     async def _after(self, frame: KeyFrame, error: BaseException) -> None:
         """A frame costs an attempt only where the server is up; a server that is down costs patience."""

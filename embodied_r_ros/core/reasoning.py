@@ -30,6 +30,16 @@ from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence,
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.trajectory import Trajectory
 
+# The first kind that an error is counts.
+_CODES = (
+    (UnsupportedQuestion, ErrorCode.QUESTION_UNSUPPORTED),
+    (CannotTell, ErrorCode.CANNOT_TELL),
+    (InputError, ErrorCode.BAD_QUESTION),
+    (ReplyError, ErrorCode.BAD_REPLY),
+    (BackendTimeout, ErrorCode.TIMEOUT),
+    (BackendRefused, ErrorCode.SERVER_REFUSED),
+)
+
 Steps = Generator[list[Generation], list[Completion], Answer]
 
 
@@ -105,12 +115,13 @@ def answer(
         consistency = yield from _consistency(question, best, prompt, settings)
         clock.stop('check')
     unsure = confidence < settings.min_confidence
+    frame_numbers = [seen.index if is_key_frame(seen) else None for seen in chosen]
     return Answer(
         error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
         error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
         answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
         choice=best.choice,
-        thinking=citations.renumber(best.thought.thinking, _frame_numbers(chosen)),
+        thinking=citations.renumber(best.thought.thinking, frame_numbers),
         confidence=confidence,
         consistency=consistency,
         evidence=_evidence(best.thought, chosen),
@@ -155,24 +166,9 @@ def keep_motion(observations: Sequence[Observation], places: Sequence[int]) -> l
 
 def failure(error: EmbodiedRError) -> Answer:
     """The answer that says what went wrong: a code to act on, and the error's own sentence."""
-    return Answer(error_code=_code(error), error_msg=str(error))
-
-
-def _code(error: EmbodiedRError) -> ErrorCode:
-    if isinstance(error, UnsupportedQuestion):
-        return ErrorCode.QUESTION_UNSUPPORTED
-    if isinstance(error, CannotTell):
-        return ErrorCode.CANNOT_TELL
-    if isinstance(error, InputError):
-        return ErrorCode.BAD_QUESTION
-    if isinstance(error, ReplyError):
-        return ErrorCode.BAD_REPLY
-    if isinstance(error, BackendTimeout):
-        return ErrorCode.TIMEOUT
-    if isinstance(error, BackendRefused):
-        return ErrorCode.SERVER_REFUSED
-    # BackendUnavailable, and what an in-process model or a setting can do: nobody is there to think.
-    return ErrorCode.SERVER_DOWN
+    # Else BackendUnavailable, and what an in-process model or a setting can do: nobody is there to think.
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), ErrorCode.SERVER_DOWN)
+    return Answer(error_code=code, error_msg=str(error))
 
 
 def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[Generation]:
@@ -243,10 +239,6 @@ def with_age(answer: Answer, as_of_ns: int) -> Answer:
     if not answer.seen_until_ns:
         return answer
     return dataclasses.replace(answer, stale_s=max(0, as_of_ns - answer.seen_until_ns) / NS_PER_S)
-
-
-def _frame_numbers(chosen: Sequence[Observation]) -> list[int | None]:
-    return [seen.index if is_key_frame(seen) else None for seen in chosen]
 
 
 def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence, ...]:
