@@ -218,7 +218,8 @@ def load_model_pair(path: str | pathlib.Path) -> ModelPair:
         unknown = sorted(set(blocks) - {'perception', 'reasoner'}, key=str)
         if unknown:
             raise SettingsError(f'unknown block {unknown[0]!r}; known are: perception, reasoner')
-        reasoner = dataclasses.replace(reasoner, folder=_beside(path, reasoner.folder))
+        if reasoner.folder:
+            reasoner = dataclasses.replace(reasoner, folder=str((path.parent / reasoner.folder).resolve()))
         return ModelPair(name=path.stem, perception=perception, reasoner=reasoner)
     except SettingsError as error:
         raise SettingsError(f'{path}: {error}') from error
@@ -233,11 +234,6 @@ def prompt_format(name: str) -> PromptFormat:
     if name not in PROMPT_FORMATS:
         raise SettingsError(f'prompt_format must be one of {", ".join(PROMPT_FORMATS)}, got {name!r}')
     return load(PROMPT_FORMATS[name])()
-
-
-def _beside(path: pathlib.Path, named: str) -> str:
-    """A path that a file names relative to itself; '' stays."""
-    return str((path.parent / named).resolve()) if named else ''
 
 
 def _read_yaml(path: pathlib.Path) -> dict[str, Any]:
