@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.keyframes import REASONS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Move, Pose, Sighting
 
@@ -26,7 +27,6 @@ Name = TypeVar('Name')
 
 NS_PER_S = 1_000_000_000
 
-_REASONS = ('first', 'overlap', 'max_gap', 'requested')
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
 _SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
@@ -156,7 +156,7 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         stamp_ns=ns_from_stamp(message.header.stamp),
         frame_id=message.header.frame_id,
         image=image_from_message(message.image),
-        reason=known(_REASONS, message.reason, 'key frame reason'),
+        reason=known(REASONS, message.reason, 'key frame reason'),
         overlap=message.overlap,
         intrinsics=intrinsics_from_message(message.camera_info),
         pose=pose_from_message(message.pose) if message.has_pose else None,
@@ -173,7 +173,7 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
         camera=frame.camera,
         session=frame.session,
         index=frame.index,
-        reason=_REASONS.index(frame.reason),
+        reason=REASONS.index(frame.reason),
         overlap=float(frame.overlap),
         image=image_to_message(frame.image, head),
         camera_info=intrinsics_to_message(frame.intrinsics, head),

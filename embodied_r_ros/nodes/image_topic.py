@@ -88,9 +88,8 @@ class ImageTopic:
         self._node = node
         self._settings = settings
         self._receive = receive
-        relative, self._type = _TOPICS[settings.image_transport]
-        self._relative = relative
-        self.name = node.resolve_topic_name(relative)
+        self._relative, self._type = _TOPICS[settings.image_transport]
+        self.name = node.resolve_topic_name(self._relative)
         self.incompatible = ''
         self.gaps = SequenceGaps()
 
