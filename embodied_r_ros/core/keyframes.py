@@ -43,10 +43,10 @@ class KeyFrameSettings(Settings):
     """How key frames are picked."""
 
     threshold: float = setting(
-        0.5, 'A frame that shares less of its view with the last key frame becomes a key frame.', within=(0.05, 0.95)
+        0.5, 'A key frame shares less than this part of its view with the last one.', within=(0.05, 0.95)
     )
     max_gap_s: float = setting(
-        30.0, 'A key frame comes at least this often in any view; 0 sets no limit.', unit='s', within=(0.0, 3600.0)
+        30.0, 'A key frame comes at least this often, whatever is seen; 0 is no limit.', unit='s', within=(0.0, 3600.0)
     )
     sample_hz: float = setting(4.0, 'Frames are sampled at this rate by their stamps.', unit='Hz', within=(0.2, 60.0))
     pose_max_age_s: float = setting(

@@ -155,8 +155,8 @@ class ServerSettings(Settings):
     url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added where it has no path.')
     model: str = setting('', "The server lists the model by this id; '' takes the only one that it lists.")
     timeout_s: float = setting(60.0, 'A request with its retries may take this long.', unit='s', within=(0.05, 3600.0))
-    max_concurrent_requests: int = setting(8, 'At most so many requests are sent at once.', within=(1, 256))
-    retries: int = setting(2, 'A request is repeated so often on a lost connection, 429 or 5xx.', within=(0, 10))
+    max_concurrent_requests: int = setting(8, 'At most so many requests are sent at once; more wait.', within=(1, 256))
+    retries: int = setting(2, 'A request is repeated so many times on a lost connection, 429 or 5xx.', within=(0, 10))
 
     def __post_init__(self) -> None:
         super().__post_init__()
