@@ -26,11 +26,13 @@ from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Moti
 Name = TypeVar('Name')
 
 NS_PER_S = 1_000_000_000
+# What tells a key frame from all others, in every message and record that is about one.
+KEY_FIELDS = ('camera', 'session', 'index')
 
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
 _SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
-_OBSERVATION = ('camera', 'session', 'index', 'given_up', 'text', 'source', 'model')
+_OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
 
 
@@ -150,9 +152,7 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         InputError: its image, pose or reason cannot be used.
     """
     return KeyFrame(
-        camera=message.camera,
-        session=message.session,
-        index=message.index,
+        **fields_of(message, KEY_FIELDS),
         stamp_ns=ns_from_stamp(message.header.stamp),
         frame_id=message.header.frame_id,
         image=image_from_message(message.image),
@@ -170,9 +170,7 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
     head = header(frame.stamp_ns, frame.frame_id)
     return messages.KeyFrame(
         header=head,
-        camera=frame.camera,
-        session=frame.session,
-        index=frame.index,
+        **fields_of(frame, KEY_FIELDS),
         reason=REASONS.index(frame.reason),
         overlap=float(frame.overlap),
         image=image_to_message(frame.image, head),

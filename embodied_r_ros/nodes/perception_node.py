@@ -20,7 +20,9 @@ from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
+    KEY_FIELDS,
     NS_PER_S,
+    fields_of,
     key_frame_from_message,
     ns_from_stamp,
     observation_to_message,
@@ -77,15 +79,8 @@ class PerceptionNode(ManagedNode):
         except InputError as error:
             self.diagnostics.count('unusable')
             self.get_logger().error(f'key frame {message.index} is left out: {error}', throttle_duration_sec=5.0)
-            self._observations.publish(
-                messages.Observation(
-                    header=message.header,
-                    camera=message.camera,
-                    session=message.session,
-                    index=message.index,
-                    given_up=True,
-                )
-            )
+            given_up = messages.Observation(header=message.header, given_up=True, **fields_of(message, KEY_FIELDS))
+            self._observations.publish(given_up)
             return
         self._bridge.post(self._describer.add, frame)
 
@@ -126,11 +121,9 @@ class PerceptionNode(ManagedNode):
             return ErrorCode.NOT_ACTIVE, 'perception_node is not active; activate it and ask again'
         if not request.question.strip():
             return ErrorCode.BAD_QUESTION, f'a question in words was wanted, got {request.question!r}'
-        if ns_from_stamp(request.deadline) < 0:
-            return (
-                ErrorCode.BAD_QUESTION,
-                f'deadline must be positive or zero, got {ns_from_stamp(request.deadline)!r} ns',
-            )
+        deadline_ns = ns_from_stamp(request.deadline)
+        if deadline_ns < 0:
+            return ErrorCode.BAD_QUESTION, f'deadline must be positive or zero, got {deadline_ns!r} ns'
         if self._describer.backend is Backend.LOADING:
             return ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly'
         if self._describer.backend is Backend.DOWN:

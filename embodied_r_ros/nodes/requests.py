@@ -12,6 +12,7 @@ from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Landmark, Question
 from embodied_r_ros.nodes.conversions import (
+    KEY_FIELDS,
     NS_PER_S,
     fields_of,
     header,
@@ -24,7 +25,7 @@ from embodied_r_ros.nodes.conversions import (
 
 _SAME_IN_ANSWER = ('error_msg', 'answer', 'choice', 'thinking', 'used', 'available', 'model', 'prompt_id')
 _ANSWER_NUMBERS = ('confidence', 'consistency', 'stale_s')
-_EVIDENCE = ('camera', 'session', 'index', 'text')
+_EVIDENCE = (*KEY_FIELDS, 'text')
 _LANDMARK = ('id', 'name', 'number', 'distance_m', 'bearing_left_deg', 'sightings')
 
 
