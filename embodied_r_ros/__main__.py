@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import logging
 import math
@@ -55,95 +56,48 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m embodied_r_ros', description=__doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     key_frames = commands.add_parser('keyframes', help='This command picks the key frames of a recording.')
-    key_frames.add_argument(
-        '--rate',
-        type=float,
-        default=1.0,
-        metavar='HZ',
-        help='So many images are looked at per second (default %(default)s).',
-    )
+    rate = 'So many images are looked at per second (default %(default)s).'
+    key_frames.add_argument('--rate', type=float, default=1.0, metavar='HZ', help=rate)
     key_frames.set_defaults(run=_run_key_frames)
     answer = commands.add_parser('answer', help='This command answers a question about a recording.')
     _add_question(answer)
     _add_models(answer)
     answer.set_defaults(run=_run_answer)
     for command in (key_frames, answer):
-        command.add_argument(
-            'path', metavar='PATH', help='The command reads this video file, bag folder, .mcap, .db3 or .bag.'
-        )
+        command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
         command.add_argument('--json', action='store_true', help='The last line is one JSON object.')
     return parser
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--question', required=True, metavar='Q', help='The command answers this question.')
-    parser.add_argument(
-        '--choice', action='append', default=[], metavar='C', help='The answer is one of these: 2 to 26, or none.'
-    )
+    choice = 'The answer is one of these: 2 to 26, or none.'
+    parser.add_argument('--choice', action='append', default=[], metavar='C', help=choice)
     parser.add_argument('--last', type=float, metavar='S', help='Only the last so many seconds before the end count.')
     parser.add_argument(
-        '--until', type=float, metavar='S', help='The question is asked at this second instead of at the end.'
+        '--until', type=float, metavar='S', help='The question is asked at this second (default: the end).'
     )
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--models',
-        default='embedded',
-        metavar='YAML',
-        help='The models are those of this pair: a file, or a name in config/models (default %(default)s).',
+    add = functools.partial(parser.add_argument, default='')
+    pair = 'The models are those of this pair: a file, or a name in config/models (default %(default)s).'
+    add('--models', default='embedded', metavar='YAML', help=pair)
+    add(
+        '--perception', choices=PERCEIVERS, help=f"This backend describes (default: the pair's). {purposes(PERCEIVERS)}"
     )
-    parser.add_argument(
-        '--perception',
-        default='',
-        choices=PERCEIVERS,
-        help=f'This backend describes key frames (default: as in the model pair). {purposes(PERCEIVERS)}',
-    )
-    parser.add_argument(
-        '--eyes',
-        default='',
-        metavar='E',
-        help='These eyes measure what is in view; commas separate their names (default: as in the model pair). '
-        f'{purposes(EYES)}',
-    )
-    parser.add_argument('--vlm-url', default='', metavar='U', help='The vision-language model is on this server.')
-    parser.add_argument(
-        '--vlm-model',
-        default='',
-        metavar='M',
-        help='The server lists the model by this id (default: the only one that it lists).',
-    )
-    parser.add_argument(
-        '--labels',
-        metavar='F',
-        help=f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none).",
-    )
-    parser.add_argument(
-        '--tag-size',
-        type=float,
-        default=TagSettings().tag_size_m,
-        metavar='M',
-        help='The tags have sides of so many metres; 0 is unknown (default %(default)s).',
-    )
-    parser.add_argument(
-        '--reasoner',
-        default='',
-        choices=REASONERS,
-        help=f'This backend thinks (default: as in the model pair). {purposes(REASONERS)}',
-    )
-    parser.add_argument('--lm-url', default='', metavar='U', help='The language model is on this server.')
-    parser.add_argument(
-        '--lm-model',
-        default='',
-        metavar='M',
-        help='The server lists the model by this id; for a reasoner in this process, the weights are in this folder.',
-    )
-    parser.add_argument(
-        '--prompt-format',
-        default='',
-        choices=PROMPT_FORMATS,
-        help='The language model is asked in this prompt format (default: as in the model pair).',
-    )
+    eyes = f"These eyes measure what is in view; commas separate their names (default: the pair's). {purposes(EYES)}"
+    add('--eyes', metavar='E', help=eyes)
+    add('--vlm-url', metavar='U', help='The vision-language model is on this server.')
+    add('--vlm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
+    labels = f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none)."
+    add('--labels', default=None, metavar='F', help=labels)
+    size = 'The tags have sides of so many metres; 0 is unknown (default %(default)s).'
+    add('--tag-size', type=float, default=TagSettings().tag_size_m, metavar='M', help=size)
+    add('--reasoner', choices=REASONERS, help=f"This backend thinks (default: the pair's). {purposes(REASONERS)}")
+    add('--lm-url', metavar='U', help='The language model is on this server.')
+    add('--lm-model', metavar='M', help='The server lists the model by this id; in the process, this is its folder.')
+    add('--prompt-format', choices=PROMPT_FORMATS, help="Prompts have this format (default: the pair's).")
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:

@@ -15,33 +15,22 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = pathlib.Path(__file__).resolve().parents[1]
 
+
+def argument(name, meaning, default):
+    """One launch argument."""
+    return DeclareLaunchArgument(name, default_value=default, description=meaning)
+
+
 ARGUMENTS = [
-    DeclareLaunchArgument(
-        'bag',
-        default_value=str(SHARE / 'data/bags/seed1'),
-        description='The player plays this rosbag2 folder or MCAP file.',
-    ),
-    DeclareLaunchArgument(
-        'rate', default_value='1.0', description='The player plays so many times as fast as real time.'
-    ),
-    DeclareLaunchArgument('loop', default_value='false', description='The player starts again at the end.'),
-    DeclareLaunchArgument(
-        'image_topic',
-        default_value='/camera/image_raw',
-        description='The images were recorded on this topic, or on /compressed below it.',
-    ),
-    DeclareLaunchArgument(
-        'camera_info_topic',
-        default_value='/camera/camera_info',
-        description='The calibration was recorded on this topic.',
-    ),
-    DeclareLaunchArgument('odom_topic', default_value='/odom', description='Odometry was recorded on this topic.'),
-    DeclareLaunchArgument(
-        'labels',
-        default_value=str(SHARE / 'data/bags/labels.yaml'),
-        description='This YAML file gives AprilTags their nouns.',
-    ),
+    argument('bag', 'The player plays this rosbag2 folder or MCAP file.', str(SHARE / 'data/bags/seed1')),
+    argument('rate', 'The player plays so many times as fast as real time.', '1.0'),
+    argument('loop', 'The player starts again at the end.', 'false'),
+    argument('image_topic', 'Images were recorded on this topic, or on /compressed below it.', '/camera/image_raw'),
+    argument('camera_info_topic', 'The calibration was recorded on this topic.', '/camera/camera_info'),
+    argument('odom_topic', 'Odometry was recorded on this topic.', '/odom'),
+    argument('labels', 'This YAML file gives AprilTags their nouns.', str(SHARE / 'data/bags/labels.yaml')),
 ]
+PASSED_ON = ('image_topic', 'camera_info_topic', 'odom_topic', 'labels')
 
 
 def value_of(argument, kind):
@@ -53,12 +42,7 @@ def generate_launch_description():
     """The graph on simulated time, and the player that keeps it."""
     graph = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / 'launch/reasoner.launch.py')),
-        launch_arguments={
-            'use_sim_time': 'true',
-            **{
-                name: LaunchConfiguration(name) for name in ('image_topic', 'camera_info_topic', 'odom_topic', 'labels')
-            },
-        }.items(),
+        launch_arguments=[('use_sim_time', 'true'), *((name, LaunchConfiguration(name)) for name in PASSED_ON)],
     )
     player = Node(
         package='embodied_r_ros',

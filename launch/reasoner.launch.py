@@ -17,100 +17,34 @@ from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, purposes
 SHARE = pathlib.Path(__file__).resolve().parents[1]
 BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
 
+
+def argument(name, meaning, default='', choices=None):
+    """One launch argument."""
+    return DeclareLaunchArgument(name, default_value=default, description=meaning, choices=choices)
+
+
 ARGUMENTS = [
-    DeclareLaunchArgument(
-        'namespace', default_value='', description='Every node, topic and service is in this namespace.'
-    ),
-    DeclareLaunchArgument(
-        'use_sim_time', default_value='', choices=['', *BOOLEANS], description='The nodes take the time from /clock.'
-    ),
-    DeclareLaunchArgument(
-        'params_file',
-        default_value=str(SHARE / 'config/reasoner.yaml'),
-        description='This file holds one block of parameters per node.',
-    ),
-    DeclareLaunchArgument(
-        'autostart',
-        default_value='',
-        choices=['', *BOOLEANS],
-        description='The nodes configure and activate themselves at start.',
-    ),
-    DeclareLaunchArgument(
-        'log_level',
-        default_value='info',
-        description='The nodes log from this level: debug, info, warn, error or fatal.',
-    ),
-    DeclareLaunchArgument(
-        'respawn',
-        default_value='false',
-        choices=list(BOOLEANS),
-        description='A node that has ended is started again.',
-    ),
-    DeclareLaunchArgument(
-        'image_topic',
-        default_value='image',
-        description='The camera sends raw images on this topic, compressed ones on /compressed below it.',
-    ),
-    DeclareLaunchArgument(
-        'image_transport',
-        default_value='',
-        choices=['', 'compressed', 'raw'],
-        description='The node listens to images in this form.',
-    ),
-    DeclareLaunchArgument(
-        'image_reliability',
-        default_value='',
-        choices=['', 'best_effort', 'reliable'],
-        description='The node listens to images with this reliability.',
-    ),
-    DeclareLaunchArgument(
-        'odom_topic', default_value='odom', description='Odometry comes on this topic, where there is any.'
-    ),
-    DeclareLaunchArgument(
-        'camera_info_topic',
-        default_value='camera_info',
-        description='The calibration comes on this topic, where there is one.',
-    ),
-    DeclareLaunchArgument(
-        'models',
-        default_value='',
-        description='The models are those of this pair: a name in config/models, or a YAML file.',
-    ),
-    DeclareLaunchArgument(
-        'perception',
-        default_value='',
-        choices=['', *PERCEIVERS],
-        description=f'This backend describes key frames. {purposes(PERCEIVERS)}',
-    ),
-    DeclareLaunchArgument(
-        'eyes',
-        default_value='',
-        description=f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}',
-    ),
-    DeclareLaunchArgument('labels', default_value='', description='This YAML file gives AprilTags their nouns.'),
-    DeclareLaunchArgument(
-        'reasoner',
-        default_value='',
-        choices=['', *REASONERS],
-        description=f'This backend thinks. {purposes(REASONERS)}',
-    ),
-    DeclareLaunchArgument(
-        'vlm_url',
-        default_value='',
-        description='The vision-language model is on this server, such as http://gpu:8000/v1.',
-    ),
-    DeclareLaunchArgument(
-        'vlm_model', default_value='', description='The server lists the vision-language model by this id.'
-    ),
-    DeclareLaunchArgument(
-        'lm_url', default_value='', description='The language model is on this server, such as http://gpu:8001/v1.'
-    ),
-    DeclareLaunchArgument('lm_model', default_value='', description='The server lists the language model by this id.'),
-    DeclareLaunchArgument(
-        'lm_folder',
-        default_value='',
-        description='The weights are in this folder, for a reasoner that runs in the process.',
-    ),
+    argument('namespace', 'Every node, topic and service is in this namespace.'),
+    argument('use_sim_time', 'The nodes take the time from /clock.', choices=['', *BOOLEANS]),
+    argument('params_file', 'This file holds a block of parameters per node.', str(SHARE / 'config/reasoner.yaml')),
+    argument('autostart', 'The nodes configure and activate themselves at start.', choices=['', *BOOLEANS]),
+    argument('log_level', 'The nodes log from this level: debug, info, warn, error or fatal.', 'info'),
+    argument('respawn', 'A node that has ended is started again.', 'false', list(BOOLEANS)),
+    argument('image_topic', 'Raw images come on this topic, compressed ones on /compressed below it.', 'image'),
+    argument('image_transport', 'The node listens to images in this form.', choices=['', 'compressed', 'raw']),
+    argument('image_reliability', 'Images are heard with this reliability.', choices=['', 'best_effort', 'reliable']),
+    argument('odom_topic', 'Odometry comes on this topic, where there is any.', 'odom'),
+    argument('camera_info_topic', 'The calibration comes on this topic, where there is one.', 'camera_info'),
+    argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.'),
+    argument('perception', f'This backend describes key frames. {purposes(PERCEIVERS)}', choices=['', *PERCEIVERS]),
+    argument('eyes', f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}'),
+    argument('labels', 'This YAML file gives AprilTags their nouns.'),
+    argument('reasoner', f'This backend thinks. {purposes(REASONERS)}', choices=['', *REASONERS]),
+    argument('vlm_url', 'The vision-language model is on this server, such as http://gpu:8000/v1.'),
+    argument('vlm_model', 'The server lists the vision-language model by this id.'),
+    argument('lm_url', 'The language model is on this server, such as http://gpu:8001/v1.'),
+    argument('lm_model', 'The server lists the language model by this id.'),
+    argument('lm_folder', 'The weights are in this folder, for a reasoner that runs in the process.'),
 ]
 
 # Parameter of each node -> launch argument that sets it.

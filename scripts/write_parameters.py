@@ -12,14 +12,7 @@ from embodied_r_ros.app.asker import AskerSettings
 from embodied_r_ros.app.describer import DescriberSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.memory import MemorySettings
-from embodied_r_ros.core.models import (
-    EYES,
-    PERCEIVERS,
-    REASONERS,
-    BackendRow,
-    PerceptionModel,
-    ReasonerModel,
-)
+from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, BackendRow, PerceptionModel, ReasonerModel
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.settings import table
 from embodied_r_ros.nodes.bag_player_node import BagPlayerSettings

@@ -37,7 +37,7 @@ def anchors(path):
 def launch_arguments(name):
     """The arguments that a launch file declares, read without launch installed."""
     calls = (node for node in ast.walk(ast.parse((ROOT / 'launch' / name).read_text())) if isinstance(node, ast.Call))
-    return {call.args[0].value for call in calls if getattr(call.func, 'id', '') == 'DeclareLaunchArgument'}
+    return {call.args[0].value for call in calls if getattr(call.func, 'id', '') == 'argument'}
 
 
 def executables():

@@ -41,11 +41,7 @@ class PerceptionBackend(Settings):
     """Which model describes key frames."""
 
     models: str = setting('embedded', _MODELS)
-    backend: str = setting(
-        '',
-        "This backend describes key frames; '' takes the pair's, or openai where a url is given.",
-        choices=PERCEIVERS,
-    )
+    backend: str = setting('', "This backend describes; '' takes the pair's, or openai with a url.", choices=PERCEIVERS)
     eyes: str = setting('', "These eyes measure what is in view; commas separate their names; '' takes the pair's.")
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
@@ -56,18 +52,13 @@ class ReasonerBackend(Settings):
     """Which model thinks."""
 
     models: str = setting('embedded', _MODELS)
-    backend: str = setting(
-        '', "This backend thinks; '' takes the pair's, or openai where a url is given.", choices=REASONERS
-    )
+    backend: str = setting('', "This backend thinks; '' takes the pair's, or openai with a url.", choices=REASONERS)
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
-    folder: str = setting(
-        '', "The weights are in this folder, for a backend that runs in the process; '' takes the pair's."
-    )
+    folder: str = setting('', "The weights of a backend in the process are in this folder; '' takes the pair's.")
     prompt_format: str = setting(
         '',
-        "The reasoner is asked in this prompt format, which its weights were trained on; '' takes the pair's, or paper "
-        'where a server replaces weights in the process.',
+        "The weights were trained on this format; '' takes the pair's, or paper where a server replaces weights.",
         choices=PROMPT_FORMATS,
     )
 

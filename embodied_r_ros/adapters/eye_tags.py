@@ -38,21 +38,12 @@ class TagSettings(Settings):
     """How tags are read, and what they mean."""
 
     tag_family: str = setting('36h11', 'The tags are of this AprilTag family.', choices=FAMILIES)
-    tag_size_m: float = setting(
-        0.4, 'The black square has this side; 0 is unknown and gives no distances.', unit='m', within=(0.0, 10.0)
-    )
+    tag_size_m: float = setting(0.4, 'The black square is so wide; 0 gives no distances.', unit='m', within=(0.0, 10.0))
     labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
-    max_range_m: float = setting(
-        8.0, 'Tags farther away are left out until they are nearer.', unit='m', within=(0.1, 1000.0)
-    )
-    min_side_px: float = setting(
-        12.0, 'Tags that are smaller in the image are left out.', unit='px', within=(6.0, 1000.0)
-    )
+    max_range_m: float = setting(8.0, 'Tags that are farther away are left out.', unit='m', within=(0.1, 1000.0))
+    min_side_px: float = setting(12.0, 'Tags that look smaller are left out.', unit='px', within=(6.0, 1000.0))
     assumed_fov_deg: float = setting(
-        65.0,
-        'Bearings assume this horizontal field of view while the camera sends no calibration.',
-        unit='deg',
-        within=(5.0, 170.0),
+        65.0, 'Bearings assume this horizontal field of view without calibration.', unit='deg', within=(5.0, 170.0)
     )
 
 

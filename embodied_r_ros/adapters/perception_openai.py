@@ -1,8 +1,7 @@
 """Perception by a vision-language model behind an OpenAI-compatible server (paper, section 3).
 
 The images stand before the text, as the JPEG or PNG bytes that they came as, and are the same in the first pass and in
-the
-focus pass: the server's prefix cache then holds them already.
+the focus pass: the server's prefix cache then holds them already.
 """
 
 from __future__ import annotations

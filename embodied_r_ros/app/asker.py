@@ -39,30 +39,19 @@ _LOAD_S = 1800.0
 class AskerSettings(Settings):
     """How questions are taken."""
 
-    max_questions: int = setting(
-        128, 'The node answers at most so many questions at once; more get BUSY.', within=(1, 10000)
-    )
+    max_questions: int = setting(128, 'At most so many questions are under way; more get BUSY.', within=(1, 10000))
     deadline_s: float = setting(
-        30.0, 'A question that names no deadline gets this much wall-clock time.', unit='s', within=(0.01, 3600.0)
+        30.0, 'A question without a deadline gets this wall-clock time.', unit='s', within=(0.01, 3600.0)
     )
     describe_share: float = setting(
-        0.5,
-        'A question waits at most this share of its deadline for key frames that are being described.',
-        within=(0.0, 1.0),
+        0.5, 'A question waits at most this share of its deadline for open descriptions.', within=(0.0, 1.0)
     )
     in_flight_s: float = setting(
-        20.0,
-        'A question does not wait for a key frame that has no description after this much wall-clock time.',
-        unit='s',
-        within=(0.0, 3600.0),
+        20.0, 'A key frame undescribed after this wall-clock time is not waited for.', unit='s', within=(0.0, 3600.0)
     )
-    focus_frames: int = setting(
-        focus.FOCUS_FRAMES, 'Perception looks again at so many key frames for one question.', within=(1, 64)
-    )
+    focus_frames: int = setting(focus.FOCUS_FRAMES, 'A second look takes in so many key frames.', within=(1, 64))
     focus_share: float = setting(0.5, 'Looking again may take this share of the remaining time.', within=(0.05, 0.95))
-    latest_motion: bool = setting(
-        True, 'The reasoner is told of the motion that odometry measured since the last key frame.'
-    )
+    latest_motion: bool = setting(True, 'The reasoner is told of measured motion since the last key frame.')
 
 
 class Asker:

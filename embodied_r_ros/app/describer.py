@@ -31,30 +31,18 @@ _HOPELESS = (BackendRefused, InputError)
 class DescriberSettings(Settings):
     """How key frames are described."""
 
-    max_concurrent_descriptions: int = setting(
-        4, 'The node makes at most so many descriptions at once.', within=(1, 64)
-    )
+    max_concurrent_descriptions: int = setting(4, 'At most so many descriptions are under way.', within=(1, 64))
     backlog: int = setting(64, 'So many key frames may wait; beyond it the oldest is dropped.', within=(1, 10000))
     attempts: int = setting(3, 'The node gives up a key frame after so many attempts.', within=(1, 100))
     describe_s: float = setting(60.0, 'One description may take this long.', unit='s', within=(0.01, 3600.0))
     retry_first_s: float = setting(
-        0.5,
-        'The first wait for a server that is down takes this long; each later one is twice as long.',
-        unit='s',
-        within=(0.01, 60.0),
+        0.5, 'The first wait for a server takes this long, each later one twice as long.', unit='s', within=(0.01, 60.0)
     )
-    retry_longest_s: float = setting(
-        5.0, 'A wait for a server that is down takes at most this long.', unit='s', within=(0.01, 600.0)
-    )
+    retry_longest_s: float = setting(5.0, 'A wait for a server is at most this long.', unit='s', within=(0.01, 600.0))
     held_mb: float = setting(
-        64.0,
-        'The node keeps images of this size in all for pairs and for focus; the oldest goes.',
-        unit='MB',
-        within=(0.1, 65536.0),
+        64.0, 'So much is kept of images for pairs and focus; the oldest goes.', unit='MB', within=(0.1, 65536.0)
     )
-    focus_s: float = setting(
-        10.0, 'A focus request that names no deadline may take this long.', unit='s', within=(0.01, 3600.0)
-    )
+    focus_s: float = setting(10.0, 'A focus request without deadline gets this long.', unit='s', within=(0.01, 3600.0))
 
 
 class ReadingStatus(enum.IntEnum):
@@ -255,12 +243,8 @@ class Describer:
         except EmbodiedRError as error:
             await self._after(frame, error)
         else:
-            self._succeeded(frame, description, time.monotonic() - begin)
-
-    def _succeeded(self, frame: KeyFrame, description: Description, latency_s: float) -> None:
-        self.counters['described'] += 1
-        observation = observation_of(frame, description, self._perceiver, latency_s)
-        self._settle(observation, frame)
+            self.counters['described'] += 1
+            self._settle(observation_of(frame, description, self._perceiver, time.monotonic() - begin), frame)
 
     async def _after(self, frame: KeyFrame, error: BaseException) -> None:
         """A frame costs an attempt only where the server is up; a server that is down costs patience."""

@@ -8,7 +8,8 @@ import logging
 import math
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from embodied_r_ros.adapters.codec import encode_frame, small_grey
 from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
@@ -16,7 +17,7 @@ from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.adapters.video import read_video
 from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core import reasoning
-from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, ReplyError
+from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.frames import (
     NS_PER_S,
@@ -30,10 +31,11 @@ from embodied_r_ros.core.frames import (
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.core.latest_motion import with_latest_motion
-from embodied_r_ros.core.matching import Grey
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, EncodedImage, KeyFrame, Pose, Question
+from embodied_r_ros.core.records import Answer, KeyFrame, Pose, Question
+
+Result = TypeVar('Result')
 
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 
@@ -98,7 +100,7 @@ def scan(
         SettingsError: a bag cannot be read for want of rosbags.
     """
     watch = _Watch()
-    framer = KeyFramer(settings, watch.shrink, watch.encode)
+    framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame))
     found: list[tuple[int, KeyFrame]] = []
     last_number, end_ns, last_pose = 0, 0, None
     for item in _part(_items(pathlib.Path(path), settings.sample_hz), start_s, end_s):
@@ -193,7 +195,7 @@ async def answer(
         found = reasoning.with_age(await drive(steps, lm, on_text), end_ns)
     except (BackendError, InputError, ReplyError) as error:
         seen = Window(observations)
-        found = _failure(error, lm, prompt_format)
+        found = dataclasses.replace(reasoning.failure(error), model=lm.name, prompt_id=prompt_format.id)
     timings_s = {**spans_s, **found.timings_s, 'total': time.monotonic() - begun_s + recording.selection_s}
     return OfflineAnswer(answer=dataclasses.replace(found, timings_s=timings_s), observations=tuple(seen))
 
@@ -241,11 +243,7 @@ def _end(observations: Sequence[Observation], recording: Recording, until_s: flo
 
 
 def _window(
-    observations: Sequence[Observation],
-    recording: Recording,
-    last_s: float | None,
-    until_s: float | None,
-    end_ns: int,
+    observations: Sequence[Observation], recording: Recording, last_s: float | None, until_s: float | None, end_ns: int
 ) -> Window:
     """The asked part of the last session, and the present where it reaches to the end."""
     if not observations:
@@ -258,10 +256,6 @@ def _window(
     if at_end and recording.last_pose is not None:
         return with_latest_motion(seen, *recording.last_pose)
     return seen
-
-
-def _failure(error: EmbodiedRError, lm: LanguageModel, prompt_format: PromptFormat) -> Answer:
-    return dataclasses.replace(reasoning.failure(error), model=lm.name, prompt_id=prompt_format.id)
 
 
 class _Watch:
@@ -283,16 +277,14 @@ class _Watch:
         finally:
             self.selection_s += time.perf_counter() - start_s - self._codec_s
 
-    def shrink(self, frame: Frame) -> Grey:
-        start_s = time.perf_counter()
-        try:
-            return small_grey(frame)
-        finally:
-            self._codec_s += time.perf_counter() - start_s
+    def apart(self, work: Callable[[Frame], Result]) -> Callable[[Frame], Result]:
+        """The work of a codec, which does not count as choosing."""
 
-    def encode(self, frame: Frame) -> EncodedImage:
-        start_s = time.perf_counter()
-        try:
-            return encode_frame(frame)
-        finally:
-            self._codec_s += time.perf_counter() - start_s
+        def timed(frame: Frame) -> Result:
+            start_s = time.perf_counter()
+            try:
+                return work(frame)
+            finally:
+                self._codec_s += time.perf_counter() - start_s
+
+        return timed

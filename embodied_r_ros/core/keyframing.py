@@ -143,10 +143,7 @@ class KeyFramer:
     """
 
     def __init__(
-        self,
-        settings: KeyFrameSettings,
-        shrink: Callable[[Frame], Grey],
-        encode: Callable[[Frame], EncodedImage],
+        self, settings: KeyFrameSettings, shrink: Callable[[Frame], Grey], encode: Callable[[Frame], EncodedImage]
     ) -> None:
         self._settings = settings
         self._shrink = shrink

@@ -32,14 +32,7 @@ def with_latest_motion(observations: Window, stamp_ns: int, pose: Pose) -> Windo
     if write_motion(motion) == STILL:
         return observations
     latest = dataclasses.replace(
-        last,
-        index=NO_INDEX,
-        stamp_ns=stamp_ns,
-        motion=motion,
-        sightings=(),
-        text='',
-        source=LATEST_MOTION,
-        pose=pose,
+        last, index=NO_INDEX, stamp_ns=stamp_ns, motion=motion, sightings=(), text='', source=LATEST_MOTION, pose=pose
     )
     return observations.changed({len(observations): latest})
 

@@ -28,9 +28,7 @@ class MemorySettings(Settings):
     """How far back observations reach; the same for the node that writes them and the node that keeps them."""
 
     memory_observations: int = setting(
-        2000,
-        'The node keeps so many observations, for itself and for a neighbour that starts late; the oldest goes.',
-        within=(1, 1000000),
+        2000, 'So many observations are kept, also for a node that starts late; the oldest goes.', within=(1, 1000000)
     )
 
 

@@ -154,17 +154,9 @@ class ServerSettings(Settings):
 
     url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added where it has no path.')
     model: str = setting('', "The server lists the model by this id; '' takes the only one that it lists.")
-    timeout_s: float = setting(
-        60.0, 'A request may take this long in all, waiting and retries included.', unit='s', within=(0.05, 3600.0)
-    )
-    max_concurrent_requests: int = setting(
-        8, 'The node sends at most so many requests at once; more wait.', within=(1, 256)
-    )
-    retries: int = setting(
-        2,
-        'The node repeats a request so many times when the server cannot take it (connection, 429, 5xx).',
-        within=(0, 10),
-    )
+    timeout_s: float = setting(60.0, 'A request with its retries may take this long.', unit='s', within=(0.05, 3600.0))
+    max_concurrent_requests: int = setting(8, 'At most so many requests are sent at once; more wait.', within=(1, 256))
+    retries: int = setting(2, 'A request is repeated so many times on a lost connection, 429 or 5xx.', within=(0, 10))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -191,11 +183,7 @@ class ReasonerModel(Settings):
     """What thinks about the observations."""
 
     backend: str = setting('numpy', 'This backend runs the reasoner.', choices=REASONERS)
-    prompt_format: str = setting(
-        'compact',
-        'The reasoner is asked in this prompt format, which its weights were trained on.',
-        choices=PROMPT_FORMATS,
-    )
+    prompt_format: str = setting('compact', 'The weights were trained on this prompt format.', choices=PROMPT_FORMATS)
     folder: str = setting('', 'The weights are in this folder, relative to the file of the model pair.')
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
@@ -230,7 +218,8 @@ def load_model_pair(path: str | pathlib.Path) -> ModelPair:
         unknown = sorted(set(blocks) - {'perception', 'reasoner'}, key=str)
         if unknown:
             raise SettingsError(f'unknown block {unknown[0]!r}; known are: perception, reasoner')
-        reasoner = dataclasses.replace(reasoner, folder=_beside(path, reasoner.folder))
+        if reasoner.folder:
+            reasoner = dataclasses.replace(reasoner, folder=str((path.parent / reasoner.folder).resolve()))
         return ModelPair(name=path.stem, perception=perception, reasoner=reasoner)
     except SettingsError as error:
         raise SettingsError(f'{path}: {error}') from error
@@ -245,11 +234,6 @@ def prompt_format(name: str) -> PromptFormat:
     if name not in PROMPT_FORMATS:
         raise SettingsError(f'prompt_format must be one of {", ".join(PROMPT_FORMATS)}, got {name!r}')
     return load(PROMPT_FORMATS[name])()
-
-
-def _beside(path: pathlib.Path, named: str) -> str:
-    """A path that a file names relative to itself; '' stays."""
-    return str((path.parent / named).resolve()) if named else ''
 
 
 def _read_yaml(path: pathlib.Path) -> dict[str, Any]:

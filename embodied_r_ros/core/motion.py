@@ -27,15 +27,7 @@ from embodied_r_ros.core.matching import (
     match_closely,
     match_features,
 )
-from embodied_r_ros.core.moves import (
-    MAX_MOVES,
-    MIN_MOVE_M,
-    MIN_SPLIT_DEG,
-    MIN_TURN_DEG,
-    STAY,
-    add_move,
-    planar_moves,
-)
+from embodied_r_ros.core.moves import MAX_MOVES, MIN_MOVE_M, MIN_SPLIT_DEG, MIN_TURN_DEG, STAY, add_move, planar_moves
 from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose
 
 ACTIONS = (
@@ -43,10 +35,10 @@ ACTIONS = (
     'rotate left', 'rotate right', 'tilt downward', 'tilt upward',
 )  # fmt: skip
 
-# A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
 # Between two poses a fifth of a second apart, less than this is standing still, or going straight.
 MIN_STEP_M = 0.03
 MIN_STEP_DEG = 2.0
+# A metre sideways shifts what is three metres away by as much as a turn of this many degrees.
 DEG_PER_M = math.degrees(math.atan(1.0 / 3.0))
 MIN_SHIFT_SHARE = 0.01
 RAY_TOLERANCE_RAD = 0.008

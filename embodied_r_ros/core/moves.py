@@ -121,19 +121,8 @@ def summary(motion: Motion | None, moves: Sequence[Move]) -> bytes:
     forward_unmeasured = motion.source is MotionSource.IMAGES and any(map(is_forward_unmeasured, moves))
     turn = cmath.rect(1.0, math.radians(turn_deg))
     climbs = (0.0 if math.isnan(amount) else amount for amount in (motion.up_m, motion.tilt_up_deg))
-    return _ROW.pack(
-        count,
-        first,
-        last,
-        amount,
-        turn_deg,
-        forward_unmeasured,
-        walk_m.real,
-        walk_m.imag,
-        turn.real,
-        turn.imag,
-        *climbs,
-    )
+    way = (walk_m.real, walk_m.imag, turn.real, turn.imag)
+    return _ROW.pack(count, first, last, amount, turn_deg, forward_unmeasured, *way, *climbs)
 
 
 def is_forward_unmeasured(move: Move) -> bool:

@@ -30,6 +30,16 @@ from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence,
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.trajectory import Trajectory
 
+# The first kind that an error is counts.
+_CODES = (
+    (UnsupportedQuestion, ErrorCode.QUESTION_UNSUPPORTED),
+    (CannotTell, ErrorCode.CANNOT_TELL),
+    (InputError, ErrorCode.BAD_QUESTION),
+    (ReplyError, ErrorCode.BAD_REPLY),
+    (BackendTimeout, ErrorCode.TIMEOUT),
+    (BackendRefused, ErrorCode.SERVER_REFUSED),
+)
+
 Steps = Generator[list[Generation], list[Completion], Answer]
 
 
@@ -38,19 +48,11 @@ class ReasoningSettings(Settings):
     """How the reasoner is asked."""
 
     max_observations: int = setting(32, 'The reasoner gets at most so many observations.', within=(2, 1024))
-    max_tokens: int = setting(
-        2048, 'A thought with its answer has at most this length.', unit='tokens', within=(16, 65536)
-    )
-    temperature: float = setting(
-        0.7, 'Several votes are sampled at this temperature; one vote is greedy.', within=(0.0, 2.0)
-    )
-    seed: int = setting(
-        0, 'The first vote is sampled with this seed, each further one with the next number.', within=(0, None)
-    )
+    max_tokens: int = setting(2048, 'Thought and answer have at most this length.', unit='tokens', within=(16, 65536))
+    temperature: float = setting(0.7, 'Several votes use this temperature; one vote is greedy.', within=(0.0, 2.0))
+    seed: int = setting(0, 'The first vote uses this seed, each further one the next number.', within=(0, None))
     min_confidence: float = setting(
-        0.0,
-        'The answer is CANNOT_TELL where a smaller share of the votes agrees; one vote has no confidence.',
-        within=(0.0, 1.0),
+        0.0, 'A smaller share of equal votes gives CANNOT_TELL; one vote has no confidence.', within=(0.0, 1.0)
     )
 
 
@@ -113,12 +115,13 @@ def answer(
         consistency = yield from _consistency(question, best, prompt, settings)
         clock.stop('check')
     unsure = confidence < settings.min_confidence
+    frame_numbers = [seen.index if is_key_frame(seen) else None for seen in chosen]
     return Answer(
         error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
         error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
         answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
         choice=best.choice,
-        thinking=citations.renumber(best.thought.thinking, _frame_numbers(chosen)),
+        thinking=citations.renumber(best.thought.thinking, frame_numbers),
         confidence=confidence,
         consistency=consistency,
         evidence=_evidence(best.thought, chosen),
@@ -162,24 +165,9 @@ def keep_motion(observations: Sequence[Observation], places: Sequence[int]) -> l
 
 def failure(error: EmbodiedRError) -> Answer:
     """The answer that says what went wrong: a code to act on, and the error's own sentence."""
-    return Answer(error_code=_code(error), error_msg=str(error))
-
-
-def _code(error: EmbodiedRError) -> ErrorCode:
-    if isinstance(error, UnsupportedQuestion):
-        return ErrorCode.QUESTION_UNSUPPORTED
-    if isinstance(error, CannotTell):
-        return ErrorCode.CANNOT_TELL
-    if isinstance(error, InputError):
-        return ErrorCode.BAD_QUESTION
-    if isinstance(error, ReplyError):
-        return ErrorCode.BAD_REPLY
-    if isinstance(error, BackendTimeout):
-        return ErrorCode.TIMEOUT
-    if isinstance(error, BackendRefused):
-        return ErrorCode.SERVER_REFUSED
-    # BackendUnavailable, and what an in-process model or a setting can do: nobody is there to think.
-    return ErrorCode.SERVER_DOWN
+    # Else BackendUnavailable, and what an in-process model or a setting can do: nobody is there to think.
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), ErrorCode.SERVER_DOWN)
+    return Answer(error_code=code, error_msg=str(error))
 
 
 def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[Generation]:
@@ -230,10 +218,7 @@ def _majority(votes: Sequence[_Vote]) -> list[_Vote]:
 
 
 def _consistency(
-    question: Question,
-    best: _Vote,
-    prompt: Prompt,
-    settings: ReasoningSettings,
+    question: Question, best: _Vote, prompt: Prompt, settings: ReasoningSettings
 ) -> Generator[list[Generation], list[Completion], float]:
     """1.0 when the thinking alone leads to the same answer, 0.0 to another or to none; NaN when the model failed."""
     again = prompt.check(best.thought)
@@ -253,10 +238,6 @@ def with_age(answer: Answer, as_of_ns: int) -> Answer:
     if not answer.seen_until_ns:
         return answer
     return dataclasses.replace(answer, stale_s=max(0, as_of_ns - answer.seen_until_ns) / NS_PER_S)
-
-
-def _frame_numbers(chosen: Sequence[Observation]) -> list[int | None]:
-    return [seen.index if is_key_frame(seen) else None for seen in chosen]
 
 
 def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence, ...]:

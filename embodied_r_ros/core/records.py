@@ -51,8 +51,7 @@ class Pose:
     def yaw_rad(self) -> float:
         """Heading about z, positive to the left, in (-pi, pi]."""
         return math.atan2(
-            2.0 * (self.qw * self.qz + self.qx * self.qy),
-            1.0 - 2.0 * (self.qy * self.qy + self.qz * self.qz),
+            2.0 * (self.qw * self.qz + self.qx * self.qy), 1.0 - 2.0 * (self.qy * self.qy + self.qz * self.qz)
         )
 
 

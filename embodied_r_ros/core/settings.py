@@ -68,30 +68,21 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        check(self)
-
-
-def check(settings: Any) -> None:
-    """Hold each field against its type, bounds and choices.
-
-    Raises:
-        SettingsError: naming the field, what it may be and what came.
-    """
-    for name, kind, field in fields(settings):
-        value, rule = getattr(settings, name), field.metadata
-        if isinstance(value, int) and not isinstance(value, bool) and kind is float:
-            object.__setattr__(settings, name, float(value))
-            value = float(value)
-        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise SettingsError(f'{name} must be of type {kind.__name__}, got {value!r}')
-        if kind in (int, float):
-            low, high = rule['within']
-            if not ((low is None or value >= low) and (high is None or value <= high)):
-                unit = f' {rule["unit"]}' if rule['unit'] else ''
-                raise SettingsError(f'{name} must lie in {bounds(field)}{unit}, got {value!r}')
-        choices = rule.get('choices')  # a field that holds settings of its own has no rule
-        if choices and value != field.default and value not in choices:
-            raise SettingsError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
+        for name, kind, field in fields(self):
+            value, rule = getattr(self, name), field.metadata
+            if isinstance(value, int) and not isinstance(value, bool) and kind is float:
+                value = float(value)
+                object.__setattr__(self, name, value)
+            if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+                raise SettingsError(f'{name} must be of type {kind.__name__}, got {value!r}')
+            if kind in (int, float):
+                low, high = rule['within']
+                if not ((low is None or value >= low) and (high is None or value <= high)):
+                    unit = f' {rule["unit"]}' if rule['unit'] else ''
+                    raise SettingsError(f'{name} must lie in {bounds(field)}{unit}, got {value!r}')
+            choices = rule.get('choices')  # a field that holds settings of its own has no rule
+            if choices and value != field.default and value not in choices:
+                raise SettingsError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
 
 
 def bounds(field: dataclasses.Field[Any]) -> str:
@@ -158,15 +149,10 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         rule = field.metadata
         notes = [rule['unit'], bounds(field), f'default {field.default!r}']
         text = f'{rule["help"]} ({", ".join(note for note in notes if note)})'
-        option = '--' + name.replace('_', '-')
+        how: dict[str, Any] = {'type': kind, 'choices': rule['choices'] or None}
         if kind is bool:
-            parser.add_argument(
-                option, dest=name, action=argparse.BooleanOptionalAction, default=field.default, help=text
-            )
-        else:
-            parser.add_argument(
-                option, dest=name, type=kind, choices=rule['choices'] or None, default=field.default, help=text
-            )
+            how = {'action': argparse.BooleanOptionalAction}
+        parser.add_argument('--' + name.replace('_', '-'), dest=name, default=field.default, help=text, **how)
 
 
 def from_arguments(cls: type[Kind], arguments: argparse.Namespace) -> Kind:

@@ -123,7 +123,8 @@ def _sample(line: str, where: str) -> Sample:
     if missing:
         raise InputError(f'{where} lacks {", ".join(missing)}; a sample has {", ".join(_NEEDED)}')
     choices = sample['choices']
-    if not isinstance(choices, list) or len(choices) == 1 or len(choices) > 26 or not all(map(_is_text, choices)):
+    in_words = isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)
+    if not in_words or len(choices) == 1 or len(choices) > 26:
         raise InputError(f'{where}: 2 to 26 choices in words, or none for a number, are wanted, got {choices!r}')
     letters = string.ascii_uppercase[: len(choices)]
     if choices and sample['answer'] not in list(letters):
@@ -139,10 +140,6 @@ def _sample(line: str, where: str) -> Sample:
     if sample.get('split') not in (None, *SPLITS):
         raise InputError(f'{where}: one of the splits {", ".join(SPLITS)} is wanted, got {sample["split"]!r}')
     return dict(sample)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def is_number(answer: object) -> bool:

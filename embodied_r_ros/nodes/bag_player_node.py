@@ -42,14 +42,9 @@ class BagPlayerSettings(Settings):
     loop: bool = setting(False, 'The node starts again at the end; time jumps back then.')
     relative_topics: bool = setting(False, 'Topics lose their leading slash, so that the namespace applies.')
     wait_s: float = setting(
-        0.0,
-        'The node waits at most this long for a listener to an image topic; 0 does not wait.',
-        unit='s',
-        within=(0.0, 3600.0),
+        0.0, 'The node waits at most this long for an image listener; 0 does not wait.', unit='s', within=(0.0, 3600.0)
     )
-    start_delay_s: float = setting(
-        0.0, 'The node waits this long before the start in any case.', unit='s', within=(0.0, 3600.0)
-    )
+    start_delay_s: float = setting(0.0, 'The start waits for this long in any case.', unit='s', within=(0.0, 3600.0))
     clock_hz: float = setting(
         100.0, 'The node sends /clock at this rate in wall-clock time; 0 sends none.', unit='Hz', within=(0.0, 1000.0)
     )

@@ -47,17 +47,12 @@ class CameraNode(ManagedNode):
         self._topic_settings = self.settings(ImageTopicSettings)
         self._framer = KeyFramer(self.settings(KeyFrameSettings), codec.small_grey, codec.encode_frame)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
-        self._diagnostics = Diagnostics(self, self._judge)
+        self.diagnostics = Diagnostics(self, self._judge)
         self._warned: set[str] = set()
         self._session_due = False
         self._reasons_told: set[str] = set()
         self._format: tuple[object, ...] | None = None
         self._published: KeyFrame | None = None
-
-    @property
-    def diagnostics(self) -> Diagnostics:
-        """What the node counts and measures, as on /diagnostics."""
-        return self._diagnostics
 
     def configure(self) -> None:
         """Create publisher and service; captures are refused until activation."""
@@ -68,9 +63,9 @@ class CameraNode(ManagedNode):
         """Begin a new session; its number is the stamp of the first image to come."""
         self._session_due = True
         self._reasons_told.clear()
-        self._diagnostics.seen('activation')
-        self._diagnostics.forget('image')
-        self._diagnostics.start()
+        self.diagnostics.seen('activation')
+        self.diagnostics.forget('image')
+        self.diagnostics.start()
         self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
         self._images.listen()
@@ -79,8 +74,8 @@ class CameraNode(ManagedNode):
 
     def _on_image(self, message: ImageMessage) -> None:
         start_s = time.monotonic()
-        self._diagnostics.count('images_received')
-        self._diagnostics.seen('image')
+        self.diagnostics.count('images_received')
+        self.diagnostics.seen('image')
         if self._reasons_told:
             self._reasons_told.clear()
             self.get_logger().info(f'images come again on {self._images.name}')
@@ -99,17 +94,17 @@ class CameraNode(ManagedNode):
         if self._framer.ignored > ignored:
             self._reject('stamp', f'a stamp must be later than the one before, got {frame.stamp_ns!r} ns again or late')
         if session is not None and self._framer.session != session:
-            self._diagnostics.count('time_jumps')
+            self.diagnostics.count('time_jumps')
             self.get_logger().warning(f'stamps went back to {frame.stamp_ns} ns: session {self._framer.session} begins')
         if self._framer.sampled > sampled:
-            self._diagnostics.took('sampled_image', time.monotonic() - start_s)
+            self.diagnostics.took('sampled_image', time.monotonic() - start_s)
         if key is not None:
             self._publish(key)
 
     def _note_format(self, message: ImageMessage) -> None:
         new = self._images.format_of(message)
         if self._format is not None and new != self._format:
-            self._diagnostics.count('format_changes')
+            self.diagnostics.count('format_changes')
             was, now = (' '.join(map(str, one)) for one in (self._format, new))
             self._warn_once('format', f'images changed in mid-run from {was} to {now}; the next one is a key frame')
         self._format = new
@@ -160,14 +155,14 @@ class CameraNode(ManagedNode):
     def _publish(self, key: KeyFrame) -> None:
         self._key_frames.publish(key_frame_to_message(key))
         self._published = key
-        self._diagnostics.count('key_frames')
+        self.diagnostics.count('key_frames')
         age_s = (self.get_clock().now().nanoseconds - key.stamp_ns) / 1e9
-        self._diagnostics.took('stamp_to_key_frame', age_s)
+        self.diagnostics.took('stamp_to_key_frame', age_s)
         self.get_logger().debug(f'key frame {key.index} ({key.reason}, overlap {key.overlap:.2f})')
 
     def _reject(self, kind: str, sentence: str) -> None:
-        self._diagnostics.count(f'bad_{kind}')
-        self._diagnostics.seen('bad_input')
+        self.diagnostics.count(f'bad_{kind}')
+        self.diagnostics.seen('bad_input')
         # The part before ', got' names the rule that was broken: one warning per rule.
         self._warn_once(f'{kind}: {sentence.partition(", got ")[0]}', f'left out: {sentence}')
 
@@ -177,7 +172,7 @@ class CameraNode(ManagedNode):
             self.get_logger().warning(f'{sentence} (logged once, counted in /diagnostics)')
 
     def _silence_s(self) -> float:
-        return min(self._diagnostics.age_s('image'), self._diagnostics.age_s('activation'))
+        return min(self.diagnostics.age_s('image'), self.diagnostics.age_s('activation'))
 
     def _watch_silence(self) -> None:
         if self._silence_s() < self._topic_settings.silence_s:
@@ -191,16 +186,16 @@ class CameraNode(ManagedNode):
 
     def _judge(self) -> Judgement:
         framer = self._framer
-        self._diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
-        self._diagnostics.counters['poses_ignored'] = framer.poses.ignored
+        self.diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
+        self.diagnostics.counters['poses_ignored'] = framer.poses.ignored
         lost = self._images.gaps.lost
-        self._diagnostics.tell('images_lost', 'not known' if lost is None else lost)
+        self.diagnostics.tell('images_lost', 'not known' if lost is None else lost)
         if self._silence_s() >= self._topic_settings.silence_s:
             level = Level.ERROR if self._images.incompatible else Level.STALE
             return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'
-        if self._diagnostics.age_s('bad_input') < BAD_SHOWN_S:
+        if self.diagnostics.age_s('bad_input') < BAD_SHOWN_S:
             return Level.WARN, 'some of what comes cannot be used; the counters say what'
-        return Level.OK, f'session {framer.session}: {self._diagnostics.counters["key_frames"]} key frames'
+        return Level.OK, f'session {framer.session}: {self.diagnostics.counters["key_frames"]} key frames'
 
 
 def main() -> int:

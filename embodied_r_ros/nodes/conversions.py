@@ -8,7 +8,7 @@ from __future__ import annotations
 import array
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from builtin_interfaces.msg import Duration, Time
 from embodied_r_interfaces import msg as messages
@@ -19,17 +19,26 @@ from std_msgs.msg import Header
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.keyframes import REASONS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Move, Pose, Sighting
 
 Name = TypeVar('Name')
 
 NS_PER_S = 1_000_000_000
+# What tells a key frame from all others, in every message and record that is about one.
+KEY_FIELDS = ('camera', 'session', 'index')
 
-_REASONS = ('first', 'overlap', 'max_gap', 'requested')
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
+_SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
+_OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
+
+
+def fields_of(source: Any, names: Sequence[str]) -> dict[str, Any]:
+    """The fields that message and record have in common, as keywords for the other one."""
+    return {name: getattr(source, name) for name in names}
 
 
 def ns_from_stamp(stamp: Time | Duration) -> int:
@@ -103,9 +112,9 @@ def motion_from_message(message: messages.Motion) -> Motion | None:
     """Motion, or None where nothing is known about it."""
     if message.source == messages.Motion.NONE and not message.name and not message.moves:
         return None
-    numbers = {name: getattr(message, name) for name in _MOTION_NUMBERS}
     moves = tuple(Move(kind=move.kind, amount=move.amount, estimated=move.estimated) for move in message.moves)
-    return Motion(name=message.name, source=known(_SOURCES, message.source, 'motion source'), moves=moves, **numbers)
+    source = known(_SOURCES, message.source, 'motion source')
+    return Motion(name=message.name, source=source, moves=moves, **fields_of(message, _MOTION_NUMBERS))
 
 
 def motion_to_message(motion: Motion | None) -> messages.Motion:
@@ -143,13 +152,11 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         InputError: its image, pose or reason cannot be used.
     """
     return KeyFrame(
-        camera=message.camera,
-        session=message.session,
-        index=message.index,
+        **fields_of(message, KEY_FIELDS),
         stamp_ns=ns_from_stamp(message.header.stamp),
         frame_id=message.header.frame_id,
         image=image_from_message(message.image),
-        reason=known(_REASONS, message.reason, 'key frame reason'),
+        reason=known(REASONS, message.reason, 'key frame reason'),
         overlap=message.overlap,
         intrinsics=intrinsics_from_message(message.camera_info),
         pose=pose_from_message(message.pose) if message.has_pose else None,
@@ -163,10 +170,8 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
     head = header(frame.stamp_ns, frame.frame_id)
     return messages.KeyFrame(
         header=head,
-        camera=frame.camera,
-        session=frame.session,
-        index=frame.index,
-        reason=_REASONS.index(frame.reason),
+        **fields_of(frame, KEY_FIELDS),
+        reason=REASONS.index(frame.reason),
         overlap=float(frame.overlap),
         image=image_to_message(frame.image, head),
         camera_info=intrinsics_to_message(frame.intrinsics, head),
@@ -185,19 +190,13 @@ def observation_from_message(message: messages.Observation) -> Observation:
         InputError: a pose, its motion or a sighting cannot be used.
     """
     return Observation(
-        camera=message.camera,
-        session=message.session,
-        index=message.index,
         stamp_ns=ns_from_stamp(message.header.stamp),
-        given_up=message.given_up,
         motion=motion_from_message(message.motion),
         sightings=tuple(map(sighting_from_message, message.sightings)),
-        text=message.text,
-        source=message.source,
-        model=message.model,
         latency_s=message.latency_s,
         pose=pose_from_message(message.pose) if message.has_pose else None,
         camera_pose=pose_from_message(message.camera_pose) if message.has_camera_pose else None,
+        **fields_of(message, _OBSERVATION),
     )
 
 
@@ -205,21 +204,15 @@ def observation_to_message(observation: Observation, frame_id: str = '') -> mess
     """An observation message; `frame_id` is that of the key frame's image."""
     return messages.Observation(
         header=header(observation.stamp_ns, frame_id),
-        camera=observation.camera,
-        session=observation.session,
-        index=observation.index,
-        given_up=observation.given_up,
         motion=motion_to_message(observation.motion),
         sightings=list(map(sighting_to_message, observation.sightings)),
-        text=observation.text,
         words='' if observation.given_up else observation.words,
-        source=observation.source,
-        model=observation.model,
         latency_s=float(observation.latency_s),
         has_pose=observation.pose is not None,
         pose=pose_to_message(observation.pose),
         has_camera_pose=observation.camera_pose is not None,
         camera_pose=pose_to_message(observation.camera_pose),
+        **fields_of(observation, _OBSERVATION),
     )
 
 
@@ -238,15 +231,9 @@ def sighting_from_message(message: messages.Sighting) -> Sighting:
         )
     left, upper, right, lower = (float(edge) for edge in message.box_px)
     return Sighting(
-        name=message.name,
-        track_id=message.track_id,
         ray=(ray[0] / length, ray[1] / length, ray[2] / length),
-        distance_m=message.distance_m,
-        spread_along_m=message.spread_along_m,
-        spread_across_m=message.spread_across_m,
-        confidence=message.confidence,
-        source=message.source,
         box_px=(left, upper, right, lower) if message.has_box else None,
+        **fields_of(message, _SIGHTING),
     )
 
 
@@ -254,16 +241,10 @@ def sighting_to_message(sighting: Sighting) -> messages.Sighting:
     """A sighting message."""
     x, y, z = sighting.ray
     return messages.Sighting(
-        name=sighting.name,
-        track_id=sighting.track_id,
         ray=Vector3(x=x, y=y, z=z),
-        distance_m=sighting.distance_m,
-        spread_along_m=sighting.spread_along_m,
-        spread_across_m=sighting.spread_across_m,
-        confidence=sighting.confidence,
-        source=sighting.source,
         has_box=sighting.box_px is not None,
         box_px=sighting.box_px or (0.0,) * 4,
+        **fields_of(sighting, _SIGHTING),
     )
 
 

@@ -35,14 +35,10 @@ class ImageTopicSettings(Settings):
         COMPRESSED, 'The node listens to image/compressed, or to the raw topic image.', choices=(COMPRESSED, RAW)
     )
     image_reliability: str = setting(
-        'best_effort',
-        'The node listens with this reliability; reliable hears only a reliable sender.',
-        choices=qos.RELIABILITIES,
+        'best_effort', 'The node listens with this; reliable hears only reliable senders.', choices=qos.RELIABILITIES
     )
     image_depth: int = setting(5, 'So many images may wait for the node.', within=(1, 100))
-    silence_s: float = setting(
-        3.0, 'The node logs a warning when no image has come for this long.', unit='s', within=(0.2, 3600.0)
-    )
+    silence_s: float = setting(3.0, 'A warning follows this long without any image.', unit='s', within=(0.2, 3600.0))
 
 
 class SequenceGaps:
@@ -92,9 +88,8 @@ class ImageTopic:
         self._node = node
         self._settings = settings
         self._receive = receive
-        relative, self._type = _TOPICS[settings.image_transport]
-        self._relative = relative
-        self.name = node.resolve_topic_name(relative)
+        self._relative, self._type = _TOPICS[settings.image_transport]
+        self.name = node.resolve_topic_name(self._relative)
         self.incompatible = ''
         self.gaps = SequenceGaps()
 

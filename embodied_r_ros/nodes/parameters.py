@@ -25,9 +25,7 @@ _LARGEST_INTEGER = 2**63 - 1
 class NodeSettings(Settings):
     """Settings of every node."""
 
-    autostart: bool = setting(
-        True, 'The node configures and activates itself at start; a transition that fails then ends the process.'
-    )
+    autostart: bool = setting(True, 'The node activates itself at start; where that fails, the process ends.')
 
 
 def declare(node: Node, cls: type[Kind]) -> Kind:

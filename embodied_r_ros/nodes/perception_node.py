@@ -20,7 +20,9 @@ from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
+    KEY_FIELDS,
     NS_PER_S,
+    fields_of,
     key_frame_from_message,
     ns_from_stamp,
     observation_to_message,
@@ -40,13 +42,8 @@ class PerceptionNode(ManagedNode):
         classes = (DescriberSettings, MemorySettings, backends.PerceptionBackend, *self._own)
         super().__init__('perception_node', *classes, **options)
         self._model = backends.perception_model(self.settings(backends.PerceptionBackend))
-        self._diagnostics = Diagnostics(self, self._judge)
+        self.diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
-
-    @property
-    def diagnostics(self) -> Diagnostics:
-        """What the node counts and measures, as on /diagnostics."""
-        return self._diagnostics
 
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
@@ -68,35 +65,28 @@ class PerceptionNode(ManagedNode):
         """Listen for key frames; the model is reached for meanwhile."""
         self._running = self._bridge.spawn(self._describer.run())
         self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._on_key_frame, qos.KEY_FRAMES))
-        self._diagnostics.start()
+        self.diagnostics.start()
 
     def deactivate(self) -> None:
         """End what is being described."""
         self._bridge.end(self._running)
 
     def _on_key_frame(self, message: messages.KeyFrame) -> None:
-        self._diagnostics.count('received')
-        self._diagnostics.seen('key_frame')
+        self.diagnostics.count('received')
+        self.diagnostics.seen('key_frame')
         try:
             frame = key_frame_from_message(message)
         except InputError as error:
-            self._diagnostics.count('unusable')
+            self.diagnostics.count('unusable')
             self.get_logger().error(f'key frame {message.index} is left out: {error}', throttle_duration_sec=5.0)
-            self._observations.publish(
-                messages.Observation(
-                    header=message.header,
-                    camera=message.camera,
-                    session=message.session,
-                    index=message.index,
-                    given_up=True,
-                )
-            )
+            given_up = messages.Observation(header=message.header, given_up=True, **fields_of(message, KEY_FIELDS))
+            self._observations.publish(given_up)
             return
         self._bridge.post(self._describer.add, frame)
 
     def _publish(self, observation: Observation, frame: KeyFrame) -> None:
         if not observation.given_up:
-            self._diagnostics.took('describe', observation.latency_s)
+            self.diagnostics.took('describe', observation.latency_s)
         self._observations.publish(observation_to_message(observation, frame.frame_id))
 
     async def _on_focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:
@@ -104,7 +94,7 @@ class PerceptionNode(ManagedNode):
         if refusal is not None:
             response.error_code, response.error_msg = int(refusal[0]), refusal[1]
             return response
-        self._diagnostics.count('focus')
+        self.diagnostics.count('focus')
         budget_s = ns_from_stamp(request.deadline) / NS_PER_S or None
         keys = [(request.camera, request.session, index) for index in request.indices]
         work = self._describer.focus(keys, request.question, budget_s)
@@ -131,11 +121,9 @@ class PerceptionNode(ManagedNode):
             return ErrorCode.NOT_ACTIVE, 'perception_node is not active; activate it and ask again'
         if not request.question.strip():
             return ErrorCode.BAD_QUESTION, f'a question in words was wanted, got {request.question!r}'
-        if ns_from_stamp(request.deadline) < 0:
-            return (
-                ErrorCode.BAD_QUESTION,
-                f'deadline must be positive or zero, got {ns_from_stamp(request.deadline)!r} ns',
-            )
+        deadline_ns = ns_from_stamp(request.deadline)
+        if deadline_ns < 0:
+            return ErrorCode.BAD_QUESTION, f'deadline must be positive or zero, got {deadline_ns!r} ns'
         if self._describer.backend is Backend.LOADING:
             return ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly'
         if self._describer.backend is Backend.DOWN:
@@ -145,10 +133,10 @@ class PerceptionNode(ManagedNode):
     def _judge(self) -> Judgement:
         describer = self._describer
         for name, count in describer.counters.items():
-            self._diagnostics.counters[name] = count
-        self._diagnostics.tell('model', describer.model)
-        self._diagnostics.tell('waiting', describer.waiting)
-        self._diagnostics.tell('held_bytes', describer.held_bytes)
+            self.diagnostics.counters[name] = count
+        self.diagnostics.tell('model', describer.model)
+        self.diagnostics.tell('waiting', describer.waiting)
+        self.diagnostics.tell('held_bytes', describer.held_bytes)
         if describer.backend is Backend.DOWN:
             return Level.ERROR, describer.trouble
         if describer.backend is Backend.LOADING:

@@ -107,13 +107,8 @@ class ReasoningNode(ManagedNode):
         classes = (AskerSettings, MemorySettings, reasoning.ReasoningSettings, backends.ReasonerBackend, *self._own)
         super().__init__('reasoning_node', *classes, **options)
         self._model = backends.reasoner_model(self.settings(backends.ReasonerBackend))
-        self._diagnostics = Diagnostics(self, self._judge)
+        self.diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
-
-    @property
-    def diagnostics(self) -> Diagnostics:
-        """What the node counts and measures, as on /diagnostics."""
-        return self._diagnostics
 
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
@@ -150,7 +145,7 @@ class ReasoningNode(ManagedNode):
         )
         if self.settings(AskerSettings).latest_motion:
             self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
-        self._diagnostics.start()
+        self.diagnostics.start()
 
     def deactivate(self) -> None:
         """End the questions under way, each with an answer."""
@@ -170,17 +165,17 @@ class ReasoningNode(ManagedNode):
         )
 
     def _on_key_frame(self, message: messages.KeyFrame) -> None:
-        self._diagnostics.seen('key_frame')
+        self.diagnostics.seen('key_frame')
         stamp_ns = ns_from_stamp(message.header.stamp)
         key = (message.camera, message.session, message.index)
         self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
     def _on_observation(self, message: messages.Observation) -> None:
-        self._diagnostics.seen('observation')
+        self.diagnostics.seen('observation')
         try:
             observation = observation_from_message(message)
         except InputError as error:
-            self._diagnostics.count('unusable')
+            self.diagnostics.count('unusable')
             self.get_logger().error(f'observation {message.index} is left out: {error}', throttle_duration_sec=5.0)
             return
         self._bridge.post(self._asker.note_observation, observation)
@@ -236,7 +231,7 @@ class ReasoningNode(ManagedNode):
                 answer = _NOT_ACTIVE
             finally:
                 self._goals.pop(goal_id, None)
-        self._diagnostics.took('answer', answer.timings_s.get('total', 0.0))
+        self.diagnostics.took('answer', answer.timings_s.get('total', 0.0))
         message = answer_to_message(answer)
         if self.active and answer.error_code is not ErrorCode.BUSY:
             stamp = header(self.get_clock().now().nanoseconds)
@@ -246,10 +241,10 @@ class ReasoningNode(ManagedNode):
     def _judge(self) -> Judgement:
         asker = self._asker
         for name, count in asker.counters.items():
-            self._diagnostics.counters[name] = count
-        self._diagnostics.tell('model', asker.model)
-        self._diagnostics.tell('observations', len(asker.memory))
-        self._diagnostics.tell('open_questions', asker.open_questions)
+            self.diagnostics.counters[name] = count
+        self.diagnostics.tell('model', asker.model)
+        self.diagnostics.tell('observations', len(asker.memory))
+        self.diagnostics.tell('open_questions', asker.open_questions)
         if asker.backend is Backend.DOWN:
             return Level.ERROR, asker.trouble
         if asker.backend is Backend.LOADING:

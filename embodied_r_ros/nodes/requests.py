@@ -12,7 +12,9 @@ from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Landmark, Question
 from embodied_r_ros.nodes.conversions import (
+    KEY_FIELDS,
     NS_PER_S,
+    fields_of,
     header,
     known,
     ns_from_stamp,
@@ -20,6 +22,11 @@ from embodied_r_ros.nodes.conversions import (
     pose_to_message,
     stamp_from_ns,
 )
+
+_SAME_IN_ANSWER = ('error_msg', 'answer', 'choice', 'thinking', 'used', 'available', 'model', 'prompt_id')
+_ANSWER_NUMBERS = ('confidence', 'consistency', 'stale_s')
+_EVIDENCE = (*KEY_FIELDS, 'text')
+_LANDMARK = ('id', 'name', 'number', 'distance_m', 'bearing_left_deg', 'sightings')
 
 
 def request_from_message(message: messages.SpatialQuestion) -> Request:
@@ -76,21 +83,11 @@ def answer_from_message(message: messages.SpatialAnswer) -> Answer:
     """An answer."""
     return Answer(
         error_code=ErrorCode(message.error_code),
-        error_msg=message.error_msg,
-        answer=message.answer,
-        choice=message.choice,
-        thinking=message.thinking,
-        confidence=message.confidence,
-        consistency=message.consistency,
         evidence=tuple(map(_evidence_from_message, message.evidence)),
         landmarks=tuple(map(_landmark_from_message, message.landmarks)),
-        used=message.used,
-        available=message.available,
         seen_until_ns=ns_from_stamp(message.seen_until),
-        stale_s=message.stale_s,
         timings_s={timing.stage: timing.duration_s for timing in message.timings},
-        model=message.model,
-        prompt_id=message.prompt_id,
+        **fields_of(message, _SAME_IN_ANSWER + _ANSWER_NUMBERS),
     )
 
 
@@ -98,78 +95,53 @@ def answer_to_message(answer: Answer) -> messages.SpatialAnswer:
     """An answer message."""
     return messages.SpatialAnswer(
         error_code=int(answer.error_code),
-        error_msg=answer.error_msg,
-        answer=answer.answer,
-        choice=answer.choice,
-        thinking=answer.thinking,
-        confidence=float(answer.confidence),
-        consistency=float(answer.consistency),
         evidence=list(map(_evidence_to_message, answer.evidence)),
         landmarks=list(map(_landmark_to_message, answer.landmarks)),
-        used=answer.used,
-        available=answer.available,
         seen_until=stamp_from_ns(answer.seen_until_ns),
-        stale_s=float(answer.stale_s),
         timings=[messages.StageTime(stage=stage, duration_s=float(s)) for stage, s in answer.timings_s.items()],
-        model=answer.model,
-        prompt_id=answer.prompt_id,
+        **{name: float(getattr(answer, name)) for name in _ANSWER_NUMBERS},
+        **fields_of(answer, _SAME_IN_ANSWER),
     )
 
 
 def _evidence_from_message(message: messages.Evidence) -> Evidence:
     return Evidence(
-        camera=message.camera,
-        session=message.session,
-        index=message.index,
         stamp_ns=ns_from_stamp(message.stamp),
-        text=message.text,
         pose=pose_from_message(message.pose) if message.has_pose else None,
+        **fields_of(message, _EVIDENCE),
     )
 
 
 def _evidence_to_message(cited: Evidence) -> messages.Evidence:
     return messages.Evidence(
-        camera=cited.camera,
-        session=cited.session,
-        index=cited.index,
         stamp=stamp_from_ns(cited.stamp_ns),
-        text=cited.text,
         has_pose=cited.pose is not None,
         pose=pose_to_message(cited.pose),
+        **fields_of(cited, _EVIDENCE),
     )
 
 
 def _landmark_from_message(message: messages.Landmark) -> Landmark:
     at = message.position.point
     return Landmark(
-        id=message.id,
-        name=message.name,
-        number=message.number,
         stamp_ns=ns_from_stamp(message.position.header.stamp),
         frame_id=message.position.header.frame_id,
         position_m=(at.x, at.y, at.z),
         covariance_m2=tuple(float(number) for number in message.covariance),
-        distance_m=message.distance_m,
-        bearing_left_deg=message.bearing_left_deg,
         first_seen_ns=ns_from_stamp(message.first_seen),
         last_seen_ns=ns_from_stamp(message.last_seen),
-        sightings=message.sightings,
         evidence=tuple(map(_evidence_from_message, message.evidence)),
+        **fields_of(message, _LANDMARK),
     )
 
 
 def _landmark_to_message(landmark: Landmark) -> messages.Landmark:
     x, y, z = landmark.position_m
     return messages.Landmark(
-        id=landmark.id,
-        name=landmark.name,
-        number=landmark.number,
         position=PointStamped(header=header(landmark.stamp_ns, landmark.frame_id), point=Point(x=x, y=y, z=z)),
         covariance=landmark.covariance_m2,
-        distance_m=landmark.distance_m,
-        bearing_left_deg=landmark.bearing_left_deg,
         first_seen=stamp_from_ns(landmark.first_seen_ns),
         last_seen=stamp_from_ns(landmark.last_seen_ns),
-        sightings=landmark.sightings,
         evidence=list(map(_evidence_to_message, landmark.evidence)),
+        **fields_of(landmark, _LANDMARK),
     )

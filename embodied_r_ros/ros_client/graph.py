@@ -35,11 +35,7 @@ from embodied_r_ros.ros_client.spatial_client import SpatialClient
 # Tests take theirs below.
 DOMAINS = range(50, 100)
 # The names under which the sample recordings hold what camera_node and reasoning_node listen to.
-TOPICS = {
-    'image/compressed': '/camera/image_raw/compressed',
-    'camera_info': '/camera/camera_info',
-    'odom': '/odom',
-}
+TOPICS = {'image/compressed': '/camera/image_raw/compressed', 'camera_info': '/camera/camera_info', 'odom': '/odom'}
 PLAYER = 'bag_player_node'
 START_S = 60.0
 CALL_S = 5.0
