@@ -96,8 +96,9 @@ class Describer:
         self._open: dict[Key, KeyFrame] = {}
         self._pending: list[Key] = []
         self._attempts: collections.Counter[Key] = collections.Counter()
-        # Described or given up. Key frames come again when a node is activated again, those of older sessions too.
-        self._settled: collections.OrderedDict[Key, None] = collections.OrderedDict()
+        # Stamps of those described or given up. Key frames come again when a node is activated again, those of older
+        # sessions too; one with another stamp is another frame, as of a recording that is played to a new camera_node.
+        self._settled: collections.OrderedDict[Key, int] = collections.OrderedDict()
         self._in_flight: set[asyncio.Task[Description]] = set()
         self._arrival = asyncio.Event()
         self._recovery: asyncio.Task[bool] | None = None
@@ -125,7 +126,7 @@ class Describer:
         if frame.session not in self._sessions:
             self._begin_session(frame.session)
         key = frame.key
-        if key in self._settled or key in self._open:
+        if self._settled.get(key) == frame.stamp_ns or key in self._open:
             return
         self.counters['key_frames'] += 1
         if not self._is_present(frame):
@@ -206,7 +207,7 @@ class Describer:
         key = frame.key
         self._open.pop(key, None)
         self._attempts.pop(key, None)
-        self._settled[key] = None
+        self._settled[key] = frame.stamp_ns
         if len(self._settled) > _SETTLED_KEPT:
             self._settled.popitem(last=False)
         self._publish(observation, frame)

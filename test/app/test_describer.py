@@ -1,6 +1,7 @@
 """Describer in simulated time: no ROS, a hand-written perceiver."""
 
 import asyncio
+import dataclasses
 import math
 
 import pytest
@@ -214,6 +215,18 @@ def test_sessions_that_are_heard_again_are_not_described_again():
             assert len(bench.perceiver.calls) == 7
             assert bench.perceiver.calls[-1] == (2, 3)
             assert (bench.given_up, bench.perceiver.cancelled) == ([], [])
+
+    run(scene())
+
+
+def test_another_frame_with_the_number_of_one_that_is_described_is_described():
+    async def scene():
+        async with Bench() as bench:
+            await described(bench, key_frame(0), key_frame(1))
+            other = dataclasses.replace(key_frame(1), stamp_ns=SESSION + 3 * NS)
+            await described(bench, other)
+            stamps_ns = [seen.stamp_ns - SESSION for seen in bench.published if seen.index == 1]
+            assert stamps_ns == [NS, 3 * NS]
 
     run(scene())
 
