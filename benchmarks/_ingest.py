@@ -35,7 +35,8 @@ def measure(name: str, transport: str, arguments: Sequence[str] | None) -> dict[
     seconds = parser.parse_args(arguments).seconds
     graph = Graph({'camera_node': {'image_transport': transport}}, programs={LISTENER: [transport]})
     # What the camera's process, this one, needs for raw images, and the nodes are not to have; the file says why.
-    os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_path('config/fastdds_large_images.xml'))
+    profile = str(share_path('config/fastdds_large_images.xml'))
+    os.environ.update(dict.fromkeys(('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'), profile))
     with graph:
         camera = _Camera(graph, transport)
         graph.spin_until(lambda: camera.publisher.get_subscription_count() == 2, 'both subscribers')
