@@ -36,7 +36,10 @@ def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None
     node = None
     try:
         node = _make_node(node_class, list(sys.argv if argv is None else argv))
-        status = EXIT_REFUSED if node is None else _spin(node)
+        status = EXIT_REFUSED
+        # A signal that came before rclpy listened is in `signals` alone: the context knows nothing of it.
+        if node is not None and not signals:
+            status = _spin(node)
     except Exception:
         # After a signal the context is shut down, and any call to rclpy may raise.
         if not signals:

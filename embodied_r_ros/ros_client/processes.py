@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-STOP_S = 5.0
+STOP_S = 3.0
 
 
 class BrokenGraph(Exception):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +160,27 @@ def test_signals_that_go_on_while_it_shuts_down_do_not_kill_it(graph, node_proce
     status, _, err = process.wait(1.0)
     assert (status, sent > 1) == (0, True)
     assert 'Traceback' not in err and 'KeyboardInterrupt' not in err
+
+
+SIGNALLED_BEFORE_RCLPY_LISTENS = """
+import os, signal, sys
+import rclpy
+from echo_node import EchoNode
+from embodied_r_ros.nodes import process
+
+def init(**arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    rclpy_init(**arguments)
+
+rclpy_init, rclpy.init = rclpy.init, init
+sys.exit(process.run(EchoNode, ['echo_node']))
+"""
+
+
+def test_a_signal_that_comes_before_rclpy_listens_ends_the_process():
+    command = [sys.executable, '-c', SIGNALLED_BEFORE_RCLPY_LISTENS]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20.0, check=False)
+    assert (done.returncode, done.stderr) == (0, '')
 
 
 @pytest.mark.parametrize('fail_in', ['configure', 'activate'])
