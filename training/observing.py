@@ -7,10 +7,11 @@ import contextlib
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
+from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.adapters.video import told_length_s
 from embodied_r_ros.app import focus, offline
 from embodied_r_ros.app.observing import looked_again, observation_of, pairs
@@ -27,7 +28,6 @@ RECORDINGS_AT_ONCE = 4
 WAITS_S = (0.5, 2.0)
 SHORT_BY_S = 1.0
 
-Found = TypeVar('Found')
 Entries = list[dict[str, Any]]
 
 
@@ -155,7 +155,7 @@ class Observer:
             on_done(done, len(by_path))
             return found
 
-        parts = await _all_or_none([observe_one(path) for path in by_path])
+        parts = await all_or_none([observe_one(path) for path in by_path])
         found = {sample_id: seen for part in parts for sample_id, seen in part.items()}
         seen = {sample['id']: sample['observations'] for sample in samples if 'observations' in sample} | found
         return [{**sample, 'observations': seen[sample['id']]} for sample in samples if sample['id'] in seen]
@@ -185,7 +185,7 @@ class Observer:
         missing = [sample for sample in samples if known[sample['id']] is None]
         if missing:
             frames = await asyncio.to_thread(medium.key_frames, self._settings)
-            found = await _all_or_none([self._look(medium, perceiver, perceiver_key, *pair) for pair in pairs(frames)])
+            found = await all_or_none([self._look(medium, perceiver, perceiver_key, *pair) for pair in pairs(frames)])
             for sample in missing:
                 seen = await self._seen(sample, medium, perceiver, perceiver_key, frames, found)
                 if seen is not None:
@@ -212,7 +212,7 @@ class Observer:
         places = [place for place, one in enumerate(seen) if one.key in keys]
         frame_pairs = pairs(frames)
         looks = [self._look(medium, perceiver, perceiver_key, *frame_pairs[place], question.text) for place in places]
-        for place, look in zip(places, await _all_or_none(looks)):
+        for place, look in zip(places, await all_or_none(looks)):
             if look is None:
                 return None
             seen[place] = looked_again(seen[place], look)
@@ -258,14 +258,3 @@ async def _persistently(
                 raise
             await asyncio.sleep(wait_s)
     raise AssertionError('the last try returns or raises')
-
-
-async def _all_or_none(works: Sequence[Coroutine[Any, Any, Found]]) -> list[Found]:
-    """What all come to; where one raises, the others end too."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,10 +6,10 @@ only place where it meets a model that must be waited for.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
+from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.records import Answer, Completion, Generation
 
@@ -81,13 +81,6 @@ async def drive(
 async def _generate_all(requests: Sequence[Generation], lm: LanguageModel, on_text: OnText | None) -> list[Completion]:
     if len(requests) == 1:
         return [await lm.generate(requests[0], on_text)]
-    tasks = [
-        asyncio.ensure_future(lm.generate(request, on_text if position == 0 else None))
-        for position, request in enumerate(requests)
-    ]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await all_or_none(
+        lm.generate(request, on_text if position == 0 else None) for position, request in enumerate(requests)
+    )

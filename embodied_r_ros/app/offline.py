@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import math
@@ -14,6 +13,7 @@ from typing import TypeVar
 from embodied_r_ros.adapters.codec import encode_frame, small_grey
 from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
 from embodied_r_ros.adapters.perception import Perceiver
+from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.adapters.video import read_video
 from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core import reasoning
@@ -142,13 +142,7 @@ async def describe(frames: Sequence[KeyFrame], perceiver: Perceiver) -> list[Obs
     Raises:
         BackendError: the model did not do its part.
     """
-    tasks = [asyncio.ensure_future(_describe(previous, frame, perceiver)) for previous, frame in pairs(frames)]
-    try:
-        described = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    described = await all_or_none(_describe(previous, frame, perceiver) for previous, frame in pairs(frames))
     return [observation for observation in described if observation is not None]
 
 
