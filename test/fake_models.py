@@ -62,6 +62,10 @@ class FakePerceiver:
         if self.down:
             raise BackendUnavailable(self.down)
 
+    async def ping(self):
+        if self.down:
+            raise BackendUnavailable(self.down)
+
     async def describe(self, previous, current):
         self.calls.append((None if previous is None else previous.index, current.index))
         self.at_once += 1
@@ -115,6 +119,10 @@ class FakeReasoner:
         self.probes += 1
         if self.hang_probe:
             await asyncio.sleep(3600.0)
+        if self.down:
+            raise BackendUnavailable(self.down)
+
+    async def ping(self):
         if self.down:
             raise BackendUnavailable(self.down)
 

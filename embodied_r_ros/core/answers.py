@@ -13,6 +13,7 @@ from embodied_r_ros.core.records import Question
 LETTERS = string.ascii_uppercase
 MIN_CHOICES, MAX_CHOICES = 2, len(LETTERS)
 MAX_VOTES = 32
+MAX_QUESTION_CHARS = 16_384
 
 # Only so much of an answer is read: what it means stands in front, and a long reply costs no time.
 MAX_READ = 8192

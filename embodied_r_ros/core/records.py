@@ -305,6 +305,7 @@ class Answer:
     timings_s: dict[str, float] = dataclasses.field(default_factory=dict)
     model: str = ''
     prompt_id: str = ''
+    forced: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

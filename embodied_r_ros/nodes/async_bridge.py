@@ -35,13 +35,21 @@ class AsyncBridge:
 
     Args:
         node: whose executor is woken when a future completes.
-        report: called in the loop thread with a bug that a background coroutine raised.
+        fault: called in the loop thread with a bug in a posted function.
+        ended: called in the loop thread with what ended a coroutine of `spawn`.
         name: of the loop's thread.
     """
 
-    def __init__(self, node: Node, report: Callable[[BaseException], None], name: str = 'models') -> None:
+    def __init__(
+        self,
+        node: Node,
+        fault: Callable[[BaseException], object],
+        ended: Callable[[BaseException], object],
+        name: str = 'models',
+    ) -> None:
         self._node = node
-        self._report = report
+        self._fault = fault
+        self._ended = ended
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[Future, asyncio.Task[Any]] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
@@ -55,7 +63,7 @@ class AsyncBridge:
         """Start a coroutine in the loop; await the returned future in an `async def` callback.
 
         The future completes soon after `deadline_s` (wall-clock seconds), even if the coroutine resists being
-        cancelled. With `report`, what it raises is reported as well.
+        cancelled. With `report`, what it raises goes to `ended` as well.
 
         Raises (from the future):
             BackendTimeout: the deadline passed.
@@ -74,11 +82,11 @@ class AsyncBridge:
         self._call_soon(self._cancel, future)
 
     def post(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """Run a plain function in the loop thread, in the order of the posts; bugs in it are reported."""
+        """Run a plain function in the loop thread, in the order of the posts; a bug in it goes to `fault`."""
         self._call_soon(callback, *arguments)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> Future:
-        """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises is reported."""
+        """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises goes to `ended`."""
         return self.submit(work, report=True)
 
     def finish(self, work: Coroutine[Any, Any, Any], timeout_s: float = 1.0) -> bool:
@@ -162,7 +170,7 @@ class AsyncBridge:
         if report:  # nobody has to await the future of `spawn`
             self._set_outcome(future)
             if error is not None and not task.cancelled():
-                self._report(error)
+                self._ended(error)
         elif error is not None:
             self._set_outcome(future, error=error)
         else:
@@ -190,7 +198,7 @@ class AsyncBridge:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle what asyncio reports: bugs in posted functions, and warnings of its own."""
         if 'handle' in context and context.get('exception') is not None:
-            self._report(context['exception'])
+            self._fault(context['exception'])
         else:
             loop.default_exception_handler(context)
 
@@ -207,4 +215,4 @@ class AsyncBridge:
             try:
                 await asyncio.wait_for(close(), max(0.05, end - time.monotonic()))
             except (asyncio.TimeoutError, EmbodiedRError, OSError) as error:
-                self._report(error)
+                self._fault(error)
