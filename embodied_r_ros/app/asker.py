@@ -97,7 +97,7 @@ class Asker:
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
-        self.health = ModelHealth(lm, 'think', log, _LOAD_S, now_s)
+        self.health = ModelHealth(lm, 'think', log, fault, _LOAD_S, now_s)
         self.trouble = ''
         self.memory = memory
         self.timeline = Timeline(memory, settings.in_flight_s, now_s)

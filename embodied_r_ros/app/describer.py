@@ -92,7 +92,7 @@ class Describer:
         fault: Callable[[BaseException], str],
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
-        self.health = ModelHealth(perceiver, 'describe key frames', log, settings.describe_s)
+        self.health = ModelHealth(perceiver, 'describe key frames', log, fault, settings.describe_s)
         self.trouble = ''
         self._settings = settings
         self._perceiver = perceiver

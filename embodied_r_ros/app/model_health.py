@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from embodied_r_ros.app.waiting import let_go, wait_or_cancel
-from embodied_r_ros.core.errors import BackendError, ReplyError
+from embodied_r_ros.core.errors import BackendError, EmbodiedRError, SettingsError
 
 # Takes a level ('info', 'warning', 'error') and a sentence for people.
 Log = Callable[[str, str], None]
@@ -57,6 +57,7 @@ class ModelHealth:
         model: whose health it is.
         purpose: what the model is for, such as 'think', for the log.
         log: gets a level and a sentence for people.
+        fault: gets a bug that a probe ran into, and returns a sentence about it.
         probe_s: wall-clock seconds that one probe may take; loading a model is part of the first.
         now_s: the steady clock, the one that the asyncio loop keeps, in seconds.
 
@@ -67,7 +68,13 @@ class ModelHealth:
     """
 
     def __init__(
-        self, model: Probed, purpose: str, log: Log, probe_s: float, now_s: Callable[[], float] = time.monotonic
+        self,
+        model: Probed,
+        purpose: str,
+        log: Log,
+        fault: Callable[[BaseException], str],
+        probe_s: float,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = Backend.LOADING
         self.trouble = ''
@@ -75,6 +82,7 @@ class ModelHealth:
         self._model = model
         self._purpose = purpose
         self._log = log
+        self._fault = fault
         self._probe_s = probe_s
         self._now_s = now_s
         self._worked_s = -PING_S
@@ -97,7 +105,7 @@ class ModelHealth:
         """A request was answered."""
         self._worked_s = self._now_s()
 
-    def doubt(self, error: BackendError | ReplyError) -> None:
+    def doubt(self, error: BackendError) -> None:
         """A request failed in a way that may be the model's fault: it is probed at once."""
         if self.backend is Backend.READY:
             self._change(Backend.DOUBTED, str(error))
@@ -125,10 +133,9 @@ class ModelHealth:
         if idle_s < PING_S:
             await self._pause(PING_S - idle_s)
             return
-        try:
-            await self._model.ping()
-        except BackendError as error:
-            self.doubt(error)
+        trouble = await self._outcome(self._model.ping())
+        if trouble:
+            self._change(Backend.DOUBTED, trouble)
         else:
             self.worked()
 
@@ -137,7 +144,7 @@ class ModelHealth:
         while trouble := await self._probe():
             if self.backend is not Backend.DOWN:
                 self.outages += 1
-                self._log('error', f'{trouble}; nothing can {self._purpose} meanwhile, and it is tried until it works')
+                self._log('error', f'{trouble}; it is tried again until it works')
             self._change(Backend.DOWN, trouble)
             await self._pause(pause_s)
             pause_s = min(2.0 * pause_s, RETRY_LONGEST_S)
@@ -156,7 +163,7 @@ class ModelHealth:
             while (left_s := begun_s + self._probe_s - self._now_s()) > 0.0:
                 done, _ = await asyncio.wait(probes, timeout=min(REPEAT_S, left_s), return_when=asyncio.FIRST_COMPLETED)
                 if done:
-                    return _outcome(done.pop())
+                    return await self._outcome(done.pop())
                 self._tell_waiting(self._now_s() - begun_s)
                 for repeated in probes[1:]:
                     let_go(repeated)
@@ -165,6 +172,18 @@ class ModelHealth:
         finally:
             for probe in probes:
                 let_go(probe)
+
+    async def _outcome(self, probe: Awaitable[None]) -> str:
+        """What a probe or ping finds; '' where nothing is wrong."""
+        try:
+            await probe
+        except SettingsError:
+            raise
+        except EmbodiedRError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a bug must not end the watch
+            return self._fault(error)
+        return ''
 
     def _tell_waiting(self, waited_s: float) -> None:
         if waited_s < _PATIENCE_S:
@@ -182,12 +201,3 @@ class ModelHealth:
     async def _pause(self, duration_s: float) -> None:
         """Wait so long, or until somebody is in a hurry."""
         await wait_or_cancel([asyncio.ensure_future(self._hurry.wait())], duration_s)
-
-
-def _outcome(probe: asyncio.Future[None]) -> str:
-    """What a finished probe found; only what a model or server does wrong is an outcome."""
-    try:
-        probe.result()
-    except (BackendError, ReplyError) as error:
-        return str(error)
-    return ''

@@ -2,7 +2,7 @@
 
     executor thread                         loop thread
     async def callback:
-        await bridge.submit(coroutine) ───> task with a steady-clock deadline
+        await bridge.submit(coroutine) ───> task
         <── rclpy Future, executor woken ── result or error
     subscription: bridge.post(f, x) ──────> f(x), in the order posted
 
@@ -57,16 +57,12 @@ class AsyncBridge:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(
-        self, work: Coroutine[Any, Any, Any], deadline_s: float | None = None, *, report: bool = False
-    ) -> Future:
+    def submit(self, work: Coroutine[Any, Any, Any], *, report: bool = False) -> Future:
         """Start a coroutine in the loop; await the returned future in an `async def` callback.
 
-        The future completes soon after `deadline_s` (wall-clock seconds), even if the coroutine resists being
-        cancelled. With `report`, what it raises goes to `ended` as well.
+        With `report`, what it raises goes to `ended` instead.
 
         Raises (from the future):
-            BackendTimeout: the deadline passed.
             Cancelled: by `cancel` or `stop`.
         """
         future: Future = Future(executor=self._node.executor)
@@ -74,7 +70,7 @@ class AsyncBridge:
             work.close()
             self._set_outcome(future, error=Cancelled('nothing can be started any more: the node is shutting down'))
         else:
-            self._loop.call_soon_threadsafe(self._start, work, future, deadline_s, report)
+            self._loop.call_soon_threadsafe(self._start, work, future, report)
         return future
 
     def cancel(self, future: Future) -> None:
@@ -148,24 +144,13 @@ class AsyncBridge:
         with contextlib.suppress(RuntimeError):  # the loop is closed, so the node is gone and nobody waits
             self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _start(self, work: Coroutine[Any, Any, Any], future: Future, deadline_s: float | None, report: bool) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any], future: Future, report: bool) -> None:
         task = self._loop.create_task(work)
         self._tasks[future] = task
-        timer = None
-        if deadline_s is not None:
-            timer = self._loop.call_later(deadline_s, self._on_deadline, future, deadline_s)
-        task.add_done_callback(functools.partial(self._on_task_done, future, timer, report))
+        task.add_done_callback(functools.partial(self._on_task_done, future, report))
 
-    def _on_deadline(self, future: Future, deadline_s: float) -> None:
-        self._set_outcome(future, error=BackendTimeout(f'no result within the deadline of {deadline_s:.1f} s'))
-        self._cancel(future)
-
-    def _on_task_done(
-        self, future: Future, timer: asyncio.TimerHandle | None, report: bool, task: asyncio.Task[Any]
-    ) -> None:
+    def _on_task_done(self, future: Future, report: bool, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(future, None)
-        if timer is not None:
-            timer.cancel()
         error = Cancelled('cancelled') if task.cancelled() else task.exception()
         if report:  # nobody has to await the future of `spawn`
             self._set_outcome(future)

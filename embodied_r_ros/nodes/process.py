@@ -24,6 +24,8 @@ from embodied_r_ros.nodes.rclpy_internals import without_ros_arguments
 _REFUSALS = (EmbodiedRError, InvalidNamespaceException, InvalidNodeNameException, ParameterException)
 # Questions under way get their answers within this time after a signal.
 _LAST_ANSWERS_S = 0.5
+# After the last of them the executor works on for this long.
+_SENDING_S = 0.1
 # So many faults of the executor one after the other mean that it does nothing else any more.
 _FAULTS_IN_A_ROW = 100
 
@@ -135,10 +137,11 @@ def _spin(node: ManagedNode, signals: _Signals) -> int:
 
 def _answer_what_is_open(node: ManagedNode, executor: SingleThreadedExecutor) -> None:
     """Deactivate, which ends what is under way with NOT_ACTIVE, and send those answers."""
-    was_open = node.open_calls > 0
+    open_s = time.monotonic() if node.open_calls else -_SENDING_S
     node.trigger_deactivate()
     end_s = time.monotonic() + _LAST_ANSWERS_S
-    while node.open_calls and time.monotonic() < end_s:
+    # What a goal comes to is sent in a step of the executor's own, after the goal's.
+    while time.monotonic() < min(end_s, open_s + _SENDING_S):
         executor.spin_once(timeout_sec=0.02)
-    if was_open:
-        executor.spin_once(timeout_sec=0.05)
+        if node.open_calls:
+            open_s = time.monotonic()

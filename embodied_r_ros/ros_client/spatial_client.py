@@ -153,11 +153,17 @@ class SpatialClient:
         call = _Call(message, on_progress)
         work = call.through_service if on_progress is None else call.through_action
         self._executor.create_task(work, self._service if on_progress is None else self._action)
-        if not call.done.wait(max(0.0, end_s - time.monotonic()) + GRACE_S):
+        try:
+            if call.done.wait(max(0.0, end_s - time.monotonic()) + GRACE_S):
+                return call.answer
+        except BaseException:
+            # As at Ctrl-C, after which the process may end: the goal is cancelled first.
             self._executor.create_task(call.give_up)
-            late = 'reasoning_node did not answer within the deadline; see whether it still runs'
-            return _failed(ErrorCode.TIMEOUT, late)
-        return call.answer
+            call.given_up.wait(_CLOSE_S)
+            raise
+        self._executor.create_task(call.give_up)
+        late = 'reasoning_node did not answer within the deadline; see whether it still runs'
+        return _failed(ErrorCode.TIMEOUT, late)
 
     def _spin(self) -> None:
         while not self._closed:
@@ -173,15 +179,15 @@ class SpatialClient:
 
 
 class _Call:
-    """One question on its way; all but the event and the answer belongs to the executor's thread."""
+    """One question on its way; all but the events and the answer belongs to the executor's thread."""
 
     def __init__(self, message: SpatialQuestion, on_progress: OnProgress | None) -> None:
         self.done = threading.Event()
+        self.given_up = threading.Event()
         self.answer = Answer()
         self._message = message
         self._on_progress = on_progress
         self._goal: ClientGoalHandle | None = None
-        self._given_up = False
 
     async def through_service(self, client: Client) -> None:
         await self._finish(self._by_service(client))
@@ -191,9 +197,9 @@ class _Call:
 
     def give_up(self) -> None:
         """Cancel the goal where it is still open; nobody waits for its answer."""
-        self._given_up = True
         if self._goal is not None and not self.done.is_set():
             self._goal.cancel_goal_async()
+        self.given_up.set()
 
     async def _by_service(self, client: Client) -> Answer:
         response = await client.call_async(AskSpatial.Request(question=self._message))
@@ -204,7 +210,7 @@ class _Call:
         self._goal = await client.send_goal_async(goal, feedback_callback=self._on_feedback)
         if not self._goal.accepted:
             return _failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log')
-        if self._given_up:
+        if self.given_up.is_set():
             self._goal.cancel_goal_async()
         result = await self._goal.get_result_async()
         return answer_from_message(result.result.answer)

@@ -332,7 +332,7 @@ def test_a_server_unreachable_at_start_is_server_down_and_recovers():
     assert up.error_code is ErrorCode.OK
     assert bench.asker.health.backend is Backend.READY
     complaints = [words for level, words in bench.said if level == 'error']
-    assert complaints == ['no server at http://x; nothing can think meanwhile, and it is tried until it works']
+    assert complaints == ['no server at http://x; it is tried again until it works']
 
 
 @scene

@@ -46,7 +46,10 @@ class Bench:
     def __init__(self, clock):
         self.model = FakeModel()
         self.said = []
-        self.health = ModelHealth(self.model, 'think', lambda *words: self.said.append(words), 60.0, clock)
+        self.health = ModelHealth(self.model, 'think', self._say, repr, 60.0, clock)
+
+    def _say(self, *words):
+        self.said.append(words)
 
     async def __aenter__(self):
         self.running = asyncio.ensure_future(self.health.run())
@@ -188,6 +191,16 @@ async def test_whoever_cannot_wait_waits_no_longer_than_told(bench):
         begun_s = now_s()
         assert not await bench.health.soon_ready(2.0)
         assert now_s() - begun_s == pytest.approx(2.0)
+
+
+@scene
+async def test_a_bug_in_a_probe_does_not_end_the_watch(bench):
+    bench.model.down = KeyError('bug')
+    async with bench:
+        await bench.health.until(Backend.DOWN)
+        assert bench.health.trouble == "KeyError('bug')"
+        bench.model.down = None
+        await bench.health.until(Backend.READY)
 
 
 @scene
