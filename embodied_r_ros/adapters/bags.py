@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from embodied_r_ros.adapters.codec import frame_from_compressed, frame_from_pixels, from_raw
+from embodied_r_ros.adapters.codec import frame_from_compressed, frame_from_pixels
+from embodied_r_ros.adapters.raw_images import from_raw
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, ImageItem, OdometryItem, RecordedItem, StampSampler
 from embodied_r_ros.core.records import Intrinsics, Pose
