@@ -211,15 +211,15 @@ def test_what_went_wrong_is_a_code_and_a_sentence(recording, eye, mind, code):
 
 
 def test_of_several_sessions_the_last_one_counts(tmp_path):
-    views = builders.pan(4, 0.6)
-    stamps_s = (100, 101, 50, 51)
+    views = builders.pan(6, 0.6)
+    stamps_s = (100, 101, 102, 50, 51, 52)
     messages = [
         builders.recorded_jpeg(builders.jpeg(view).data, stamp_s, recorded_s=100 + place)
         for place, (view, stamp_s) in enumerate(zip(views, stamps_s))
     ]
     recording = offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings(sample_hz=5.0))
-    assert [frame.session for frame in recording.key_frames] == [100_000_000_000] * 2 + [50_000_000_000] * 2
-    assert [seen.stamp_ns for seen in ask(recording).observations] == [50_000_000_000, 51_000_000_000]
+    assert [frame.session for frame in recording.key_frames] == [100_000_000_000] * 3 + [50_000_000_000] * 3
+    assert [seen.stamp_ns for seen in ask(recording).observations] == [50_000_000_000, 51_000_000_000, 52_000_000_000]
 
 
 def test_broken_images_are_left_out(tmp_path, caplog):
