@@ -81,10 +81,11 @@ def _storages(path: Path) -> list[Path]:
     files = [file for file in names if file.suffix in _STORAGES]
     if len({file.suffix for file in files}) == 1:
         return files
-    packed = ', some of them compressed: `zstd -d` them' if any(file.suffix == '.zstd' for file in names) else ''
-    raise InputError(
-        cannot_read(path, f'it has no metadata.yaml, and {len(files)} storage files of one kind or several{packed}')
-    )
+    if not files and any(file.suffix == '.zstd' for file in names):
+        why, advice = 'its files are compressed', 'run `zstd -d` on each, and remove those that end with .zstd'
+    else:
+        why, advice = f'{len(files)} storage files{" of two kinds" if files else ""}', ''
+    raise InputError(cannot_read(path, f'it has no metadata.yaml, and {why}', advice))
 
 
 def _reader_of_cut(path: Path, why: str) -> AnyReader:
