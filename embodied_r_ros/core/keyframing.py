@@ -53,6 +53,11 @@ class PoseTrack:
         return self._gate.outliers
 
     @property
+    def wrong_ns(self) -> int | None:
+        """The stamp of the latest of these."""
+        return self._gate.wrong_ns
+
+    @property
     def ignored(self) -> int:
         """Poses left out, outliers among them."""
         return self._unusable + self._gate.outliers
@@ -193,6 +198,11 @@ class KeyFramer:
     def outliers(self) -> int:
         """Frames left out because a single stamp was wrong."""
         return self._stamps.outliers
+
+    @property
+    def wrong_ns(self) -> int | None:
+        """The stamp of the latest of these."""
+        return self._stamps.wrong_ns
 
     @property
     def last_ns(self) -> int | None:

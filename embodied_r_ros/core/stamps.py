@@ -31,11 +31,13 @@ class StampGate(Generic[Item]):
 
     Attributes:
         outliers: items left out because their stamps were wrong.
+        wrong_ns: the latest of these stamps; None while there is none.
         jumped: whether the last push began a new time base.
     """
 
     def __init__(self) -> None:
         self.outliers = 0
+        self.wrong_ns: int | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -126,8 +128,10 @@ class StampGate(Generic[Item]):
         self._last_ns = stamp_ns
 
     def _refute(self) -> None:
-        self.outliers += len(self._held)
-        self._held.clear()
+        if self._held:
+            self.outliers += len(self._held)
+            self.wrong_ns = self._held[-1][0]
+            self._held.clear()
 
 
 class ClockDifference:
