@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,6 +19,13 @@ PROGRAM = Path(__file__).resolve().parents[1] / 'mutations.py'
 COUNT = int(os.environ.get('EMBODIED_R_TEST_MUTATIONS', '60'))
 HANG_S = 10.0
 START_S = 60.0
+
+
+def forward(source: IO[str], lines: queue.Queue[str]) -> None:
+    """Put each line in the queue as it comes, and an empty one at the end."""
+    for line in source:
+        lines.put(line)
+    lines.put('')
 
 
 def run(folder: Path, first: int, last: int) -> dict[int, str]:
@@ -30,7 +38,7 @@ def run(folder: Path, first: int, last: int) -> dict[int, str]:
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, 'PYTHONPATH': paths},
         )  # fmt: skip
         lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: [lines.put(line) for line in (*process.stdout, '')], daemon=True).start()
+        threading.Thread(target=forward, args=(process.stdout, lines), daemon=True).start()
         begun = first
         while first < last:
             try:
