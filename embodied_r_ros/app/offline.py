@@ -159,7 +159,7 @@ def _number(key: KeyFrame, items: Sequence[ImageItem]) -> int:
 def _tell_of_stamps(framer: KeyFramer, clocks: ClockDifference) -> None:
     for count, what in ((framer.outliers, 'images'), (framer.poses.outliers, 'poses')):
         if count:
-            _logger.warning('%d %s are left out, whose stamps lie far from those around them', count, what)
+            _logger.warning('%s left out, since their stamps lie far from those around them: %d', what, count)
     if clocks.sentence():
         _logger.warning('%s', clocks.sentence())
 

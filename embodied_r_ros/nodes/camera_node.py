@@ -57,6 +57,7 @@ class CameraNode(ManagedNode):
         self.diagnostics = Diagnostics(self, self._judge)
         self._warned: set[str] = set()
         self._last_bad = ''
+        self._clocks_differ = False
         self._session_due = False
         self._reasons_told: set[str] = set()
         self._format: tuple[object, ...] | None = None
@@ -123,8 +124,10 @@ class CameraNode(ManagedNode):
 
     def _tell_of_clocks(self) -> None:
         sentence = self._clocks.sentence()
-        if sentence:
+        if sentence and not self._clocks_differ:
+            self.diagnostics.count('clocks_differ')
             self._warn_once('clocks', sentence)
+        self._clocks_differ = bool(sentence)
 
     def _note_format(self, message: ImageMessage) -> None:
         new = self._images.format_of(message)

@@ -85,6 +85,7 @@ def test_clocks_that_differ_are_said_once_with_both_values(graph, warnings):
     assert 's ahead of the images (newest stamps 101' in sentence
     assert sentence.endswith('; key frames carry no pose; let both use one clock')
     assert len([line for line in warnings() if 'odometry is stamped' in line]) == 1
+    assert camera.counters['clocks_differ'] == 1
     assert not camera.key_frames[0].has_pose
 
 
