@@ -126,11 +126,16 @@ def _tell(what: str, chosen: str, known: Sequence[str], option: str) -> None:
         _logger.warning('%s read from %s, not from %s; %s names another', what, chosen, ', '.join(others), option)
 
 
+def video_on(topics: Sequence[str]) -> str:
+    """The sentence about topics of video (`VIDEO`), which is no picture by itself, and the way out."""
+    return (
+        f'video on {", ".join(topics)}; republish it as sensor_msgs/CompressedImage, as '
+        '`ros2 run image_transport republish` does'
+    )
+
+
 def _no_images(topics: Mapping[str, tuple[str, int]], videos: Sequence[str]) -> str:
     if videos:
-        return (
-            f'a recording must have images, got video on {", ".join(videos)} ({topics[videos[0]][0]}); republish it as '
-            'sensor_msgs/CompressedImage, as `ros2 run image_transport republish` does, and record that'
-        )
+        return f'a recording must have images, got {video_on(videos)}, and record that'
     listing = ', '.join(f'{name} ({kind}, {count})' for name, (kind, count) in sorted(topics.items()))
     return f'a recording must have images, got topics {listing}; record the camera'

@@ -67,7 +67,7 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TopicNames:
-    """The topics of a bag that are read; None leaves the choice to `adapters.bags.choose_topics`."""
+    """The topics of a bag that are read; None leaves the choice to `adapters.recorded_topics.choose_topics`."""
 
     image: str | None = None
     odometry: str | None = None

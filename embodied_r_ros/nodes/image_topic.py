@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.raw_images import from_raw
-from embodied_r_ros.adapters.recorded_topics import VIDEO
+from embodied_r_ros.adapters.recorded_topics import VIDEO, video_on
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import Frame
 from embodied_r_ros.core.settings import Settings, setting
@@ -149,10 +149,7 @@ class ImageTopic:
             return f'nobody sends there; image topics in the graph: {", ".join(found)}; remap {self._relative} to one'
         videos = [topic for topic, kinds in self._node.get_topic_names_and_types() if set(kinds) & set(VIDEO)]
         if videos:
-            return (
-                f'nobody sends images, but there is video on {", ".join(sorted(videos))}; republish it as '
-                'sensor_msgs/CompressedImage, as `ros2 run image_transport republish` does'
-            )
+            return f'nobody sends images, but there is {video_on(sorted(videos))}'
         return 'nobody sends images anywhere in the graph; start the camera, and check ROS_DOMAIN_ID'
 
     def _image_topics(self) -> list[str]:

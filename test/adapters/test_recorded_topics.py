@@ -153,7 +153,9 @@ def test_a_single_camera_needs_no_words(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize('kind', VIDEO)
 def test_a_recording_of_video_only_gets_the_way_out(kind: str) -> None:
-    with pytest.raises(InputError, match=r'got video on /cam/h264 \(.*\); republish it as sensor_msgs/CompressedImage'):
+    with pytest.raises(
+        InputError, match=r'got video on /cam/h264; republish it as sensor_msgs/CompressedImage, as `ros2 run'
+    ):
         choose_topics({'/cam/h264': (kind, 5)})
 
 
