@@ -165,7 +165,7 @@ async def answer_all(
         heard = _Heard(model)
         async with free:  # time-out and timings run from here on
             seen = to_observations(sample)
-            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name)
+            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name, may_force=False)
             try:
                 answer = await drive(steps, heard)
             except EmbodiedRError as error:

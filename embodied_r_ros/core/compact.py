@@ -170,6 +170,9 @@ class CompactPrompt:
         self.messages = (Message(role='user', content=content),)
         self._ask, self._question, self._log, self._names = ask, ask.question, log, names
 
+    def force(self, completion: Completion) -> None:
+        """Nothing: this reasoner was taught to answer after its thought alone."""
+
     def check(self, thought: Thought) -> CompactPrompt:
         """Ask for the answer that the thinking alone leads to; its own last words are left out."""
         content = write_check(self._ask, self._names, thought.raw_thinking)
