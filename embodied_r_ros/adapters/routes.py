@@ -40,9 +40,12 @@ def connection(url: str, proxy: str, key: str) -> dict[str, Any]:
     """How each `httpx.AsyncClient` speaks to the server at `url`; a proxy to a host nearby is warned of.
 
     Raises:
-        SettingsError: the certificates or the proxy that the environment names cannot be used.
+        SettingsError: the url, the certificates or the proxy that the environment names cannot be used.
     """
-    host = httpx.URL(url).host
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise SettingsError(f'url must look like http://host:8000/v1, got {url!r}: {error}') from error
     if proxy and is_on_own_network(host):
         logger.warning(
             '%s is on the own network, but goes through the proxy %s of the environment; add %s to NO_PROXY to go '
