@@ -21,6 +21,30 @@ Result = TypeVar('Result')
 Exchange = Callable[[httpx.AsyncClient], Awaitable[Result]]
 
 
+class _Lane:
+    """A pool of one connection.
+
+    The pool forgets a connection that is cancelled while its encryption is set up, without closing it; so the lane
+    keeps hold of it, by the trace that the library offers.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.http = httpx.AsyncClient(**options, event_hooks={'request': [self._trace]})
+        self._stream: Any = None
+
+    async def aclose(self) -> None:
+        await self.http.aclose()
+        if self._stream is not None:
+            await self._stream.aclose()
+
+    async def _trace(self, request: httpx.Request) -> None:
+        request.extensions['trace'] = self._note
+
+    async def _note(self, event: str, found: Mapping[str, Any]) -> None:
+        if event == 'connection.connect_tcp.complete':
+            self._stream = found.get('return_value')
+
+
 class Lanes:
     """The lanes to one server; used in one event loop.
 
@@ -31,7 +55,7 @@ class Lanes:
     def __init__(self, options: Mapping[str, Any]) -> None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_S)
         self._options = {**options, 'limits': limits}
-        self._idle: list[tuple[httpx.AsyncClient, float]] = []  # the longest idle first
+        self._idle: list[tuple[_Lane, float]] = []  # the longest idle first
         self._under_way: set[asyncio.Future[Any]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self.is_closed = False
@@ -48,7 +72,7 @@ class Lanes:
             httpx.HTTPError: as the exchange raises it, and when the lanes are closed.
         """
         lane = self._take()
-        task = asyncio.ensure_future(exchange(lane))
+        task = asyncio.ensure_future(exchange(lane.http))
         self._under_way.add(task)
         is_clean = False
         try:
@@ -76,13 +100,13 @@ class Lanes:
         while self._under_way or self._closing:
             await asyncio.wait({*self._under_way, *self._closing})
 
-    def _take(self) -> httpx.AsyncClient:
+    def _take(self) -> _Lane:
         """The lane that was used last, if any; those that have been idle for long are closed."""
         while self._idle and time.monotonic() - self._idle[0][1] > KEEP_S:
             self._drop(self._idle.pop(0)[0])
-        return self._idle.pop()[0] if self._idle else httpx.AsyncClient(**self._options)
+        return self._idle.pop()[0] if self._idle else _Lane(self._options)
 
-    def _drop(self, lane: httpx.AsyncClient, task: asyncio.Future[Any] | None = None) -> None:
+    def _drop(self, lane: _Lane, task: asyncio.Future[Any] | None = None) -> None:
         closing = asyncio.ensure_future(_close(lane, task))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
@@ -101,7 +125,7 @@ async def until_done(task: asyncio.Future[Any], left_s: Callable[[], float]) -> 
         await asyncio.wait({task}, timeout=wait_s)
 
 
-async def _close(lane: httpx.AsyncClient, task: asyncio.Future[Any] | None) -> None:
+async def _close(lane: _Lane, task: asyncio.Future[Any] | None) -> None:
     if task is not None:
         while not task.done():
             await asyncio.wait({task}, timeout=CANCEL_S)
