@@ -73,7 +73,7 @@ class ImageBudget:
 
     def _shrunk(self, image: EncodedImage, size_wh: tuple[int, int]) -> FittingImage:
         scale = math.sqrt(self._max_px / math.prod(size_wh))
-        width, height = (max(int(side * scale), 1) for side in size_wh)
+        width, height = (min(max(int(side * scale), 1), self._max_px) for side in size_wh)
         small = cv2.resize(decode(image), (width, height), interpolation=cv2.INTER_AREA)
         return FittingImage(image=encode_jpeg(np.asarray(small, np.uint8), QUALITY), size_wh=(width, height))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Union
 from urllib.parse import urlsplit
@@ -11,8 +10,6 @@ from urllib.parse import urlsplit
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 - Python 3.10 builds it when it runs
 
 _PORTS = {'http': 80, 'https': 443}
-# What stands before the last @ of a URL's authority.
-_CREDENTIALS = re.compile(r'//[^/@]*(?:@[^/@]*)*@')
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str:
@@ -53,12 +50,13 @@ def is_on_own_network(host: str) -> bool:
 
 def without_credentials(proxy: str) -> str:
     """A proxy's URL as it may be shown, without user and password."""
-    return _CREDENTIALS.sub('//***@', proxy, count=1)
+    scheme, _, rest = proxy.partition('://')
+    return f'{scheme}://***@{rest.rpartition("@")[2]}' if '@' in rest else proxy
 
 
 def credentials(proxy: str) -> list[str]:
     """User, password and both together as they stand in a proxy's URL: what must not be shown."""
-    userinfo = urlsplit(proxy).netloc.rpartition('@')[0]
+    userinfo = proxy.partition('://')[2].rpartition('@')[0]
     return [userinfo, *userinfo.split(':', 1)] if userinfo else []
 
 
@@ -102,7 +100,7 @@ def _split_port(entry: str) -> tuple[str, str]:
     """An entry's host or network, and its port, '' for any."""
     if entry.startswith('['):
         name, _, port = entry[1:].partition(']')
-        return name + port[: -len(port.lstrip('/0123456789'))] if port.startswith('/') else name, port.lstrip(':')
+        return (name + port, '') if port.startswith('/') else (name, port.lstrip(':'))
     if entry.count(':') == 1:
         name, _, port = entry.partition(':')
         return name, port

@@ -99,6 +99,7 @@ def _proxy(proxy: str) -> httpx.Proxy:
     shown = without_credentials(proxy)
     try:
         made = httpx.Proxy(proxy)
+        made.url.host.encode('idna')  # as connecting does
         httpx.AsyncHTTPTransport(proxy=made)
     except (ValueError, httpx.InvalidURL, ImportError):
         raise SettingsError(
