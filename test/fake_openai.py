@@ -45,15 +45,16 @@ class FakeOpenAI:
         latency_s: before each chat's reply; with streaming, spread over its pieces.
         hang: never answer a chat; hang_after: stop after so many pieces of a stream; comments: send some meanwhile.
         refuse: from a chat's JSON to the status and message to refuse it with, or None.
-        status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many
-        (None: all).
+        status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many,
+        trials left out (None: all, and trials too).
         raw: answer chats with these bytes under status 200 instead, of the content type `raw_kind`.
         break_off: close the connection in the middle of a reply.
         models: what /v1/models lists; max_model_len goes beside it where set.
         raw_models: list models with these bytes instead.
         reasoning: goes beside the content, under `reasoning_key`.
         stops: cut the reply at the request's stop strings; `tells_stop` adds vLLM's stop_reason.
-        requests, chats: what came; connections: how many; concurrent, max_concurrent: chats under way.
+        requests, chats, trials: what came; a trial is a chat of one token, which is answered OK.
+        connections: how many there were; concurrent, max_concurrent: chats under way.
     """
 
     def __init__(self, reply: str | Callable[[dict], str | dict] = 'OK', **settings):
@@ -86,6 +87,14 @@ class FakeOpenAI:
 
     @property
     def chats(self) -> list[Recorded]:
+        return [request for request in self._all_chats if not _is_trial(request.json)]
+
+    @property
+    def trials(self) -> list[Recorded]:
+        return [request for request in self._all_chats if _is_trial(request.json)]
+
+    @property
+    def _all_chats(self) -> list[Recorded]:
         return [request for request in self.requests if request.path.endswith('/chat/completions')]
 
     @property
@@ -180,12 +189,13 @@ class FakeOpenAI:
         asked = request.json
         if self.hang:
             await asyncio.sleep(3600.0)
-        if self.status != 200 and self.failures != 0:
+        spared = self.failures is not None and _is_trial(asked)
+        if self.status != 200 and self.failures != 0 and not spared:
             self.failures = None if self.failures is None else self.failures - 1
             return await self._send(writer, self.status, _error(self.error), self.headers)
         if refusal := self.refuse(asked):
             return await self._send(writer, refusal[0], _error(refusal[1]))
-        said = self.reply(asked) if callable(self.reply) else self.reply
+        said = 'OK' if _is_trial(asked) else self.reply(asked) if callable(self.reply) else self.reply
         message = dict(said) if isinstance(said, dict) else {'content': said}
         if self.reasoning:
             message[self.reasoning_key] = self.reasoning
@@ -258,6 +268,10 @@ async def _event(writer, event) -> None:
 async def _chunk(writer, data: bytes) -> None:
     writer.write(f'{len(data):x}\r\n'.encode() + data + b'\r\n')
     await writer.drain()
+
+
+def _is_trial(asked) -> bool:
+    return asked.get('max_tokens') == 1
 
 
 def _usage(message) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,6 +18,7 @@ from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, Reply
 
 MAX_ID = 300
 MAX_SHOWN = 200
+CHUNKS_PER_TURN = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,8 +147,12 @@ def read_models(content: bytes, mask: Mask) -> list[Served]:
 
 
 async def _keeping(head: bytearray, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks, of which the beginning is kept."""
+    """The chunks, of which the beginning is kept; the event loop gets its turn among those that come at once."""
+    count = 0
     async for chunk in chunks:
+        count += 1
+        if count % CHUNKS_PER_TURN == 0:
+            await asyncio.sleep(0)
         if len(head) < MAX_SHOWN:
             head += chunk[:MAX_SHOWN]
         yield chunk

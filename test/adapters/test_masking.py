@@ -87,11 +87,11 @@ def test_there_are_patterns_to_try():
 
 
 @pytest.mark.parametrize('unit', ['sk-a', '<', '[', '<|a', '<|im_end|>', KEY, '\0', '\ud83d'])
-def test_a_megabyte_is_shown_in_no_time(unit):
-    text = (unit * MILLION)[:MILLION]
-    start_s = time.perf_counter()
-    Mask([KEY])(text)
+@pytest.mark.parametrize('length', [MILLION, 10])
+def test_a_long_text_is_shown_in_no_time(unit, length):
+    text = (unit * MILLION)[: MILLION if length == MILLION else 50_000]
     held = MaskedPieces(Mask([KEY]))
-    for start in range(0, len(text), 1000):
-        held.take(text[start : start + 1000])
+    start_s = time.perf_counter()
+    for start in range(0, len(text), length):
+        held.take(text[start : start + length])
     assert time.perf_counter() - start_s < 1.0
