@@ -143,6 +143,9 @@ class _Heard:
     async def probe(self) -> None:
         await self._model.probe()
 
+    async def ping(self) -> None:
+        await self._model.ping()
+
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
         self.last = await self._model.generate(request, on_text)
         return self.last

@@ -29,15 +29,24 @@ class OpenAILanguageModel:
         return self._client.served.id
 
     async def probe(self) -> None:
-        """Find the server and the model on it.
+        """Find the server and the model on it, and ask for one token: a server whose engine hangs still lists models.
 
         Raises:
-            BackendError: as `OpenAIClient.probe` says.
+            BackendError: as `OpenAIClient.probe` and `try_out` say.
         """
         await self._client.probe()
+        await self._client.try_out([{'role': 'user', 'content': 'Reply with OK.'}])
+
+    async def ping(self) -> None:
+        """See whether the server lists the model.
+
+        Raises:
+            BackendError: as `OpenAIClient.ping` says.
+        """
+        await self._client.ping()
 
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
-        """Continue the chat; with on_text the reply is streamed, thinking that the server splits off included.
+        """Continue the chat; on_text gets thinking that the server splits off as well.
 
         Raises:
             BackendError, ReplyError: as `OpenAIClient.chat` says.

@@ -57,6 +57,9 @@ class TransformersLanguageModel:
     async def probe(self) -> None:
         """Nothing can be out of reach: the model was loaded when this was made."""
 
+    async def ping(self) -> None:
+        """The model is in this process."""
+
     async def aclose(self) -> None:
         """Stop a running generation and the thread."""
         self._thread.close()

@@ -31,6 +31,9 @@ class ScriptedModel:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def aclose(self):
         pass
 

@@ -32,6 +32,9 @@ class Eye:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def describe(self, previous, current):
         self.pairs.append((previous.index if previous else None, current.index))
         await asyncio.sleep(0.002 * (5 - current.index))
@@ -56,6 +59,9 @@ class Mind:
     async def probe(self):
         if self._trouble:
             raise self._trouble
+
+    async def ping(self):
+        pass
 
     async def generate(self, request, on_text=None):
         self.prompts.append(request.messages[-1].content)
