@@ -65,10 +65,6 @@ class FakePerceiver:
         if self.down:
             raise BackendUnavailable(self.down)
 
-    async def ping(self):
-        if self.down:
-            raise BackendUnavailable(self.down)
-
     async def describe(self, previous, current):
         self.calls.append((None if previous is None else previous.index, current.index))
         self.at_once += 1
@@ -123,10 +119,6 @@ class FakeReasoner:
         if self.hang_probe:
             await asyncio.sleep(3600.0)
         await self.ping()
-
-    async def ping(self):
-        if self.down:
-            raise BackendUnavailable(self.down)
 
     async def ping(self):
         if self.down:

@@ -97,12 +97,12 @@ class OpenAIClient:
             BackendUnavailable, BackendTimeout: nobody answers.
             BackendRefused: what answers is no such server, wants another key, or does not serve the model.
         """
-        return self._choose(await self._within(lambda number: self._models(), has_slot=True))
+        return self._choose(await self._within(self._models, has_slot=True))
 
     async def ping(self) -> None:
         """See within 2 s whether the server lists the model, beside whatever is under way; raises as `probe`."""
         limit_s = min(PING_S, self.settings.timeout_s)
-        self._choose(await self._within(lambda number: self._models(), timeout_s=limit_s, retries=0, has_slot=True))
+        self._choose(await self._within(self._models, timeout_s=limit_s, retries=0, has_slot=True))
 
     async def chat(
         self, messages: Sequence[dict[str, Any]], on_text: Callable[[str], None] | None = None, **options: Any
@@ -121,17 +121,19 @@ class OpenAIClient:
             ReplyError: what came back is no chat completion.
         """
         asked, told = {'messages': list(messages), **options}, Told(on_text)
-        return await self._within(lambda number: self._chat(asked, told, number, measured=True), told)
+        return await self._within(lambda: self._chat(asked, told, self._patience.allowed_s), told)
 
     async def try_out(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Ask for one token of a chat, to see that the model works; how long it takes is not measured.
+        """Ask for one token of a chat, beside whatever is under way, to see that the model works.
+
+        It may be silent until the deadline, so that a model which has become slow is found to work, and waited for.
 
         Raises:
             BackendError: as `chat` does; what is no chat completion counts as refused.
         """
         asked = {'messages': list(messages), 'max_tokens': 1, 'temperature': 0.0}
         try:
-            await self._within(lambda number: self._chat(asked, Told(), number, measured=False))
+            await self._within(lambda: self._chat(asked, Told(), self.settings.timeout_s), has_slot=True)
         except ReplyError as error:
             raise BackendRefused(f'{self._place} was asked for a chat completion as a trial; {error}') from error
 
@@ -141,7 +143,7 @@ class OpenAIClient:
 
     async def _within(
         self,
-        attempt: Callable[[int], Awaitable[Result]],
+        attempt: Callable[[], Awaitable[Result]],
         told: Told | None = None,
         *,
         timeout_s: float | None = None,
@@ -151,7 +153,7 @@ class OpenAIClient:
         """Attempt, with pauses and repeats, until the deadline.
 
         Args:
-            attempt: gets its number, from 0 on.
+            attempt: what is tried.
             told: says whether text has been told already.
             timeout_s, retries: in place of the settings'.
             has_slot: whether it does not count among the concurrent requests.
@@ -176,22 +178,22 @@ class OpenAIClient:
 
     async def _attempts(
         self,
-        attempt: Callable[[int], Awaitable[Result]],
+        attempt: Callable[[], Awaitable[Result]],
         told: Told,
         retries: int,
         slot: contextlib.AbstractAsyncContextManager[None],
     ) -> Result:
-        number, pause_s = 0, FIRST_PAUSE_S
+        retries_left, pause_s = retries, FIRST_PAUSE_S
         async with slot:
             while True:
                 try:
-                    return await self._translated(attempt(number))
+                    return await self._translated(attempt())
                 except (BackendUnavailable, Silent) as error:
-                    if number == retries or self._lanes.is_closed or told.any_text:
+                    if retries_left == 0 or self._lanes.is_closed or told.any_text:
                         raise
                     wish_s = error.retry_after_s if isinstance(error, Overloaded) else 0.0
                 await asyncio.sleep(max(pause_s, wish_s))
-                number, pause_s = number + 1, min(2 * pause_s, LONGEST_PAUSE_S)
+                retries_left, pause_s = retries_left - 1, min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _translated(self, attempt: Awaitable[Result]) -> Result:
         try:
@@ -224,13 +226,13 @@ class OpenAIClient:
         self.served = found[0]
         return self.served
 
-    async def _chat(self, asked: dict[str, Any], told: Told, number: int, *, measured: bool) -> ChatReply:
+    async def _chat(self, asked: dict[str, Any], told: Told, allowed_s: float) -> ChatReply:
         """Send a chat in a form that the server takes, and to the model that it serves now."""
         form, is_new_model = self._form, False
         while True:
             model = self.served
             try:
-                reply = await self._send(model, asked, FORMS[form], told, number, measured)
+                reply = await self._send(model, asked, FORMS[form], told, allowed_s)
             except StreamRefused:
                 if form + 1 == len(FORMS):
                     raise
@@ -258,13 +260,13 @@ class OpenAIClient:
         return True
 
     async def _send(
-        self, model: Served, asked: dict[str, Any], form: dict[str, Any], told: Told, number: int, measured: bool
+        self, model: Served, asked: dict[str, Any], form: dict[str, Any], told: Told, allowed_s: float
     ) -> ChatReply:
         body = {'model': model.id, **asked, **form}
         if model.max_model_len and body.get('max_tokens', 0) >= model.max_model_len:
             del body['max_tokens']  # the server then takes what the prompt leaves
         content = json.dumps(body).encode()
-        gathered, watch = Gathered(self._mask, told), Watch(self._patience.allowed_s(number))
+        gathered, watch = Gathered(self._mask, told), Watch(allowed_s)
         try:
             await self._carry(lambda http: self._exchange.chat(http, content, model, gathered, watch), watch.left_s)
         except asyncio.TimeoutError as error:
@@ -273,7 +275,7 @@ class OpenAIClient:
         except httpx.HTTPError:
             if not gathered.is_whole:
                 raise
-        if measured and watch.first_s is not None:
+        if watch.first_s is not None:
             self._patience.note(watch.first_s)
         return gathered.reply()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from embodied_r_ros.adapters.masking import Mask, MaskedPieces
+from embodied_r_ros.adapters.repetition import Repetition
 from embodied_r_ros.core.errors import ReplyError
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -82,6 +83,7 @@ class Gathered:
         self._texts: list[str] = []
         self._reasonings: list[str] = []
         self._text_pieces, self._reasoning_pieces = MaskedPieces(self.mask), MaskedPieces(self.mask)
+        self._repetition = Repetition()
         self._last: dict[str, Any] = {}
         self._tokens = 0
         self._logprobs: list[tuple[str, float]] = []
@@ -103,7 +105,7 @@ class Gathered:
         """Take in one event of a stream; returns whether the reply has grown or ended.
 
         Raises:
-            ReplyError: it is no event of a completion, or the reply is too long.
+            ReplyError: it is no event of a completion, the reply is too long, or the model repeats itself.
         """
         self._count(event)
         choices = event.get('choices') or []
@@ -148,6 +150,10 @@ class Gathered:
         self.length += len(text) + len(reasoning)
         if self.length > MAX_TEXT:
             raise ReplyError(f'a reply of at most {MAX_TEXT} characters was wanted, the server sent more', '')
+        unit = self._repetition.unit(reasoning + text)
+        if unit:
+            said = ''.join((*self._reasonings, *self._texts))
+            raise ReplyError(f'a reply that ends was wanted, the model repeats {self.mask(unit)!r} without end', said)
         if choice.get('finish_reason'):
             self._last = choice
         self._logprobs += _logprobs(choice.get('logprobs'), self.mask)

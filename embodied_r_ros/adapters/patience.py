@@ -35,11 +35,12 @@ class Patience:
         """Take note of how long the first piece of a reply took."""
         self._measured_s.append(wait_s)
 
-    def allowed_s(self, attempt: int = 0) -> float:
-        """Silence allowed for an attempt, 0 being the first; each further one is allowed twice as much."""
+    @property
+    def allowed_s(self) -> float:
+        """Silence allowed to the next request."""
         if len(self._measured_s) < ENOUGH:
             return self._timeout_s
-        return min(self._timeout_s, 2.0**attempt * max(FLOOR_S, TIMES_LONGEST * self.longest_s))
+        return min(self._timeout_s, max(FLOOR_S, TIMES_LONGEST * self.longest_s))
 
 
 class Watch:

@@ -165,6 +165,7 @@ class CompactPrompt:
     """A question in the compact language; implements `core.formats.Prompt`."""
 
     stop = ('</answer>',)
+    options: tuple[str, ...] = ()
 
     def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> None:
         self.messages = (Message(role='user', content=content),)

@@ -83,7 +83,7 @@ def test_a_pattern_is_done_with_its_worst_case_in_no_time(pattern, unit):
 
 
 def test_there_are_patterns_to_try():
-    assert len(PATTERNS) == 3
+    assert len(PATTERNS) == 4
 
 
 @pytest.mark.parametrize('unit', ['sk-a', '<', '[', '<|a', '<|im_end|>', KEY, '\0', '\ud83d'])
