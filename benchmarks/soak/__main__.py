@@ -3,8 +3,8 @@
     python -m benchmarks.soak [--minutes N] [--seed N] [--faults NAME,NAME]
 
 The last line is a JSON object: asked, answered (OK), coded, unanswered, worst_late_s, recoveries (fault -> most seconds
-until all was back, null for never), growth_mb (of the node that grew most), excluded (service and action calls to a node
-that was killed). The exit status is 1 where a mark was missed, with a sentence about it on stderr.
+until all was back, null for never), growth_mb (of the node that grew most) and excluded (service and action calls to a
+killed node). The exit status is 1 where a mark was missed, with a sentence about it on stderr.
 """
 
 from __future__ import annotations

@@ -134,6 +134,9 @@ class Trial:
                 episode.to_description_s = _since(self._first_described_s(mended_s), mended_s)
             if math.isfinite(episode.recovery_s):
                 break
+        if not math.isfinite(episode.recovery_s):
+            # The faults to come are to be met by nodes that work.
+            self._restart(_touched(name))
         self._spin(CALM_S)
         episode.ended_s = time.monotonic()
         print(f'{name} for {mended_s - episode.begun_s:.1f} s, back after {episode.recovery_s:.2f} s', flush=True)
@@ -158,6 +161,7 @@ class Trial:
     def _restart(self, node: str) -> None:
         killed_s = time.monotonic()
         self._graph.restart(node)
+        self.noted.usage.pop(node, None)
         if node == 'reasoning_node':
             self.noted.outages.append((killed_s, time.monotonic()))
 
@@ -190,6 +194,13 @@ class Trial:
             if described_s >= since_s:
                 return described_s
         return None
+
+
+def _touched(name: str) -> str:
+    """The node that a fault is about."""
+    if name in SERVER:
+        return {'lm': 'reasoning_node', 'vlm': 'perception_node'}[SERVER[name][0]]
+    return 'camera_node' if name in CAMERA else {**KILLS, **CYCLES}[name]
 
 
 def _since(moment_s: float | None, since_s: float) -> float:
