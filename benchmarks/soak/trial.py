@@ -18,6 +18,7 @@ from benchmarks.soak.server import FaultyServer
 from benchmarks.soak.tally import Episode, Soak, Usage
 from embodied_r_ros.core.records import Key
 from embodied_r_ros.nodes import qos
+from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
 from embodied_r_ros.ros_client.graph import Graph
 from embodied_r_ros.ros_client.processes import BrokenGraph
 
@@ -60,7 +61,8 @@ class Trial:
         self._seed = seed
         self._random = random.Random(seed)
         self._faults = faults
-        self._described: dict[Key, float] = {}
+        # When the description of a key frame came by the steady clock, and the stamp of the key frame.
+        self._described: dict[Key, tuple[float, int]] = {}
         self._next_sample_s = 0.0
 
     def run(self) -> None:
@@ -124,6 +126,8 @@ class Trial:
         except BrokenGraph as error:
             self.noted.deaths.append(f'{name}: {error}')
         mended_s = time.monotonic()
+        # What a camera took before its fault may still be described; the camera's stamps are wall-clock time.
+        taken_ns = time.time_ns() if _touched(name) == 'camera_node' else 0
         touches_answers = not name.startswith(('vlm:', 'camera:'))
         touches_descriptions = not name.startswith('lm:')
         while time.monotonic() < mended_s + LONGEST_S:
@@ -131,7 +135,7 @@ class Trial:
             if touches_answers:
                 episode.to_answer_s = _since(self._asker.first_ok_s(mended_s), mended_s)
             if touches_descriptions:
-                episode.to_description_s = _since(self._first_described_s(mended_s), mended_s)
+                episode.to_description_s = _since(self._first_described_s(mended_s, taken_ns), mended_s)
             if math.isfinite(episode.recovery_s):
                 break
         if not math.isfinite(episode.recovery_s):
@@ -186,12 +190,13 @@ class Trial:
 
     def _on_observation(self, message: messages.Observation) -> None:
         if not message.given_up and message.text:
-            self._described.setdefault((message.camera, message.session, message.index), time.monotonic())
+            key, stamp_ns = (message.camera, message.session, message.index), ns_from_stamp(message.header.stamp)
+            self._described.setdefault(key, (time.monotonic(), stamp_ns))
 
-    def _first_described_s(self, since_s: float) -> float | None:
-        """When the first description after this moment came of a key frame that had none."""
-        for described_s in self._described.values():
-            if described_s >= since_s:
+    def _first_described_s(self, since_s: float, taken_ns: int) -> float | None:
+        """When the first description after this moment came of a key frame taken after that stamp, within an hour."""
+        for described_s, stamp_ns in self._described.values():
+            if described_s >= since_s and (not taken_ns or taken_ns <= stamp_ns < taken_ns + 3600 * NS_PER_S):
                 return described_s
         return None
 

@@ -1,5 +1,6 @@
 """Whatever bytes and arrays come as images, they are read or refused."""
 
+import dataclasses
 import struct
 import zlib
 
@@ -123,14 +124,12 @@ def test_arrays_of_any_shape_become_key_frames_or_are_left_out(pictures, compres
 def test_what_opencv_perceives_in_any_image_is_a_description_or_refused(images, focal_px, width):
     perceiver = OpenCVPerceiver([TagEye(TagSettings())])
     known = Intrinsics(width=width, height=3, fx_px=focal_px, fy_px=focal_px, cx_px=2.0, cy_px=1.5)
-    frames = [
-        key_frame(
-            index,
-            image=image if isinstance(image, EncodedImage) else EncodedImage(data=image, mime=mime),
-            intrinsics=known,
-        )
-        for index, image in enumerate(images)
-        if isinstance(image, EncodedImage) or (isinstance(image, bytes) and (mime := outcome(codec.sniff, image)))
-    ]
+    frames = []
+    for index, image in enumerate(images):
+        if isinstance(image, bytes):
+            mime = outcome(codec.sniff, image)
+            image = mime and EncodedImage(data=image, mime=mime)
+        if image is not None:
+            frames.append(dataclasses.replace(key_frame(index), image=image, intrinsics=known))
     for before, after in zip([None, *frames], frames):
         outcome(perceiver.describe_now, before, after)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytestmark = [pytest.mark.slow, pytest.mark.ros]
 pytest.importorskip('rclpy')
 
-from arbitrary_messages import messages_of, published  # noqa: E402
+from arbitrary_messages import can_be_published, messages_of, published  # noqa: E402
 from embodied_r_interfaces import msg as messages  # noqa: E402
 from embodied_r_interfaces.srv import Capture, Focus  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage  # noqa: E402
 from embodied_r_ros.adapters import codec  # noqa: E402
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver  # noqa: E402
 from embodied_r_ros.app.observing import given_up, observation_of  # noqa: E402
+from embodied_r_ros.app.request import Request  # noqa: E402
 from embodied_r_ros.app.windows import cut  # noqa: E402
 from embodied_r_ros.core.answers import validate_question  # noqa: E402
 from embodied_r_ros.core.compact import CompactFormat  # noqa: E402
@@ -34,12 +35,6 @@ QUESTIONS = [
     (PaperFormat(), Question(text='Where is the lamp?', choices=('left', 'right'))),
     (CompactFormat(), Question(text='Where is the lamp now?', choices=('to my left', 'to my right'))),
 ]
-
-
-def can_be_published(message):
-    """It is sent, and comes as it was."""
-    assert published(message) == published(published(message))
-    return True
 
 
 def asked_about(seen):
@@ -171,7 +166,7 @@ def test_any_words_of_an_asker_can_be_sent_or_are_refused(text, choices, votes):
     def message():
         question = Question(text=text, choices=tuple(choices), votes=votes)
         validate_question(question)
-        return requests.request_to_message(requests.Request(question=question))
+        return requests.request_to_message(Request(question=question))
 
     made = outcome(message)
     if made is not None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytestmark = [pytest.mark.slow, pytest.mark.ros]
 pytest.importorskip('rclpy')
 
-from arbitrary_messages import published  # noqa: E402
+from arbitrary_messages import can_be_published  # noqa: E402
 
 from embodied_r_ros.adapters.lm import drive  # noqa: E402
 from embodied_r_ros.adapters.lm_openai import OpenAILanguageModel  # noqa: E402
@@ -26,6 +26,11 @@ from embodied_r_ros.core.reasoning import ReasoningSettings, answer, failure  # 
 from embodied_r_ros.core.records import Question  # noqa: E402
 from embodied_r_ros.nodes.conversions import observation_to_message  # noqa: E402
 from embodied_r_ros.nodes.requests import answer_to_message  # noqa: E402
+
+
+def encoded(text):
+    return text.encode('utf-8', 'surrogatepass')
+
 
 QUESTION = Question(text='Where is the lamp?', choices=('left', 'right'))
 wholes = st.one_of(completions.map(json.dumps), json_values.map(json.dumps), texts).map(
@@ -87,8 +92,7 @@ def test_any_reply_to_a_question_can_be_published(server, loop, lm, reply, strea
         found = loop.run_until_complete(drive(steps, lm, told.append if streams else None))
     except EmbodiedRError as error:
         found = failure(error)
-    message = answer_to_message(found)
-    assert published(message) == message
+    can_be_published(answer_to_message(found))
     ''.join(told).encode()
 
 
@@ -99,8 +103,7 @@ def test_any_description_can_be_published(server, loop, perceiver, reply):
     frame = key_frame(1)
     found = outcome(loop.run_until_complete, perceiver.describe(key_frame(0), frame))
     if found is not None:
-        message = observation_to_message(observation_of(frame, found, perceiver))
-        assert published(message).text == message.text
+        can_be_published(observation_to_message(observation_of(frame, found, perceiver)))
 
 
 @share(3)

@@ -1,5 +1,6 @@
 """Whatever stands in a model pair's file or is given as a setting, and whatever a clock says, is taken or refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -138,7 +139,7 @@ def test_windows_of_any_stamps_are_cut_or_refused(heard, last_s, start_ns, end_n
         if kind == 'key frame':
             timeline.key_frame(('', session, index), stamp_ns, at_ns)
         elif kind == 'observation':
-            seen = observation(index, session=session, stamp_ns=stamp_ns)
+            seen = dataclasses.replace(observation(index), session=session, stamp_ns=stamp_ns)
             memory.add(seen)
             timeline.observed(seen, at_ns)
         elif kind == 'heard':
