@@ -33,7 +33,7 @@ class Asker:
     """Asks in a thread of its own from `with` to `stop`.
 
     Args:
-        beside: a node whose context is taken.
+        beside: a node whose context and namespace are taken.
         seed: of what is asked and how.
 
     Attributes:
@@ -43,7 +43,8 @@ class Asker:
     def __init__(self, beside: Node, seed: int) -> None:
         self.asked: list[Asked] = []
         self._random = random.Random(seed)
-        self._node = Node('soak_asker', context=beside.context, start_parameter_services=False)
+        namespace = beside.get_namespace()
+        self._node = Node('soak_asker', context=beside.context, namespace=namespace, start_parameter_services=False)
         self._service = self._node.create_client(AskSpatial, 'ask', qos_profile=qos.SERVICES)
         profiles = {f'{name}_service_qos_profile': qos.SERVICES for name in ('goal', 'result', 'cancel')}
         self._action = ActionClient(self._node, AskSpatialAction, 'ask_spatial', **profiles)
