@@ -1,4 +1,4 @@
-"""Arbitrary values for property tests, and what may come of them: a result, or one of the package's five kinds of error.
+"""Arbitrary values for property tests; what may come of them is a result, or one of the package's kinds of error.
 
 EMBODIED_R_TEST_EXAMPLES says how many examples all property tests have together; each takes its share.
 """
@@ -44,7 +44,7 @@ def outcome(function: Any, *args: Any, **named: Any) -> Any:
         return None
 
 
-# Text of any characters, lone surrogates and NUL among them, as a program may pass it; `sent_texts` is what DDS carries.
+# Text of any characters, lone surrogates and NUL too, as a program may pass it; `sent_texts` is what DDS carries.
 texts = st.text(st.characters(exclude_categories=()), max_size=30)
 sent_texts = st.text(st.characters(exclude_categories=('Cs',), exclude_characters='\0'), max_size=30)
 numbers = st.one_of(
@@ -59,9 +59,10 @@ json_values = st.recursive(
 )
 _FRAGMENTS = (
     '<think>', '</think>', '<answer>', '</answer>', '< ANSWER >', 'A', 'B', 'Z', 'left', 'the desk lamp', 'Answer: ',
-    'Frame 1', 'Frames 0, 2 and 3-9', 'frame 99999999999999999999', 'Action: move forward', 'New: a wall', '1. turn left',
-    '2) a sofa', '{"action": "rotate left", "new": ', '"x"', '}', '[', ']', '```json', '\n', ' ' * 300, ',', ';', ' or ',
-    'because', '选项B', '\ud83d', '\0', '\x1b[2J', '<|im_end|>', '\ufeff', '\u2028', 's0 o1 q1 n12 : w4', 'deg', '-', '1e999',
+    'Frame 1', 'Frames 0, 2 and 3-9', 'frame 99999999999999999999', 'Action: move forward', 'New: a wall', '\ud83d',
+    '1. turn left', '2) a sofa', '{"action": "rotate left", "new": ', '"x"', '}', '[', ']', '```json', '\n', ' ' * 300,
+    ',', ';', ' or ', 'because', '选项B', '\0', '\x1b[2J', '<|im_end|>', '\ufeff', '\u2028', 's0 o1 q1 n12 : w4', 'deg',
+    '-', '1e999',
 )  # fmt: skip
 replies = st.lists(st.sampled_from(_FRAGMENTS) | texts, max_size=12).map(''.join)
 

@@ -155,6 +155,9 @@ class Soak:
                 f'{len(late)} results came more than {late_s} s after the deadline, the worst {worst.late_s:.2f} s: '
                 f'{_listed(ways)}; it said {worst.words!r}'
             )
+        misled = sum(asked.code == ErrorCode.WINDOW_EMPTY.name for asked in counted)
+        if misled:
+            said.append(f'{misled} questions about a minute or more of sight were told {ErrorCode.WINDOW_EMPTY.name}')
         for episode in self.episodes:
             if episode.recovery_s > (RECOVERY_S if episode.server else RESTART_S):
                 said.append(

@@ -33,9 +33,7 @@ def encoded(text):
 
 
 QUESTION = Question(text='Where is the lamp?', choices=('left', 'right'))
-wholes = st.one_of(completions.map(json.dumps), json_values.map(json.dumps), texts).map(
-    encoded := lambda text: text.encode('utf-8', 'surrogatepass')
-)
+wholes = st.one_of(completions.map(json.dumps), json_values.map(json.dumps), texts).map(encoded)
 events = st.lists(completions.map(json.dumps) | texts, max_size=4).map(
     lambda each: encoded(''.join(f'data: {event}\n\n' for event in [*each, '[DONE]']))
 )

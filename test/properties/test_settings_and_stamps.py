@@ -114,6 +114,9 @@ def test_frames_and_poses_of_any_stamps_become_key_frames_or_are_left_out(items)
     framer.finish()
 
 
+HEARD = ('key frame', 'observation', 'heard', 'given up')
+
+
 @share(3)
 @given(st.lists(stamps, min_size=1, max_size=8), stamps, stamps)
 def test_any_stamps_can_be_looked_up(each, start_ns, end_ns):
@@ -129,7 +132,7 @@ def test_any_stamps_can_be_looked_up(each, start_ns, end_ns):
 
 @share(4)
 @given(
-    st.lists(st.tuples(st.sampled_from(['key frame', 'observation', 'heard', 'given up']), st.integers(-2, 3), stamps, stamps), max_size=8),
+    st.lists(st.tuples(st.sampled_from(HEARD), st.integers(-2, 3), stamps, stamps), max_size=8),
     st.floats() | st.none(), stamps | st.none(), stamps | st.none(), stamps | st.none(), stamps,
 )  # fmt: skip
 def test_windows_of_any_stamps_are_cut_or_refused(heard, last_s, start_ns, end_ns, as_of_ns, now_ns):
