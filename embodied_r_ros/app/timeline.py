@@ -6,6 +6,7 @@ import asyncio
 import collections
 from collections.abc import Callable
 
+from embodied_r_ros.app.waiting import wait_or_cancel
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Key
@@ -125,7 +126,5 @@ class Timeline:
     async def wait_until(self, condition: Callable[[], bool], end_s: float) -> None:
         """Return when the condition holds, which is seen at each piece of news, or the steady clock reaches `end_s`."""
         while not condition() and (left_s := end_s - self._now_s()) > 0.0:
-            try:
-                await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_S))
-            except asyncio.TimeoutError:
-                continue
+            # asyncio.wait_for would lose a cancel that comes together with news.
+            await wait_or_cancel([asyncio.ensure_future(self._news.wait())], min(left_s, _LOOK_S))

@@ -23,6 +23,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
+from embodied_r_ros.app.waiting import wait_or_cancel
 from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError
 
 
@@ -115,10 +116,9 @@ class AsyncBridge:
         """
         done = asyncio.Event()
         future.add_done_callback(lambda _: self._call_soon(done.set))
-        try:
-            await asyncio.wait_for(done.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            raise BackendTimeout(f'no response within {timeout_s:.1f} s; is the other node running?') from None
+        await wait_or_cancel([asyncio.ensure_future(done.wait())], timeout_s)
+        if not future.done():
+            raise BackendTimeout(f'no response within {timeout_s:.1f} s; is the other node running?')
         return future.result()
 
     def stop(self, timeout_s: float = 2.0) -> bool:

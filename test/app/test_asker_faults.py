@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from asker_bench import Bench, ask_once, scene
-from fake_models import NS, SESSION, pose_at
+from fake_models import NS, SESSION, observation, pose_at
 
 from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.core.errors import BackendRefused, ReplyError
@@ -147,3 +147,15 @@ async def test_a_question_to_a_model_that_hangs_while_down_is_answered_before_it
     await asyncio.sleep(3.0)
     answer = await bench.ask(deadline_s=1.0)
     assert (answer.error_code, answer.timings_s['total']) == (ErrorCode.SERVER_DOWN, pytest.approx(0.5))
+
+
+@scene
+async def test_a_cancel_in_the_moment_in_which_a_description_comes_is_not_lost(bench):
+    bench.see(10, described=False)
+    timeline = bench.asker.timeline
+    waiting = asyncio.ensure_future(timeline.wait_until(lambda: False, bench.clock() + 30.0))
+    await asyncio.sleep(0.1)
+    bench.asker.note_observation(observation(10))
+    waiting.cancel()
+    await asyncio.sleep(1.0)
+    assert waiting.cancelled()

@@ -155,8 +155,8 @@ def test_questions_under_way_are_answered_when_the_node_is_deactivated(graph, ro
 
 def test_a_node_can_be_taken_down_with_questions_under_way_and_brought_up_again(graph, robot, server, thinking):
     threads = threading.active_count()
-    server.hang = True
     for _ in range(3):
+        server.hang = True
         asked = len(server.chats)
         futures = [robot.ask_async(deadline_s=30.0) for _ in range(3)]
         goals = [robot.send_goal(deadline_s=30.0) for _ in range(2)]
@@ -165,11 +165,11 @@ def test_a_node_can_be_taken_down_with_questions_under_way_and_brought_up_again(
         assert thinking.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
         assert thinking.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
         graph.spin(0.2)
+        server.hang = False
         assert thinking.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert thinking.trigger_activate() == TransitionCallbackReturn.SUCCESS
         graph.wait_for(thinking, observations=3)
         del futures, results
-    server.hang = False
     assert robot.ask().error_code == ErrorCode.OK
     assert threading.active_count() <= threads
 
