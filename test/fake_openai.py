@@ -43,7 +43,8 @@ class FakeOpenAI:
     Attributes:
         reply: what each chat is answered with: text, or a function from the request's JSON to text or a message dict.
         latency_s: before each chat's reply; with streaming, spread over its pieces.
-        hang: never answer a chat; hang_after: stop after so many pieces of a stream; comments: send some meanwhile.
+        hang: never answer a chat; hang_trials: never a trial.
+        hang_after: stop after so many pieces of a stream; comments: send some meanwhile.
         refuse: from a chat's JSON to the status and message to refuse it with, or None.
         status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many,
         trials left out (None: all, and trials too).
@@ -60,7 +61,8 @@ class FakeOpenAI:
     def __init__(self, reply: str | Callable[[dict], str | dict] = 'OK', **settings):
         self.reply = reply
         self.latency_s = 0.0
-        self.hang, self.hang_after, self.comments = False, None, False
+        self.hang = self.hang_trials = self.comments = False
+        self.hang_after = None
         self.refuse = lambda asked: None
         self.status, self.error, self.failures, self.headers = 200, '', None, {}
         self.raw, self.raw_kind = None, JSON_KIND
@@ -187,7 +189,7 @@ class FakeOpenAI:
 
     async def _chat(self, request, writer) -> bool:
         asked = request.json
-        if self.hang:
+        if self.hang_trials if _is_trial(asked) else self.hang:
             await asyncio.sleep(3600.0)
         spared = self.failures is not None and _is_trial(asked)
         if self.status != 200 and self.failures != 0 and not spared:

@@ -151,7 +151,7 @@ def test_the_server_wishes_for_a_pause_that_is_too_long(server):
 
 @system
 def test_a_probe_finds_a_hanging_engine_and_a_ping_does_not(server):
-    server.hang = True
+    server.hang = server.hang_trials = True
     found = []
 
     async def main():
