@@ -85,7 +85,9 @@ class _Signals:
         self.came = True
 
     def _listen(self) -> None:
-        while os.read(self._read, 1):
+        while number := os.read(self._read, 1):
+            if number[0] not in self._NUMBERS:  # the pipe gets every signal that Python handles
+                continue
             self.came = True
             if self._node is not None and self._node.executor is not None:
                 self._node.executor.wake()
