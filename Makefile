@@ -8,7 +8,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
-.PHONY: help demo test test-all check format bench clean
+.PHONY: help demo test test-all check format bench soak clean
 
 help:
 	@echo 'make demo      sample bags through the real graph, questions through service and action'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check     ruff, mypy, house rules'
 	@echo 'make format    let ruff format the code'
 	@echo 'make bench     the figures of benchmarks/, into out/bench.json'
+	@echo 'make soak      the graph under faults at random for MINUTES=2; SEED=n repeats one'
 	@echo 'make clean     remove the environments and all that was built'
 	@echo 'ROS 2 is Jazzy, and with ROS_DISTRO=kilted before a command Kilted.'
 
@@ -46,6 +47,10 @@ format:
 bench:
 	@scripts/setup.sh base dev training
 	@$(python) -m benchmarks $(ARGS)
+
+soak:
+	@scripts/setup.sh base
+	@$(python) -m benchmarks.soak --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:
 	rm -rf .venv .venv-kilted build install log out

@@ -35,6 +35,7 @@ from embodied_r_ros.evaluation.observation_json import to_entry
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
+TOPICS = {'--image-topic': 'camera', '--camera-info-topic': 'calibration', '--odom-topic': 'odometry'}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     answer.set_defaults(run=_run_answer)
     for command in (key_frames, answer):
         command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
+        for option, what in TOPICS.items():
+            names = f'The {what} of a bag is on this topic (default: chosen by type and name, and told).'
+            command.add_argument(option, metavar='T', help=names)
         command.add_argument('--json', action='store_true', help='The last line is one JSON object.')
     return parser
 
@@ -101,7 +105,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:
-    recording = offline.scan(options.path, KeyFrameSettings(sample_hz=options.rate))
+    recording = offline.scan(options.path, KeyFrameSettings(sample_hz=options.rate), topics=_topics(options))
     ms_per_frame = 1e3 * recording.selection_s / recording.sampled
     if options.json:
         stamps_ns = [frame.stamp_ns for frame in recording.key_frames]
@@ -133,7 +137,7 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
     reasoner = _reasoner(options)
     perceiver, lm = backends.perceiver(model, tags), backends.reasoner(reasoner)
     try:
-        recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True)
+        recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options))
         prompt_format = backends.prompt_format(reasoner)
         return await offline.answer(
             question, recording, perceiver, lm, prompt_format, last_s=options.last, until_s=options.until
@@ -141,6 +145,12 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
     finally:
         await perceiver.aclose()
         await lm.aclose()
+
+
+def _topics(options: argparse.Namespace) -> offline.TopicNames:
+    return offline.TopicNames(
+        image=options.image_topic, camera_info=options.camera_info_topic, odometry=options.odom_topic
+    )
 
 
 def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, TagSettings]:

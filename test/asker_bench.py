@@ -1,10 +1,13 @@
 """An asker with ten observations, a hand-written reasoner and hand-written neighbours, in simulated time, for tests."""
 
+import asyncio
+
 import fake_time
 from fake_models import NS, SESSION, FakeReasoner, observation
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.asker import Asker, AskerSettings
+from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.app.request import Request
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.prompts import PaperFormat
@@ -46,6 +49,7 @@ class Bench:
         self.peers = FakePeerServices()
         self.clock = fake_time.FakeClock()
         self.said = []
+        self.faults = []
         reasoning = {name: values.pop(name) for name in ('min_confidence',) if name in values}
         settings = AskerSettings(**{'deadline_s': 2.0, **values})
         memory = ObservationMemory(100)
@@ -57,6 +61,7 @@ class Bench:
             prompt_format or PaperFormat(),
             self.peers,
             self._say,
+            self.faults.append,
             self.clock,
         )
         for index in range(seen):
@@ -74,6 +79,11 @@ class Bench:
         question = Question(text=text, choices=tuple(choices), votes=votes)
         return await self.asker.ask(Request(question=question, **window), on_progress)
 
+    async def ready(self):
+        """Have the model watched over until the end of the run; returns when it is ready."""
+        self.watching = asyncio.ensure_future(self.asker.run())
+        await self.asker.health.until(Backend.READY)
+
     def run(self, coroutine):
         return fake_time.run(coroutine, self.clock)
 
@@ -89,7 +99,7 @@ def scene(coroutine):
         bench = Bench()
 
         async def whole():
-            await bench.asker.run()
+            await bench.ready()
             await coroutine(bench)
 
         bench.run(whole())
@@ -100,7 +110,7 @@ def scene(coroutine):
 
 def ask_once(bench, **request):
     async def whole():
-        await bench.asker.run()
+        await bench.ready()
         return await bench.ask(**request)
 
     return bench.run(whole())

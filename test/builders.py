@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters.codec import encode_jpeg
@@ -167,10 +167,13 @@ class Recorded:
     stamp_ns: int
 
 
-def write_bag(path: Path, messages: Iterable[Recorded], mcap: bool = True) -> Path:
-    """Write messages as a rosbag2 folder."""
+def write_bag(path: Path, messages: Iterable[Recorded], mcap: bool = True, compressed: str = '') -> Path:
+    """Write messages as a rosbag2 folder; `compressed` by 'FILE', 'MESSAGE' or 'STORAGE', with zstd."""
     plugin = StoragePlugin.MCAP if mcap else StoragePlugin.SQLITE3
-    with Writer(path, version=9, storage_plugin=plugin) as writer:
+    writer = Writer(path, version=9, storage_plugin=plugin)
+    if compressed:
+        writer.set_compression(CompressionMode[compressed], CompressionFormat.ZSTD)
+    with writer:
         connections: dict[str, Any] = {}
         for item in messages:
             if item.topic not in connections:

@@ -32,6 +32,9 @@ class DummyPerceiver:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def describe(self, previous, current):
         return Description(text=f'a {self._settings.colour} lamp')
 
@@ -56,6 +59,9 @@ class DummyReasoner:
     name = 'dummy-reasoner'
 
     async def probe(self):
+        pass
+
+    async def ping(self):
         pass
 
     async def generate(self, request, on_text=None):

@@ -36,7 +36,7 @@ class FakePerceiver:
     """Describes each key frame by its index.
 
     Attributes:
-        down: probe and describe raise BackendUnavailable with this sentence while it is set.
+        down: probe, ping and describe raise BackendUnavailable with this sentence while it is set.
         failures: errors to raise first, per index.
         held: while set, describe waits for it to be cleared.
         calls: (index of the previous key frame or None, index) in the order asked; max_at_once: side by side.
@@ -59,6 +59,9 @@ class FakePerceiver:
 
     async def probe(self):
         self.probes += 1
+        await self.ping()
+
+    async def ping(self):
         if self.down:
             raise BackendUnavailable(self.down)
 
@@ -96,7 +99,7 @@ class FakeReasoner:
     Attributes:
         reply: text, a function that makes it, or an error to raise.
         latency_s: before the reply.
-        down: probe and generate raise BackendUnavailable with this sentence while it is set.
+        down: probe, ping and generate raise BackendUnavailable with this sentence while it is set.
         cancelled_s: when requests were cancelled, by the loop's clock.
     """
 
@@ -115,6 +118,9 @@ class FakeReasoner:
         self.probes += 1
         if self.hang_probe:
             await asyncio.sleep(3600.0)
+        await self.ping()
+
+    async def ping(self):
         if self.down:
             raise BackendUnavailable(self.down)
 

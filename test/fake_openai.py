@@ -43,22 +43,27 @@ class FakeOpenAI:
     Attributes:
         reply: what each chat is answered with: text, or a function from the request's JSON to text or a message dict.
         latency_s: before each chat's reply; with streaming, spread over its pieces.
-        hang: never answer a chat.
-        status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many
-        (None: all).
+        hang: never answer a chat; hang_trials: never a trial.
+        hang_after: stop after so many pieces of a stream; comments: send some meanwhile.
+        refuse: from a chat's JSON to the status and message to refuse it with, or None.
+        status, error: answer chats with this HTTP status and error message instead; `failures` limits to how many,
+        trials left out (None: all, and trials too).
         raw: answer chats with these bytes under status 200 instead, of the content type `raw_kind`.
         break_off: close the connection in the middle of a reply.
         models: what /v1/models lists; max_model_len goes beside it where set.
         raw_models: list models with these bytes instead.
         reasoning: goes beside the content, under `reasoning_key`.
         stops: cut the reply at the request's stop strings; `tells_stop` adds vLLM's stop_reason.
-        requests, chats: what came; concurrent, max_concurrent: chats under way.
+        requests, chats, trials: what came; a trial is a chat of one token, which is answered OK.
+        connections: how many there were; concurrent, max_concurrent: chats under way.
     """
 
     def __init__(self, reply: str | Callable[[dict], str | dict] = 'OK', **settings):
         self.reply = reply
         self.latency_s = 0.0
-        self.hang = False
+        self.hang = self.hang_trials = self.comments = False
+        self.hang_after = None
+        self.refuse = lambda asked: None
         self.status, self.error, self.failures, self.headers = 200, '', None, {}
         self.raw, self.raw_kind = None, JSON_KIND
         self.break_off = False
@@ -69,7 +74,7 @@ class FakeOpenAI:
         self.tells_stop = True
         self.key = ''
         self.requests: list[Recorded] = []
-        self.concurrent = self.max_concurrent = 0
+        self.connections = self.concurrent = self.max_concurrent = 0
         for name, value in settings.items():
             if not hasattr(self, name):
                 raise TypeError(f'FakeOpenAI has no setting {name!r}')
@@ -84,6 +89,14 @@ class FakeOpenAI:
 
     @property
     def chats(self) -> list[Recorded]:
+        return [request for request in self._all_chats if not _is_trial(request.json)]
+
+    @property
+    def trials(self) -> list[Recorded]:
+        return [request for request in self._all_chats if _is_trial(request.json)]
+
+    @property
+    def _all_chats(self) -> list[Recorded]:
         return [request for request in self.requests if request.path.endswith('/chat/completions')]
 
     @property
@@ -124,12 +137,13 @@ class FakeOpenAI:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer) -> None:
+        self.connections += 1
         try:
             while (request := await self._read(reader)) is not None:
                 self.requests.append(request)
                 if not await self._answer(request, reader, writer):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -175,12 +189,15 @@ class FakeOpenAI:
 
     async def _chat(self, request, writer) -> bool:
         asked = request.json
-        if self.hang:
+        if self.hang_trials if _is_trial(asked) else self.hang:
             await asyncio.sleep(3600.0)
-        if self.status != 200 and self.failures != 0:
+        spared = self.failures is not None and _is_trial(asked)
+        if self.status != 200 and self.failures != 0 and not spared:
             self.failures = None if self.failures is None else self.failures - 1
             return await self._send(writer, self.status, _error(self.error), self.headers)
-        said = self.reply(asked) if callable(self.reply) else self.reply
+        if refusal := self.refuse(asked):
+            return await self._send(writer, refusal[0], _error(refusal[1]))
+        said = 'OK' if _is_trial(asked) else self.reply(asked) if callable(self.reply) else self.reply
         message = dict(said) if isinstance(said, dict) else {'content': said}
         if self.reasoning:
             message[self.reasoning_key] = self.reasoning
@@ -219,6 +236,8 @@ class FakeOpenAI:
         deltas += [{'content': content[i : i + 7]} for i in range(0, len(content), 7)]
         writer.write(f'HTTP/1.1 200 OK\r\ncontent-type: {STREAM_KIND}\r\ntransfer-encoding: chunked\r\n\r\n'.encode())
         for place, delta in enumerate(deltas):
+            if place == self.hang_after:
+                await self._hang(writer)
             await asyncio.sleep(self.latency_s / len(deltas))
             await _event(writer, {'choices': [{'index': 0, 'delta': delta, 'finish_reason': None}]})
             if self.break_off and place >= 1:
@@ -228,6 +247,12 @@ class FakeOpenAI:
         await _chunk(writer, b'data: [DONE]\n\n')
         await _chunk(writer, b'')
         return True
+
+    async def _hang(self, writer) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            if self.comments:
+                await _chunk(writer, b': still here\n\ndata:\n\ndata: : still here\n\n')
 
     async def _send(self, writer, status, body, headers=None, kind=JSON_KIND) -> bool:
         lines = [f'HTTP/1.1 {status} X', f'content-type: {kind}', f'content-length: {len(body)}']
@@ -245,6 +270,10 @@ async def _event(writer, event) -> None:
 async def _chunk(writer, data: bytes) -> None:
     writer.write(f'{len(data):x}\r\n'.encode() + data + b'\r\n')
     await writer.drain()
+
+
+def _is_trial(asked) -> bool:
+    return asked.get('max_tokens') == 1
 
 
 def _usage(message) -> dict:

@@ -296,3 +296,27 @@ def test_the_command_runs_without_ros(video):
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, '')
     assert json.loads(done.stdout)['key_frames'] == [0, 20]
+
+
+def test_topics_of_a_bag_may_be_named(tmp_path, capsys):
+    views = builders.pan(6, 0.3)
+    messages = []
+    for step, view in enumerate(views):
+        data = builders.jpeg(view).data
+        messages.append(builders.recorded_jpeg(data, 100.0 + step, '/front/image/compressed'))
+        messages.append(builders.recorded_jpeg(builders.jpeg(views[0]).data, 100.0 + step, '/rear/image/compressed'))
+    path = builders.write_bag(tmp_path / 'bag', messages)
+    _, chosen = run(capsys, 'keyframes', path, '--json')
+    assert len(last_json(chosen)['key_frames']) > 2
+    _, named = run(capsys, 'keyframes', path, '--image-topic', '/rear/image/compressed', '--json')
+    assert last_json(named)['key_frames'] == [0]
+    for option, what in (('--image-topic', 'images'), ('--camera-info-topic', 'camera_info'), ('--odom-topic', 'odom')):
+        status, wrong = run(capsys, 'answer', path, *QUESTION, option, '/none')
+        assert (status, wrong.out) == (2, '')
+        assert f"topic '/none' must be one of the recording with {what}" in wrong.err
+
+
+def test_a_video_has_no_topics(video, capsys):
+    status, captured = run(capsys, 'keyframes', video, '--odom-topic', '/odom')
+    assert status == 2
+    assert 'a topic needs a bag, got ' in captured.err

@@ -143,6 +143,9 @@ class _Heard:
     async def probe(self) -> None:
         await self._model.probe()
 
+    async def ping(self) -> None:
+        await self._model.ping()
+
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
         self.last = await self._model.generate(request, on_text)
         return self.last
@@ -165,7 +168,7 @@ async def answer_all(
         heard = _Heard(model)
         async with free:  # time-out and timings run from here on
             seen = to_observations(sample)
-            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name)
+            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name, may_force=False)
             try:
                 answer = await drive(steps, heard)
             except EmbodiedRError as error:

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import cv2
 
-from embodied_r_ros.adapters import backends, perception_openai
+from embodied_r_ros.adapters import backends, image_budget, perception_openai
 from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.core import phrases, replies
@@ -35,7 +35,9 @@ from training.pair_cache import CODE, PairCache, code_key, key_of
 EXIT_SOME_FAILED = 1
 
 # What asks a model and reads its replies; and a motion of each kind that its prompts tell apart.
-MODEL_CODE = tuple(pathlib.Path(inspect.getfile(module)) for module in (perception_openai, phrases, replies))
+MODEL_CODE = tuple(
+    pathlib.Path(inspect.getfile(module)) for module in (perception_openai, image_budget, phrases, replies)
+)
 MOTIONS = (
     None,
     Motion(name='move forward', source=MotionSource.IMAGES),

@@ -1,12 +1,11 @@
-"""Images in and out of bytes: raw messages, JPEG and PNG. In memory an image is always BGR, uint8.
+"""Images in and out of bytes: JPEG and PNG; raw messages are in raw_images.py. In memory an image is BGR, uint8.
 
 What comes as JPEG or PNG stays the bytes that it is, unless its pixels are needed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
+import math
 import struct
 from typing import Any, Union
 
@@ -24,18 +23,16 @@ JPEG = 'image/jpeg'
 PNG = 'image/png'
 JPEG_QUALITY = 85
 SMALL_PX = 320
+# Two thousand bytes can claim to be gigabytes of pixels, so this is read from the header.
+MAX_PIXELS = 50_000_000
 
-_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
-_TO_BGR = {
-    'rgb8': cv2.COLOR_RGB2BGR,
-    'rgba8': cv2.COLOR_RGBA2BGR,
-    'bgra8': cv2.COLOR_BGRA2BGR,
-    'mono8': cv2.COLOR_GRAY2BGR,
-}
 _JPEG_START = b'\xff\xd8\xff'
 _JPEG_END = b'\xff\xd9'
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _PNG_END = b'IEND\xaeB`\x82'
+_PNG_AT_IN_COMPRESSED_DEPTH = 12
+_VIDEO_STARTS = (b'\0\0\0\x01', b'\0\0\x01')
+_PNG_GREY = 0
 _JPEG_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = frozenset(range(0xD0, 0xD8)) | {0x01}
 _REDUCED = (
@@ -56,6 +53,14 @@ def sniff(data: Buffer) -> str:
         return JPEG
     if head.startswith(_PNG_START):
         return PNG
+    begin = _PNG_AT_IN_COMPRESSED_DEPTH
+    if bytes(data[begin : begin + 8]) == _PNG_START:
+        raise InputError(no_picture('a compressedDepth message'))
+    if head.startswith(_VIDEO_STARTS):
+        raise InputError(
+            'a compressed image must be JPEG or PNG, got what begins as H.264 or H.265 video does; '
+            'republish it as sensor_msgs/CompressedImage in jpeg'
+        )
     raise InputError(
         f'a compressed image must be JPEG or PNG, got bytes that begin {head!r}; set the publisher to jpeg'
     )
@@ -67,7 +72,7 @@ def from_compressed(data: Buffer) -> EncodedImage:
     Padding after a JPEG's end is allowed; some cameras send it.
 
     Raises:
-        InputError: neither JPEG nor PNG, cut short, or of size zero.
+        InputError: neither JPEG nor PNG, cut short, of size zero, of more than MAX_PIXELS, or of distances.
     """
     image = EncodedImage(data=bytes(data), mime=sniff(data))
     image_size(image)
@@ -78,11 +83,13 @@ def image_size(image: EncodedImage) -> tuple[int, int]:
     """Width and height in pixels, from the header; the image is checked to be whole.
 
     Raises:
-        InputError: the image is cut short, or of size zero.
+        InputError: the image is cut short, of size zero, of more than MAX_PIXELS, or a PNG of 16-bit grey, which holds
+            distances.
     """
     width, height = _png_size(image.data) if image.mime == PNG else _jpeg_size(image.data)
     if not (width and height):
         raise InputError(f'an image must have pixels, got a {image.mime} of {width} x {height}')
+    check_size(width, height, image.mime)
     return width, height
 
 
@@ -90,7 +97,7 @@ def decode(image: EncodedImage) -> NDArray[np.uint8]:
     """Decode into (height, width, 3) BGR, uint8; no rotation by EXIF, so that pixels agree with the calibration.
 
     Raises:
-        InputError: the image is cut short or cannot be decoded.
+        InputError: as `image_size`, or the image cannot be decoded.
     """
     image_size(image)
     return _imdecode(image, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -162,70 +169,23 @@ def frame_from_compressed(stamp_ns: int, frame_id: str, data: Buffer) -> Frame:
 
 
 def frame_from_pixels(stamp_ns: int, frame_id: str, pixels: NDArray[np.uint8]) -> Frame:
-    """A frame from an array as `from_raw` returns it; raises InputError where it is no image."""
+    """A frame from an array as `raw_images.from_raw` returns it; raises InputError where it is no image."""
     height, width = as_pixels(pixels).shape[:2]
     return Frame(stamp_ns=stamp_ns, frame_id=frame_id, pixels=pixels, width=width, height=height)
 
 
-def from_raw(
-    encoding: str, width: int, height: int, step: int, data: Buffer, is_bigendian: bool = False
-) -> NDArray[np.uint8]:
-    """The pixels of a raw Image message, as a copy.
-
-    rgb8, bgr8, rgba8, bgra8 and mono8 are read here, every other encoding by cv_bridge where it is installed.
-
-    Args:
-        step: bytes per row, padding included.
-        data: at least step * height bytes.
-        is_bigendian: of no consequence for 8 bits.
-
-    Returns:
-        (height, width, 3) BGR, uint8.
-
-    Raises:
-        InputError: size zero, rows or data too short, or an encoding that nothing here reads.
-    """
-    if width <= 0 or height <= 0:
-        raise InputError(f'an image must have pixels, got width {width!r} and height {height!r}')
-    channels = _CHANNELS.get(encoding)
-    if channels is not None and step < width * channels:
-        raise InputError(f'a row of {width} {encoding} pixels takes {width * channels} bytes, got step {step!r}')
-    flat = np.frombuffer(data, np.uint8)
-    if flat.size < step * height:
-        wanted = f'{height} rows of {step} bytes are {step * height} bytes'
-        raise InputError(f'{wanted}, got {flat.size!r}; the message is cut short')
-    if channels is None:
-        return _by_cv_bridge(_RawImage(height, width, encoding, int(is_bigendian), step, data))
-    rows = flat[: step * height].reshape(height, step)[:, : width * channels]
-    pixels: NDArray[np.uint8] = rows.reshape(height, width, channels) if channels > 1 else rows
-    if encoding == 'bgr8':
-        return np.array(pixels, np.uint8)
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), _TO_BGR[encoding]), np.uint8)
+def check_size(width: int, height: int, kind: str) -> None:
+    """Refuse an image of more than MAX_PIXELS with an InputError that names size and limit."""
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f'an image must have at most {MAX_PIXELS} pixels, got {width} x {height} ({kind}); '
+            'let the camera driver send a smaller size'
+        )
 
 
-@dataclasses.dataclass(frozen=True)
-class _RawImage:
-    """What cv_bridge reads of a sensor_msgs Image."""
-
-    height: int
-    width: int
-    encoding: str
-    is_bigendian: int
-    step: int
-    data: Buffer
-
-
-def _by_cv_bridge(image: _RawImage) -> NDArray[np.uint8]:
-    wanted = f'an image must be one of {", ".join(_CHANNELS)}, jpeg or png, got encoding {image.encoding!r}'
-    try:
-        cv_bridge = importlib.import_module('cv_bridge')
-    except ImportError:
-        raise InputError(f'{wanted}; install cv_bridge for more, or set the camera driver to rgb8') from None
-    try:
-        pixels = cv_bridge.CvBridge().imgmsg_to_cv2(image, desired_encoding='bgr8')
-    except (cv_bridge.CvBridgeError, TypeError, ValueError, KeyError) as error:
-        raise InputError(f'{wanted}, and cv_bridge refuses: {error}; set the camera driver to rgb8') from None
-    return as_pixels(np.asarray(pixels))
+def no_picture(what: str) -> str:
+    """The sentence about an image that holds distances."""
+    return f'an image must be a picture, got distances ({what}); give the topic of a colour or grey camera'
 
 
 def _pixels(frame: Frame) -> NDArray[np.uint8]:
@@ -254,7 +214,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             continue
         if marker in _JPEG_FRAME_HEADERS and at + 9 <= len(data):
             height, width = struct.unpack_from('>HH', data, at + 5)
-            size = (width, height)
+            size = (width, height) if width * height >= math.prod(size) else size
         at += 2 + int(struct.unpack_from('>H', data, at + 2)[0])
         if marker == 0xDA:
             if data.rfind(_JPEG_END, at) >= 0:
@@ -268,5 +228,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
         raise InputError(
             f'a PNG must run from IHDR to IEND, got {len(data)!r} bytes that do not; the image is cut short'
         )
-    width, height = struct.unpack_from('>II', data, 16)
+    width, height, bits, colour = struct.unpack_from('>IIBB', data, 16)
+    if (bits, colour) == (16, _PNG_GREY):
+        raise InputError(no_picture('a PNG of 16-bit grey'))
     return width, height

@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Intrinsics, Sighting
 from embodied_r_ros.core.settings import Settings, setting
+from embodied_r_ros.core.yaml_file import read_yaml
 from embodied_r_ros.share import share_path
 
 LABELS_FILE = 'labels.yaml'
@@ -123,12 +123,14 @@ def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
         SettingsError: the file cannot be read or holds something else than ids with nouns.
     """
     try:
-        content = yaml.safe_load(pathlib.Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(pathlib.Path(path))
+    except SettingsError as error:
         raise SettingsError(f'labels must be a readable YAML file, got {str(path)!r}: {error}') from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {content!r}")
-    return {_tag_id(path, key): _label(path, key, value) for key, value in content.items()}
+        raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {type(content).__name__}")
+    # What stands in the file is not shown: a wrong path may lead to one with secrets.
+    numbered = enumerate(content.items(), 1)
+    return {_tag_id(f'{path}: entry {number}', key): _label(path, key, value) for number, (key, value) in numbered}
 
 
 def find_labels(recording: str | pathlib.Path) -> pathlib.Path | None:
@@ -139,23 +141,25 @@ def find_labels(recording: str | pathlib.Path) -> pathlib.Path | None:
     return next((file for folder in (bag, bag.parent) if (file := folder / LABELS_FILE).is_file()), None)
 
 
-def _tag_id(path: str | pathlib.Path, key: Any) -> int:
-    if not isinstance(key, int) or isinstance(key, bool) or key < 0:
-        raise SettingsError(f'{path}: a tag id must be a whole number from 0 on, got {key!r}')
+def _tag_id(place: str, key: Any) -> int:
+    if not isinstance(key, int) or isinstance(key, bool) or not 0 <= key < 1e9:
+        raise SettingsError(f'{place}: a tag id must be a whole number from 0 on, got {_kind(key)}')
     return key
 
 
-def _label(path: str | pathlib.Path, key: Any, value: Any) -> TagLabel:
+def _label(path: str | pathlib.Path, key: int, value: Any) -> TagLabel:
     entry = {'name': value} if isinstance(value, str) else value
     if not isinstance(entry, dict) or not set(entry) <= {'name', 'size_m', 'depth_m'}:
-        raise SettingsError(f'{path}: tag {key!r} needs a noun, or name with size_m and depth_m; got {value!r}')
+        found = 'another key' if isinstance(entry, dict) else _kind(value)
+        raise SettingsError(f'{path}: tag {key!r} needs a noun, or name with size_m and depth_m; got {found}')
     name = entry.get('name')
     if not isinstance(name, str) or not name.strip() or ';' in name:
-        raise SettingsError(f'{path}: tag {key!r} needs a noun without semicolon as its name, got {name!r}')
+        found = 'text with one, or none' if isinstance(name, str) else _kind(name)
+        raise SettingsError(f'{path}: tag {key!r} needs a noun without semicolon as its name, got {found}')
     for part, least in (('size_m', 1e-3), ('depth_m', 0.0)):
         number = entry.get(part, least)
-        if not isinstance(number, (int, float)) or isinstance(number, bool) or not least <= number < math.inf:
-            raise SettingsError(f'{path}: {part} of tag {key!r} must be metres from {least:g} on, got {number!r}')
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not least <= number < 1e9:
+            raise SettingsError(f'{path}: {part} of tag {key!r} must be metres from {least:g} on, got {_kind(number)}')
     size_m = entry.get('size_m')
     return TagLabel(
         name=name.strip(), size_m=None if size_m is None else float(size_m), depth_m=float(entry.get('depth_m', 0.0))
@@ -167,3 +171,9 @@ def _assumed(width: int, height: int, fov_deg: float) -> Intrinsics:
     return Intrinsics(
         width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
     )
+
+
+def _kind(found: Any) -> str:
+    """A number as it is, where it is not too long; of anything else its type."""
+    is_short = isinstance(found, float) or (isinstance(found, int) and abs(found) < 1e12)
+    return f'{found:g}' if is_short else type(found).__name__

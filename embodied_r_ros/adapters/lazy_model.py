@@ -35,17 +35,28 @@ class LazyLanguageModel:
         self._model = await asyncio.shield(self._loading)
         await self._model.probe()
 
+    async def ping(self) -> None:
+        """See whether the model is loaded and still there.
+
+        Raises:
+            BackendError: it is not.
+        """
+        await self._loaded().ping()
+
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
         """As the model does.
 
         Raises:
             BackendUnavailable: it is not loaded yet.
         """
-        if self._model is None:
-            raise BackendUnavailable(f'{self.name} is not loaded yet; probe it first')
-        return await self._model.generate(request, on_text)
+        return await self._loaded().generate(request, on_text)
 
     async def aclose(self) -> None:
         """Let go of the model."""
         if self._model is not None:
             await self._model.aclose()
+
+    def _loaded(self) -> LanguageModel:
+        if self._model is None:
+            raise BackendUnavailable(f'{self.name} is not loaded yet; probe it first')
+        return self._model

@@ -30,6 +30,13 @@ class LanguageModel(Protocol):
             BackendError: it cannot; the message names the remedy.
         """
 
+    async def ping(self) -> None:
+        """See cheaply whether the model is still there.
+
+        Raises:
+            BackendError: it is not.
+        """
+
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
         """Continue the chat.
 

@@ -54,6 +54,9 @@ class NumpyLanguageModel:
     async def probe(self) -> None:
         """Nothing can be out of reach: the model was read when this was made."""
 
+    async def ping(self) -> None:
+        """The model is in this process."""
+
     async def aclose(self) -> None:
         """Stop a running generation and the thread."""
         self._thread.close()
@@ -68,8 +71,12 @@ class NumpyLanguageModel:
             on_text: gets each word of the reply as it comes, with the space before it; called in the event loop.
 
         Raises:
-            BackendRefused: the prompt is longer than the model's context.
+            BackendRefused: the prompt is longer than the model's context, or names options to choose from.
         """
+        if request.options:
+            raise BackendRefused(
+                f'{self.name} answers after a thought alone, it was asked for one of {request.options!r}'
+            )
         return await self._thread.run(functools.partial(self._reply, request, in_this_loop(on_text)))
 
     async def prefill(self, text: str) -> None:

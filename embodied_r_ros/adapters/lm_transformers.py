@@ -57,6 +57,9 @@ class TransformersLanguageModel:
     async def probe(self) -> None:
         """Nothing can be out of reach: the model was loaded when this was made."""
 
+    async def ping(self) -> None:
+        """The model is in this process."""
+
     async def aclose(self) -> None:
         """Stop a running generation and the thread."""
         self._thread.close()
@@ -93,11 +96,29 @@ class TransformersLanguageModel:
         room = request.max_tokens if context is None else min(request.max_tokens, context - length)
         watch = _Watch(self._torch, self._tokenizer, length, request.stop, on_text, cancelled)
         try:
-            self._generate(inputs, room, request, watch)
+            if request.options:
+                watch.text = self._likeliest(inputs['input_ids'], request.options, cancelled)
+            else:
+                self._generate(inputs, room, request, watch)
         except RuntimeError as error:
             reason = ' '.join(str(error).split())
             raise BackendError(f'{self.name} failed on {self._device!r} at {length} prompt tokens: {reason}') from error
         return Completion(text=watch.text, tokens=watch.tokens, latency_s=time.monotonic() - begun)
+
+    def _likeliest(self, prompt: Any, options: Sequence[str], cancelled: Callable[[], bool]) -> str:
+        """The option that the model is likeliest to continue the prompt with, of token ids (1, n)."""
+        torch = self._torch
+        scores: dict[str, float] = {}
+        for option in options:
+            if cancelled():
+                break
+            encoded = self._tokenizer(option, add_special_tokens=False, return_tensors='pt')
+            ids = torch.cat([prompt, encoded['input_ids'].to(self._device)], dim=1)
+            with torch.inference_mode():
+                logits = self._model(input_ids=ids).logits[0, prompt.shape[1] - 1 : -1].float()
+            chances = logits.log_softmax(-1).gather(1, ids[0, prompt.shape[1] :, None])
+            scores[option] = float(chances.sum())
+        return max(scores, key=scores.__getitem__, default='')
 
     def _generate(self, inputs: Any, max_tokens: int, request: Generation, watch: _Watch) -> None:
         torch = self._torch

@@ -1,19 +1,21 @@
 """An OpenAI-compatible model server (vLLM and the like) over HTTP: probe, chat, stream, deadline, cancel.
 
 Every request has one steady-clock deadline, from asking to the last byte. A cancelled request closes its connection,
-and the server stops generating. What the server cannot take (no connection, 429, 5xx) is tried again with growing
-pauses inside the deadline, unless text has been streamed already; what it declines is not.
+and the server stops generating. What the server cannot take (no connection, 429, 5xx), and a silence longer than what
+was measured allows, is tried again with growing pauses inside the deadline, unless text has been told already; what the
+server declines is not.
 
-Proxies from the environment are used for hosts elsewhere, never for this machine: a robot's proxy setting must not lead
-127.0.0.1 astray. Redirects are not followed, so that the key goes nowhere else.
+Every chat is streamed, so that the first text shows that the model works; where a server refuses that, it is asked for
+whole replies. Text that comes from the server is cleaned, and the key replaced in it, before it leaves.
+Redirects are not followed, so that the key goes nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import ipaddress
+import contextlib
 import json
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,62 +23,69 @@ from typing import Any, TypeVar
 
 import httpx
 
-from embodied_r_ros.adapters.openai_refusals import Overloaded, refusal, status_error
-from embodied_r_ros.adapters.openai_replies import (
-    MAX_REPLY_BYTES,
-    ChatReply,
-    Gathered,
-    Told,
-    read_completion,
-    read_events,
-    read_json,
+from embodied_r_ros.adapters.lanes import Lanes, until_done
+from embodied_r_ros.adapters.masking import Mask
+from embodied_r_ros.adapters.openai_exchange import Exchange, Served
+from embodied_r_ros.adapters.openai_refusals import (
+    LONGEST_PAUSE_S,
+    NoSuchModel,
+    Overloaded,
+    Refuser,
+    StreamRefused,
 )
-from embodied_r_ros.core.errors import (
-    BackendError,
-    BackendRefused,
-    BackendTimeout,
-    BackendUnavailable,
-    ReplyError,
-    SettingsError,
-)
+from embodied_r_ros.adapters.openai_replies import ChatReply, Gathered, Told
+from embodied_r_ros.adapters.patience import Patience, Silent, Watch
+from embodied_r_ros.adapters.proxies import credentials, proxy_for, without_credentials
+from embodied_r_ros.adapters.routes import api_key, connection, translate
+from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendTimeout, BackendUnavailable, ReplyError
 from embodied_r_ros.core.models import ServerSettings
+
+logger = logging.getLogger(__name__)
 
 VLM_KEY = 'EMBODIED_R_VLM_API_KEY'
 LM_KEY = 'EMBODIED_R_LM_API_KEY'
 
 FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 4.0
-CONNECT_S = 5.0
+PING_S = 2.0
+SHOWN_IDS = 20
+SHORTER_PROMPT = (
+    'lower max_observations or max_tokens, ask about a shorter window, or serve with a larger --max-model-len'
+)
+# How a reply is asked for; a server that refuses one form gets the next.
+FORMS: tuple[dict[str, Any], ...] = (
+    {'stream': True, 'stream_options': {'include_usage': True}},
+    {'stream': True},
+    {},
+)
 
 Result = TypeVar('Result')
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Served:
-    """A model that the server lists; `max_model_len` in tokens, 0 where the server does not tell."""
-
-    id: str
-    max_model_len: int = 0
-
-
 class OpenAIClient:
-    """One server, one connection pool; made anywhere, used in one event loop."""
+    """One server; made anywhere, used in one event loop.
 
-    def __init__(self, settings: ServerSettings, key_variable: str) -> None:
+    Args:
+        settings: where the server is, and how it is spoken to.
+        key_variable: environment variable with its key.
+        shorter: advice for prompts that are too long for it.
+
+    Raises:
+        SettingsError: the key, or a proxy that the environment names, cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings, key_variable: str, shorter: str = SHORTER_PROMPT) -> None:
+        key, proxy = api_key(key_variable), proxy_for(settings.url, os.environ)
         self.settings = settings
-        self.key_variable = key_variable
         self.served = Served(id=settings.model)
+        through = f' (through the proxy {without_credentials(proxy)} of the environment)' if proxy else ''
+        self._place = settings.url + through
+        self._mask = Mask([key, *credentials(proxy)])
+        refuser = Refuser(place=self._place, key_variable=key_variable, shorter=shorter, mask=self._mask)
+        self._exchange = Exchange(settings.url, refuser)
+        self._lanes = Lanes(connection(settings.url, proxy, key))
         self._free = asyncio.Semaphore(settings.max_concurrent_requests)
-        # Loading the certificates costs 30 ms, and plain HTTP on this machine needs none.
-        on_this_machine = _is_loopback(settings.url)
-        self._http = httpx.AsyncClient(
-            headers=_authorization(key_variable),
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=settings.max_concurrent_requests),
-            verify=not (on_this_machine and settings.url.startswith('http:')),
-            trust_env=not on_this_machine,
-            follow_redirects=False,
-        )
+        self._patience = Patience(settings.timeout_s)
+        self._form = 0
 
     def __repr__(self) -> str:
         return f'OpenAIClient(url={self.settings.url!r}, model={self.served.id!r})'
@@ -88,19 +97,12 @@ class OpenAIClient:
             BackendUnavailable, BackendTimeout: nobody answers.
             BackendRefused: what answers is no such server, wants another key, or does not serve the model.
         """
-        models = await self._within(self._models)
-        ids = ', '.join(model.id for model in models) or 'nothing'
-        wanted = self.settings.model
-        if not wanted and len(models) != 1:
-            raise BackendRefused(f'the model to use at {self.settings.url} must be named; set model to one of: {ids}')
-        found = [model for model in models if model.id == wanted or not wanted]
-        if not found:
-            raise BackendRefused(
-                f'model {wanted!r} was wanted, {self.settings.url} serves: {ids}; set model to one of these, or serve '
-                f'it (vllm serve {wanted} --served-model-name {wanted})'
-            )
-        self.served = found[0]
-        return self.served
+        return self._choose(await self._within(self._models, has_slot=True))
+
+    async def ping(self) -> None:
+        """See within 2 s whether the server lists the model, beside whatever is under way; raises as `probe`."""
+        limit_s = min(PING_S, self.settings.timeout_s)
+        self._choose(await self._within(self._models, timeout_s=limit_s, retries=0, has_slot=True))
 
     async def chat(
         self, messages: Sequence[dict[str, Any]], on_text: Callable[[str], None] | None = None, **options: Any
@@ -109,135 +111,178 @@ class OpenAIClient:
 
         Args:
             messages: in the server's JSON form.
-            on_text: gets the pieces of text as they come; without it nothing is streamed.
+            on_text: gets the pieces of text as they come.
             options: further fields of the request, such as temperature, max_tokens, response_format.
 
         Raises:
-            BackendTimeout: the deadline passed.
+            BackendTimeout: the deadline passed, or (`Silent`) the server said nothing for longer than it ever took.
             BackendUnavailable: the server could not be reached, is overloaded, or broke off.
             BackendRefused: the server declined; the message carries its own.
             ReplyError: what came back is no chat completion.
         """
-        body = {'model': self.served.id, 'messages': list(messages), **options}
-        limit = self.served.max_model_len
-        if limit and body.get('max_tokens', 0) >= limit:
-            del body['max_tokens']  # the server then takes what the prompt leaves
-        if on_text is not None:
-            body.update(stream=True, stream_options={'include_usage': True})
-        content = json.dumps(body).encode()
-        told = Told(on_text)
-        return await self._within(lambda: self._chat(content, told), told)
+        asked, told = {'messages': list(messages), **options}, Told(on_text)
+        return await self._within(lambda: self._chat(asked, told, self._patience.allowed_s), told)
+
+    async def try_out(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Ask for one token of a chat, beside whatever is under way, to see that the model works.
+
+        It may be silent until the deadline, so that a model which has become slow is found to work, and waited for.
+
+        Raises:
+            BackendError: as `chat` does; what is no chat completion counts as refused.
+        """
+        asked = {'messages': list(messages), 'max_tokens': 1, 'temperature': 0.0}
+        try:
+            await self._within(lambda: self._chat(asked, Told(), self.settings.timeout_s), has_slot=True)
+        except ReplyError as error:
+            raise BackendRefused(f'{self._place} was asked for a chat completion as a trial; {error}') from error
 
     async def aclose(self) -> None:
         """Close the connections; what is under way ends with BackendUnavailable."""
-        await self._http.aclose()
+        await self._lanes.aclose()
 
-    async def _within(self, attempt: Callable[[], Awaitable[Result]], told: Told | None = None) -> Result:
-        """Attempt, with pauses and repeats, until the deadline."""
-        timeout_s = self.settings.timeout_s
+    async def _within(
+        self,
+        attempt: Callable[[], Awaitable[Result]],
+        told: Told | None = None,
+        *,
+        timeout_s: float | None = None,
+        retries: int | None = None,
+        has_slot: bool = False,
+    ) -> Result:
+        """Attempt, with pauses and repeats, until the deadline.
+
+        Args:
+            attempt: what is tried.
+            told: says whether text has been told already.
+            timeout_s, retries: in place of the settings'.
+            has_slot: whether it does not count among the concurrent requests.
+        """
+        limit_s = self.settings.timeout_s if timeout_s is None else timeout_s
+        again = self.settings.retries if retries is None else retries
         start_s = time.monotonic()
+        slot = contextlib.nullcontext() if has_slot else self._free
+        task = asyncio.ensure_future(self._attempts(attempt, told or Told(), again, slot))
         try:
-            return await asyncio.wait_for(self._attempts(attempt, told), timeout_s)
+            await until_done(task, lambda: start_s + limit_s - time.monotonic())
+            return task.result()
         except asyncio.TimeoutError as error:
-            spent_s = time.monotonic() - start_s
+            named = 'timeout_s ' if timeout_s is None else ''
             raise BackendTimeout(
-                f'a reply from {self.settings.url} was wanted within timeout_s {timeout_s:g} s, none came in '
-                f'{spent_s:.2f} s; allow more time, ask for fewer max_tokens, or give the server more power'
+                f'a reply from {self._place} was wanted within {named}{limit_s:g} s, none came in '
+                f'{time.monotonic() - start_s:.2f} s; allow more time, ask for fewer max_tokens, or give the server '
+                'more power'
             ) from error
+        finally:
+            task.cancel()
 
-    async def _attempts(self, attempt: Callable[[], Awaitable[Result]], told: Told | None) -> Result:
-        retries_left, pause_s = self.settings.retries, FIRST_PAUSE_S
-        async with self._free:
+    async def _attempts(
+        self,
+        attempt: Callable[[], Awaitable[Result]],
+        told: Told,
+        retries: int,
+        slot: contextlib.AbstractAsyncContextManager[None],
+    ) -> Result:
+        retries_left, pause_s = retries, FIRST_PAUSE_S
+        async with slot:
             while True:
                 try:
-                    return await self._translated(attempt)
-                except BackendUnavailable as error:
-                    if retries_left == 0 or self._http.is_closed or (told is not None and told.any_text):
+                    return await self._translated(attempt())
+                except (BackendUnavailable, Silent) as error:
+                    if retries_left == 0 or self._lanes.is_closed or told.any_text:
                         raise
                     wish_s = error.retry_after_s if isinstance(error, Overloaded) else 0.0
                 await asyncio.sleep(max(pause_s, wish_s))
                 retries_left, pause_s = retries_left - 1, min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _translated(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        if self._http.is_closed:
-            raise BackendUnavailable(f'the client of {self.settings.url} has been closed; make a new one')
+    async def _translated(self, attempt: Awaitable[Result]) -> Result:
         try:
-            return await attempt()
+            return await attempt
         except httpx.HTTPError as error:
-            raise translate(error, self.settings.url) from error
+            raise translate(error, self._place, self._mask) from error
+
+    async def _carry(
+        self, exchange: Callable[[httpx.AsyncClient], Awaitable[Result]], left_s: Callable[[], float]
+    ) -> Result:
+        if self._lanes.is_closed:
+            raise BackendUnavailable(f'the client of {self._place} has been closed; make a new one')
+        return await self._lanes.carry(exchange, left_s)
 
     async def _models(self) -> list[Served]:
-        async with self._http.stream('GET', f'{self.settings.url}/models') as response:
-            content = await self._content(response)
-        try:
-            listed = json.loads(content)['data']
-            return [Served(id=str(model['id']), max_model_len=int(model.get('max_model_len') or 0)) for model in listed]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return await self._carry(self._exchange.models, lambda: self.settings.timeout_s)
+
+    def _choose(self, models: Sequence[Served]) -> Served:
+        """The model to use from now on, of those that the server lists."""
+        ids = ', '.join(model.id for model in models[:SHOWN_IDS]) or 'nothing'
+        wanted, place = self.settings.model, self._place
+        if not wanted and len(models) != 1:
+            raise BackendRefused(f'the model to use at {place} must be named; set model to one of: {ids}')
+        found = [model for model in models if model.id == wanted or not wanted]
+        if not found:
             raise BackendRefused(
-                f'{self.settings.url}/models should list models as an OpenAI-compatible server does, it answered '
-                f'{content[:200]!r}; check host, port and path of url'
-            ) from error
+                f'model {wanted!r} was wanted, {place} serves: {ids}; set model to one of these, or serve it '
+                f'(vllm serve {wanted} --served-model-name {wanted})'
+            )
+        self.served = found[0]
+        return self.served
 
-    async def _chat(self, content: bytes, told: Told) -> ChatReply:
-        headers = {'Content-Type': 'application/json'}
-        url = f'{self.settings.url}/chat/completions'
-        async with self._http.stream('POST', url, content=content, headers=headers) as response:
-            kind = response.headers.get('content-type', '')
-            if response.status_code == 200 and kind.startswith('text/event-stream'):
-                return await self._streamed(response, told)
-            whole = read_completion(await self._content(response))
-            told.piece(whole.reasoning)
-            told.piece(whole.text)
-            return whole
+    async def _chat(self, asked: dict[str, Any], told: Told, allowed_s: float) -> ChatReply:
+        """Send a chat in a form that the server takes, and to the model that it serves now."""
+        form, is_new_model = self._form, False
+        while True:
+            model = self.served
+            try:
+                reply = await self._send(model, asked, FORMS[form], told, allowed_s)
+            except StreamRefused:
+                if form + 1 == len(FORMS):
+                    raise
+                form += 1
+            except NoSuchModel:
+                if is_new_model or not await self._serves_another(model):
+                    raise
+                is_new_model = True
+            else:
+                self._form = form
+                return reply
 
-    async def _content(self, response: httpx.Response) -> bytes:
-        content = bytearray()
-        async for chunk in response.aiter_bytes():
-            content += chunk
-            if len(content) > MAX_REPLY_BYTES:
-                raise ReplyError(f'at most {MAX_REPLY_BYTES} bytes were wanted, {self.settings.url} sent more', '')
-        if response.status_code != 200:
-            raise status_error(response, bytes(content), self.settings, self.served.id, self.key_variable)
-        return bytes(content)
+    async def _serves_another(self, refused: Served) -> bool:
+        """Whether another model is used from now on in place of one that nobody named and the server has no more."""
+        if self.settings.model:
+            return False
+        if self.served == refused:
+            with contextlib.suppress(BackendError, httpx.HTTPError):
+                models = await self._models()
+                if len(models) == 1:
+                    self.served = models[0]
+        if self.served.id == refused.id:
+            return False
+        logger.warning('%s serves %r in place of %r; it is used from now on', self._place, self.served.id, refused.id)
+        return True
 
-    async def _streamed(self, response: httpx.Response, told: Told) -> ChatReply:
-        gathered = Gathered()
-        async for data in read_events(response):
-            if data == '[DONE]':
-                break
-            event = read_json(data)
-            if event.get('error'):
-                raise refusal(event, self.settings, self.served.id)
-            gathered.take(event, told)
-        if not gathered.is_whole:
-            raise BackendUnavailable(f'{self.settings.url} broke off after {len(gathered.text)} characters; try again')
+    async def _send(
+        self, model: Served, asked: dict[str, Any], form: dict[str, Any], told: Told, allowed_s: float
+    ) -> ChatReply:
+        body = {'model': model.id, **asked, **form}
+        if model.max_model_len and body.get('max_tokens', 0) >= model.max_model_len:
+            del body['max_tokens']  # the server then takes what the prompt leaves
+        content = json.dumps(body).encode()
+        gathered, watch = Gathered(self._mask, told), Watch(allowed_s)
+        try:
+            await self._carry(lambda http: self._exchange.chat(http, content, model, gathered, watch), watch.left_s)
+        except asyncio.TimeoutError as error:
+            if not gathered.is_whole:
+                raise self._silent(watch, gathered) from error
+        except httpx.HTTPError:
+            if not gathered.is_whole:
+                raise
+        if watch.first_s is not None:
+            self._patience.note(watch.first_s)
         return gathered.reply()
 
-
-def translate(error: httpx.HTTPError, url: str) -> BackendError:
-    """Our error for one of httpx's."""
-    what = f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return BackendUnavailable(f'a model server was wanted at {url}, nobody answers ({what}); start it, or set url')
-    if isinstance(error, httpx.TimeoutException):
-        return BackendTimeout(f'{url} did not answer in time ({what}); allow more time')
-    if isinstance(
-        error, (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.DecodingError, httpx.LocalProtocolError)
-    ):
-        return BackendRefused(f'{url} cannot be spoken to ({what}); check url')
-    return BackendUnavailable(f'the connection to {url} broke ({what}); try again')
-
-
-def _authorization(key_variable: str) -> dict[str, str]:
-    key = os.environ.get(key_variable, '').strip()
-    if not (key.isascii() and key.isprintable()):
-        raise SettingsError(f'{key_variable} must hold printable ASCII characters only, it holds others; set it anew')
-    return {'Authorization': f'Bearer {key}'} if key else {}
-
-
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == 'localhost' or host.endswith('.localhost')
+    def _silent(self, watch: Watch, gathered: Gathered) -> Silent:
+        longest_s = self._patience.longest_s
+        came = f'after {gathered.length} characters' if gathered.length else 'before the first'
+        return Silent(
+            f'{self._place} said nothing for {watch.allowed_s:.1f} s {came}, the slowest first text lately came after '
+            f'{longest_s:.2f} s; see whether it hangs'
+        )

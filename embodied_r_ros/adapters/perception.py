@@ -43,6 +43,13 @@ class Perceiver(Protocol):
             BackendError: they cannot; the message names the remedy.
         """
 
+    async def ping(self) -> None:
+        """See cheaply whether the model is still there.
+
+        Raises:
+            BackendError: it is not.
+        """
+
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
         """Tell what is new in `current` against `previous`; all that is in it where `previous` is None.
 

@@ -1,29 +1,34 @@
 """Perception by a vision-language model behind an OpenAI-compatible server (paper, section 3).
 
-The images stand before the text, as the JPEG or PNG bytes that they came as, and are the same in the first pass and in
-the focus pass: the server's prefix cache then holds them already.
+The images stand before the text, as the JPEG or PNG bytes that they came as, or shrunk where they have too many pixels,
+and are the same in the first pass and in the focus pass: the server's prefix cache then holds them already.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 import time
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
-import cv2
-import numpy as np
-
+from embodied_r_ros.adapters.image_budget import FittingImage, ImageBudget, grey_image
 from embodied_r_ros.adapters.openai_http import VLM_KEY, OpenAIClient
 from embodied_r_ros.adapters.openai_refusals import SchemaRefused
 from embodied_r_ros.adapters.openai_replies import ChatReply
 from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.core.errors import BackendRefused
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PerceptionPrompt, describe_prompt, focus_prompt
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource
 from embodied_r_ros.core.replies import Described, read_description
 
 IMAGES_PER_PROMPT = 2
+MAX_IMAGE_PX = 1_000_000
+SHORTER_PROMPT = 'lower max_image_px, or serve with a larger --max-model-len or with --mm-processor-kwargs'
+
+Result = TypeVar('Result')
 
 
 class OpenAIPerceiver:
@@ -33,16 +38,25 @@ class OpenAIPerceiver:
         server: where the model is.
         temperature: of the sampling.
         max_tokens: of a description.
+        max_image_px: images with more pixels are shrunk to so many.
         key_variable: environment variable with the server's key.
     """
 
     source = 'openai'
 
     def __init__(
-        self, server: ServerSettings, *, temperature: float = 0.1, max_tokens: int = 512, key_variable: str = VLM_KEY
+        self,
+        server: ServerSettings,
+        *,
+        temperature: float = 0.1,
+        max_tokens: int = 512,
+        max_image_px: int = MAX_IMAGE_PX,
+        key_variable: str = VLM_KEY,
     ) -> None:
         self._sampling = {'temperature': temperature, 'max_tokens': max_tokens}
-        self._client = OpenAIClient(server, key_variable)
+        self._client = OpenAIClient(server, key_variable, SHORTER_PROMPT)
+        self._budget = ImageBudget(max_image_px)
+        self._size_wh = self._budget.largest_wh  # of the newest key frame
         self._takes_schema = True
 
     def __repr__(self) -> str:
@@ -54,17 +68,26 @@ class OpenAIPerceiver:
         return self._client.served.id
 
     async def probe(self) -> None:
-        """Find the server and the model on it, and show it two small images: servers tell their limit only when asked.
+        """Find the server and the model on it, and show it two images of the size that comes.
+
+        Servers tell their limits only when asked. The size is that of the newest key frame, and the largest before one.
 
         Raises:
-            BackendError: as `OpenAIClient.probe` and `chat` say.
+            BackendError: as `OpenAIClient.probe` and `try_out` say.
         """
         await self._client.probe()
-        _, grey = cv2.imencode('.jpg', np.full((64, 64, 3), 128, np.uint8))
-        image = EncodedImage(data=grey.tobytes())
-        await self._client.chat(
-            [_message([image] * IMAGES_PER_PROMPT, 'Reply with OK.')], max_tokens=1, temperature=0.0
-        )
+        size_wh = self._size_wh
+        grey = FittingImage(image=await asyncio.to_thread(grey_image, size_wh), size_wh=size_wh)
+        shown = [grey] * IMAGES_PER_PROMPT
+        await _naming_sizes(shown, self._client.try_out([_message([grey.image] * IMAGES_PER_PROMPT, 'Reply with OK.')]))
+
+    async def ping(self) -> None:
+        """See whether the server lists the model.
+
+        Raises:
+            BackendError: as `OpenAIClient.ping` says.
+        """
+        await self._client.ping()
 
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
         """Write down what a key frame shows, question or no question.
@@ -73,6 +96,7 @@ class OpenAIPerceiver:
         says the same or nothing; otherwise the model's word counts.
 
         Raises:
+            InputError: an image is too large, and cannot be decoded.
             BackendError: the server did not do its part.
             ReplyError: the reply is empty.
         """
@@ -84,12 +108,7 @@ class OpenAIPerceiver:
         return Description(motion=motion, text=found.text, latency_s=time.monotonic() - start_s)
 
     async def focus(self, previous: KeyFrame | None, current: KeyFrame, question_text: str) -> Description:
-        """Write down what a key frame shows of the things that a question is about.
-
-        Raises:
-            BackendError: the server did not do its part.
-            ReplyError: the reply is empty.
-        """
+        """Write down what a key frame shows of the things that a question is about; raises as `describe`."""
         start_s = time.monotonic()
         found = await self._ask(previous, current, focus_prompt(previous is not None, question_text))
         return Description(text=found.text, latency_s=time.monotonic() - start_s)
@@ -99,17 +118,22 @@ class OpenAIPerceiver:
         await self._client.aclose()
 
     async def _ask(self, previous: KeyFrame | None, current: KeyFrame, prompt: PerceptionPrompt) -> Described:
-        images = [frame.image for frame in (previous, current) if frame is not None]
-        message = _message(images, prompt.text)
+        images = [await self._budget.fit(frame.image) for frame in (previous, current) if frame is not None]
+        self._size_wh = images[-1].size_wh if all(images[-1].size_wh) else self._size_wh
+        reply = await _naming_sizes(
+            images, self._chat_in_some_form(_message([one.image for one in images], prompt.text), prompt)
+        )
+        return read_description(reply.text, reply.reasoning)
+
+    async def _chat_in_some_form(self, message: dict[str, Any], prompt: PerceptionPrompt) -> ChatReply:
         with_schema = self._takes_schema
         try:
-            reply = await self._chat(message, prompt, with_schema)
+            return await self._chat(message, prompt, with_schema)
         except SchemaRefused:
             if not with_schema:
                 raise
             self._takes_schema = False
-            reply = await self._chat(message, prompt, False)
-        return read_description(reply.text, reply.reasoning)
+            return await self._chat(message, prompt, False)
 
     async def _chat(self, message: dict[str, Any], prompt: PerceptionPrompt, with_schema: bool) -> ChatReply:
         options: dict[str, Any] = dict(self._sampling)
@@ -119,8 +143,24 @@ class OpenAIPerceiver:
         return await self._client.chat([message], **options)
 
 
-def _message(images: list[EncodedImage], text: str) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = [{'type': 'image_url', 'image_url': {'url': _data_url(image)}} for image in images]
+async def _naming_sizes(images: Sequence[FittingImage], asking: Awaitable[Result]) -> Result:
+    """What comes of a request; a refusal of it names the images that it showed."""
+    try:
+        return await asking
+    except BackendRefused as error:
+        sizes = [f'{width} x {height}' for width, height in (image.size_wh for image in images) if width and height]
+        if not sizes:
+            raise
+        is_one_size = len(set(sizes)) == 1
+        shown = (
+            f'{len(sizes)} image{"s" if len(sizes) > 1 else ""} of {sizes[0] if is_one_size else " and ".join(sizes)}'
+        )
+        raise type(error)(f'{error} (shown: {shown})') from error
+
+
+def _message(images: Sequence[EncodedImage], text: str) -> dict[str, Any]:
+    urls = [_data_url(image) for image in images]
+    parts: list[dict[str, Any]] = [{'type': 'image_url', 'image_url': {'url': url}} for url in urls]
     return {'role': 'user', 'content': [*parts, {'type': 'text', 'text': text}]}
 
 

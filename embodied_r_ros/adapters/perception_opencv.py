@@ -50,6 +50,9 @@ class OpenCVPerceiver:
         """Look at an empty image once, so that the first real one does not wait for OpenCV's set-up."""
         await self._worker.run(lambda cancelled: self._look(np.zeros((48, 64), np.uint8), None))
 
+    async def ping(self) -> None:
+        """OpenCV is in this process."""
+
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
         """The motion between the two, and the things that are in view in `current` and not in `previous`.
 

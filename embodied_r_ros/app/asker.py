@@ -13,15 +13,15 @@ from collections.abc import Callable
 
 from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.app import focus, windows
+from embodied_r_ros.app.model_health import Backend, Log, ModelHealth
 from embodied_r_ros.app.observing import looked_again
 from embodied_r_ros.app.peer_services import Declined, PeerServices
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
-from embodied_r_ros.app.readiness import Backend, Log, probe
 from embodied_r_ros.app.request import Request
 from embodied_r_ros.app.stages import OnProgress, Stages
 from embodied_r_ros.app.timeline import Timeline
 from embodied_r_ros.core import answers, reasoning
-from embodied_r_ros.core.errors import CannotTell, EmbodiedRError
+from embodied_r_ros.core.errors import BackendError, BackendTimeout, CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
@@ -29,10 +29,15 @@ from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Key, Pose
 from embodied_r_ros.core.settings import Settings, setting
 
-_RETRY_FIRST_S = 0.5
-_RETRY_LONGEST_S = 5.0
-_PROBE_S = 2.0
+# A question waits at most so long, and this share of its deadline, for a model that is down to be probed once more.
+_PROBE_S, _PROBE_SHARE = 2.0, 0.5
 _LOAD_S = 1800.0
+# A thought that was given up after this time casts doubt on the model; after less, on the deadline.
+_DOUBT_S = 1.0
+# Codes of a model that is reached and does not do its part.
+_FAILURES = (ErrorCode.SERVER_REFUSED, ErrorCode.BAD_REPLY, ErrorCode.INTERNAL)
+# A key frame should be described after this time.
+_BEHIND_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,12 @@ class AskerSettings(Settings):
     in_flight_s: float = setting(
         20.0, 'A key frame undescribed after this wall-clock time is not waited for.', unit='s', within=(0.0, 3600.0)
     )
+    max_staleness_s: float = setting(
+        40.0,
+        'An answer says so when what it rests on is older than this; the camera takes a key frame every 30 s at least.',
+        unit='s',
+        within=(0.1, 86400.0),
+    )
     focus_frames: int = setting(focus.FOCUS_FRAMES, 'A second look takes in so many key frames.', within=(1, 64))
     focus_share: float = setting(0.5, 'Looking again may take this share of the remaining time.', within=(0.05, 0.95))
     latest_motion: bool = setting(True, 'The reasoner is told of measured motion since the last key frame.')
@@ -64,7 +75,13 @@ class Asker:
         prompt_format: how it is asked.
         peers: the other nodes, as a question needs them.
         log: gets a level ('info', 'warning', 'error') and a sentence for people.
+        fault: gets a bug that a question ran into, and returns the sentence that the asker is told.
         now_s: the steady clock, the one that the asyncio loop keeps, in seconds.
+
+    Attributes:
+        counters: of questions by their codes, and others, by name.
+        health: of the model.
+        trouble: what became of the last question, where that was a fault of the model; '' once one is answered.
     """
 
     def __init__(
@@ -76,10 +93,11 @@ class Asker:
         prompt_format: PromptFormat,
         peers: PeerServices,
         log: Log,
+        fault: Callable[[BaseException], str],
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
-        self.backend = Backend.LOADING
+        self.health = ModelHealth(lm, 'think', log, fault, _LOAD_S, now_s)
         self.trouble = ''
         self.memory = memory
         self.timeline = Timeline(memory, settings.in_flight_s, now_s)
@@ -89,9 +107,9 @@ class Asker:
         self._format = prompt_format
         self._peers = peers
         self._log = log
+        self._fault = fault
         self._now_s = now_s
         self._open: set[asyncio.Task[Answer]] = set()
-        self._probing: asyncio.Future[bool] | None = None
         self._pose: tuple[int, Pose] | None = None
         self._prefix_warmer = PrefixWarmer(lm, prompt_format, memory, reasoning_settings.max_observations)
 
@@ -121,21 +139,18 @@ class Asker:
         self._prefix_warmer.note()
 
     def note_pose(self, stamp_ns: int, pose: Pose) -> None:
-        """Where the robot is now."""
-        self._pose = (stamp_ns, pose)
-        self.timeline.heard(stamp_ns, self._peers.now_ns())
+        """Where the robot is now; left out where the stamp is not of the images' clock."""
+        if self.timeline.pose(stamp_ns, self._peers.now_ns()):
+            self._pose = (stamp_ns, pose)
+        else:
+            self.counters['poses_ignored'] += 1
 
     async def run(self) -> None:
-        """Get the model ready, however long that takes; then have it read ahead, where it can, until cancelled."""
-        wait_s = _RETRY_FIRST_S
-        while not await self._probe(_LOAD_S):
-            if self.backend is not Backend.DOWN:
-                self._log(
-                    'error', f'{self.trouble}; questions are answered SERVER_DOWN, and it is tried again until it works'
-                )
-            self.backend = Backend.DOWN
-            await asyncio.sleep(wait_s)
-            wait_s = min(2.0 * wait_s, _RETRY_LONGEST_S)
+        """Get the model ready, however long that takes, and watch over it; have it read ahead, where it can."""
+        await asyncio.gather(self.health.run(), self._read_ahead())
+
+    async def _read_ahead(self) -> None:
+        await self.health.until(Backend.READY)
         await self._prefix_warmer.run()
 
     async def interrupt(self) -> None:
@@ -157,11 +172,42 @@ class Asker:
         else:
             answer = await self._within(deadline_s, request, stages)
         self._prefix_warmer.note()
-        self.counters[answer.error_code.name.lower()] += 1
+        self._note(answer)
         timings_s = {**stages.finish(), **answer.timings_s, 'total': stages.total_s}
         present_ns = self.timeline.present_ns(self._peers.now_ns())
         answer = reasoning.with_age(answer, present_ns if request.as_of_ns is None else request.as_of_ns)
+        answer = self._with_staleness(answer, request)
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
+
+    @property
+    def staleness(self) -> str:
+        """What is wrong with the age of what is known; '' where nothing is."""
+        behind_s = self.timeline.undescribed_s()
+        if behind_s > _BEHIND_S:
+            return f'a key frame of {behind_s:.0f} s ago is not described yet; see what perception_node says'
+        return ''
+
+    def _note(self, answer: Answer) -> None:
+        """Count an answer, and take from it how it stands with the model."""
+        code = answer.error_code
+        self.counters[code.name.lower()] += 1
+        self.counters['forced'] += answer.forced
+        if code in _FAILURES:
+            self.trouble = f'the last question got {code.name}: {answer.error_msg}'
+        elif answer.used:
+            self.trouble = ''
+            self.health.worked()
+
+    def _with_staleness(self, answer: Answer, request: Request) -> Answer:
+        """The answer with a word about the age of what it rests on, where that is more than one should expect."""
+        if not answer.used:
+            return answer
+        words = [answer.error_msg] if answer.error_msg else []
+        if answer.stale_s > self._settings.max_staleness_s:
+            words.append(f'the newest observation is {answer.stale_s:.0f} s old; see whether the camera still runs')
+        if request.as_of_ns is None and request.end_ns is None and self.staleness:
+            words.append(self.staleness)
+        return dataclasses.replace(answer, error_msg='; '.join(words))
 
     async def _within(self, deadline_s: float, request: Request, stages: Stages) -> Answer:
         task = asyncio.ensure_future(self._answer(request, stages, self._now_s() + deadline_s))
@@ -177,6 +223,8 @@ class Asker:
             late = (
                 f'no answer within the deadline of {deadline_s:.1f} s, spent last on {stages.name!r}; allow more time'
             )
+            if stages.name == 'think' and stages.stage_s >= _DOUBT_S:
+                self.health.doubt(BackendTimeout(f'a question was not answered: {late}'))
             return Answer(error_code=ErrorCode.TIMEOUT, error_msg=late)
         if task.cancelled():
             message = 'the node was deactivated while it worked on the question; activate it and ask again'
@@ -186,11 +234,13 @@ class Asker:
             return Answer(error_code=error.code, error_msg=str(error))
         if isinstance(error, EmbodiedRError):
             return reasoning.failure(error)
+        if error is not None:
+            return Answer(error_code=ErrorCode.INTERNAL, error_msg=self._fault(error))
         return task.result()
 
     async def _answer(self, request: Request, stages: Stages, end_s: float) -> Answer:
         answers.validate_question(request.question)
-        await self._model_ready()
+        await self._model_ready(end_s)
         if request.fresh:
             await self._fresh(stages, end_s)
         observations = await self._window(request, stages, end_s)
@@ -205,25 +255,13 @@ class Asker:
                 answer = await self._think(request, again, stages)
         return answer
 
-    async def _model_ready(self) -> None:
-        if self.backend is Backend.LOADING:
+    async def _model_ready(self, end_s: float) -> None:
+        if self.health.backend is Backend.LOADING:
             raise Declined(ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly')
-        if self.backend is Backend.DOWN and not await self._probe_together():
-            raise Declined(ErrorCode.SERVER_DOWN, self.trouble)
-
-    async def _probe_together(self) -> bool:
-        if self._probing is None or self._probing.done():
-            self._probing = asyncio.ensure_future(self._probe(_PROBE_S))
-        return await asyncio.shield(self._probing)
-
-    async def _probe(self, timeout_s: float) -> bool:
-        self.trouble = await probe(self._lm.probe, timeout_s, self._log) or ''
-        if self.trouble:
-            return False
-        if self.backend is not Backend.READY:
-            self._log('info', f'{self._lm.name} is ready to think')
-        self.backend = Backend.READY
-        return True
+        if self.health.backend is Backend.DOWN:
+            wait_s = min(_PROBE_S, _PROBE_SHARE * (end_s - self._now_s()))
+            if not await self.health.soon_ready(wait_s):
+                raise Declined(ErrorCode.SERVER_DOWN, self.health.trouble)
 
     async def _fresh(self, stages: Stages, end_s: float) -> None:
         stages.begin('capture')
@@ -301,3 +339,6 @@ class Asker:
             return await drive(steps, self._lm, heard)
         except CannotTell as error:
             return reasoning.failure(error)
+        except BackendError as error:
+            self.health.doubt(error)
+            raise

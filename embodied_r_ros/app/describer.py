@@ -14,17 +14,21 @@ from collections.abc import Callable, Sequence
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
+from embodied_r_ros.app.model_health import Backend, Log, ModelHealth
 from embodied_r_ros.app.observing import given_up, observation_of
-from embodied_r_ros.app.readiness import Backend, Log, probe, wait_or_cancel
-from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, EmbodiedRError, InputError
+from embodied_r_ros.app.peer_services import Declined
+from embodied_r_ros.app.waiting import wait_or_cancel
+from embodied_r_ros.core.errors import BackendError, BackendTimeout, EmbodiedRError, InputError
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import EncodedImage, Key, KeyFrame
+from embodied_r_ros.core.records import EncodedImage, ErrorCode, Key, KeyFrame
 from embodied_r_ros.core.settings import Settings, setting
 
+MOST_LOOKS = 256
 _SESSIONS_KEPT = 64
 _SETTLED_KEPT = 4096
-# The same key frame would fail in the same way again.
-_HOPELESS = (BackendRefused, InputError)
+# After a failed attempt a key frame waits this long, after each further one twice as long.
+_REST_FIRST_S = 1.0
+_REST_LONGEST_S = 8.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,12 +37,10 @@ class DescriberSettings(Settings):
 
     max_concurrent_descriptions: int = setting(4, 'At most so many descriptions are under way.', within=(1, 64))
     backlog: int = setting(64, 'So many key frames may wait; beyond it the oldest is dropped.', within=(1, 10000))
-    attempts: int = setting(3, 'The node gives up a key frame after so many attempts.', within=(1, 100))
-    describe_s: float = setting(60.0, 'One description may take this long.', unit='s', within=(0.01, 3600.0))
-    retry_first_s: float = setting(
-        0.5, 'The first wait for a server takes this long, each later one twice as long.', unit='s', within=(0.01, 60.0)
+    attempts: int = setting(
+        5, 'The node gives up a key frame after so many failed attempts, 1, 2, 4 and 8 s apart.', within=(1, 100)
     )
-    retry_longest_s: float = setting(5.0, 'A wait for a server is at most this long.', unit='s', within=(0.01, 600.0))
+    describe_s: float = setting(60.0, 'One description may take this long.', unit='s', within=(0.01, 3600.0))
     held_mb: float = setting(
         64.0, 'So much is kept of images for pairs and focus; the oldest goes.', unit='MB', within=(0.1, 65536.0)
     )
@@ -73,6 +75,12 @@ class Describer:
         publish: gets each observation, with the frame that it is about, as soon as it is there; one without words where
             the frame is given up, so that nobody waits for more.
         log: gets a level ('info', 'warning', 'error') and a sentence for people.
+        fault: gets a bug, which costs the key frame that it was met with.
+
+    Attributes:
+        counters: of key frames and attempts, by name.
+        health: of the perceiver.
+        trouble: why the last key frame could not be described; '' once one is.
     """
 
     def __init__(
@@ -81,14 +89,16 @@ class Describer:
         perceiver: Perceiver,
         publish: Callable[[Observation, KeyFrame], None],
         log: Log,
+        fault: Callable[[BaseException], str],
     ) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
-        self.backend = Backend.LOADING
+        self.health = ModelHealth(perceiver, 'describe key frames', log, fault, settings.describe_s)
         self.trouble = ''
         self._settings = settings
         self._perceiver = perceiver
         self._publish = publish
         self._log = log
+        self._fault = fault
         self._held = KeyFrameStore(round(settings.held_mb * 1e6))
         # In the order in which they were first heard of, since simulated time may jump back; the last is the present.
         self._sessions: collections.deque[int] = collections.deque(maxlen=_SESSIONS_KEPT)
@@ -99,9 +109,11 @@ class Describer:
         # Stamps of those described or given up. Key frames come again when a node is activated again, those of older
         # sessions too; one with another stamp is another frame, as of a recording that is played to a new camera_node.
         self._settled: collections.OrderedDict[Key, int] = collections.OrderedDict()
-        self._in_flight: set[asyncio.Task[Description]] = set()
+        self._in_flight: dict[Key, asyncio.Task[Description]] = {}
+        self._resting: dict[Key, asyncio.TimerHandle] = {}
+        self._looks = 0
+        self._look_slots = asyncio.Semaphore(settings.max_concurrent_descriptions)
         self._arrival = asyncio.Event()
-        self._recovery: asyncio.Task[bool] | None = None
 
     @property
     def model(self) -> str:
@@ -139,27 +151,36 @@ class Describer:
 
     async def run(self) -> None:
         """Describe what is open and what comes, until cancelled. A perceiver that is down is waited for."""
+        self._rest_no_more()
         self._pending = list(self._open)  # with what was under way when the last run was cancelled
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.max_concurrent_descriptions)]
+        tasks = [asyncio.ensure_future(self.health.run()), *workers]
         try:
-            await asyncio.gather(self._ready(), *workers)
+            await asyncio.gather(*tasks)
         finally:
-            for task in (*workers, *self._in_flight):
+            self._rest_no_more()
+            for task in (*tasks, *self._in_flight.values()):
                 task.cancel()
-            if self._recovery is not None:
-                self._recovery.cancel()
-                self._recovery = None
 
     async def focus(self, keys: Sequence[Key], question: str, budget_s: float | None = None) -> list[Reading]:
         """Look at key frames again with a question in mind, side by side; one reading per key, in the order asked.
 
         Args:
             budget_s: wall-clock seconds allowed; what is not done by then is LATE.
+
+        Raises:
+            Declined: more looks than MOST_LOOKS would be under way (BUSY).
         """
-        slots = asyncio.Semaphore(self._settings.max_concurrent_descriptions)
-        tasks = [asyncio.ensure_future(self._look(slots, key, question)) for key in keys]
-        if tasks:
-            await wait_or_cancel(tasks, budget_s or self._settings.focus_s)
+        if self._looks + len(keys) > MOST_LOOKS:
+            message = f'{self._looks} looks are under way, and at most {MOST_LOOKS} may be; ask again shortly'
+            raise Declined(ErrorCode.BUSY, message)
+        self._looks += len(keys)
+        tasks = [asyncio.ensure_future(self._look(key, question)) for key in keys]
+        try:
+            if tasks:
+                await wait_or_cancel(tasks, budget_s or self._settings.focus_s)
+        finally:
+            self._looks -= len(keys)
         late = 'the time allowed for looking again was over; allow more, or name fewer key frames'
         readings = []
         for key, task in zip(keys, tasks):
@@ -167,25 +188,28 @@ class Describer:
             readings.append(task.result() if done else Reading(key=key, status=ReadingStatus.LATE, error_msg=late))
         return readings
 
-    async def _look(self, slots: asyncio.Semaphore, key: Key, question: str) -> Reading:
+    async def _look(self, key: Key, question: str) -> Reading:
         frame = self._held.get(key)
         if frame is None:
             message = f'the image of key frame {key[2]} is no longer held; ask about a later one, or raise held_mb'
             return Reading(key=key, status=ReadingStatus.GONE, error_msg=message)
-        async with slots:
+        async with self._look_slots:
             try:
                 found = await self._perceiver.focus(self._held.before(key), frame, question)
             except EmbodiedRError as error:
                 return Reading(key=key, status=ReadingStatus.FAILED, error_msg=str(error))
+            except Exception as error:  # noqa: BLE001 - a bug costs this look alone
+                return Reading(key=key, status=ReadingStatus.FAILED, error_msg=self._fault(error))
         return Reading(key=key, status=ReadingStatus.FOUND, found=found)
 
     def _begin_session(self, session: int) -> None:
         for frame in list(self._open.values()):
             self._drop(frame, 'a new session began')
         self._pending.clear()
+        self._rest_no_more()
         self._sessions.append(session)
         self._held.clear()
-        for task in self._in_flight:
+        for task in self._in_flight.values():
             task.cancel()
 
     def _is_present(self, frame: KeyFrame) -> bool:
@@ -214,9 +238,12 @@ class Describer:
 
     async def _work(self) -> None:
         while True:
-            while not self._pending or self.backend is not Backend.READY:
+            await self.health.until(Backend.READY)
+            while not self._pending:
                 self._arrival.clear()
                 await self._arrival.wait()
+            if self.health.backend is not Backend.READY:
+                continue
             key = self._pending.pop()
             frame = self._held.get(key)
             if frame is None:
@@ -225,81 +252,78 @@ class Describer:
             await self._describe(frame)
 
     async def _describe(self, frame: KeyFrame) -> None:
-        begin = time.monotonic()
-        previous = self._held.before(frame.key)
-        task = asyncio.ensure_future(self._perceiver.describe(previous, frame))
-        self._in_flight.add(task)
+        begun_s = time.monotonic()
+        outages = self.health.outages
+        try:
+            description = await self._described(frame)
+        except EmbodiedRError as error:
+            if self._is_present(frame):
+                await self._after(frame, error, outages)
+        except Exception as error:  # noqa: BLE001 - a bug costs this key frame alone
+            sentence = self._fault(error)
+            if self._is_present(frame):
+                self._failed(frame, InputError(sentence))
+        else:
+            if description is not None and self._is_present(frame):
+                self.counters['described'] += 1
+                self.trouble = ''
+                self.health.worked()
+                latency_s = time.monotonic() - begun_s
+                self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
+
+    async def _described(self, frame: KeyFrame) -> Description | None:
+        """The description; None where a new session has cut it short."""
+        task = asyncio.ensure_future(self._perceiver.describe(self._held.before(frame.key), frame))
+        self._in_flight[frame.key] = task
         try:
             await wait_or_cancel([task], self._settings.describe_s)
         finally:
-            task.cancel()
-            self._in_flight.remove(task)
+            del self._in_flight[frame.key]
+        if not self._is_present(frame):
+            return None
+        if not task.done() or task.cancelled():
+            raise BackendTimeout(f'no description within {self._settings.describe_s:.1f} s')
+        return task.result()
+
+    async def _after(self, frame: KeyFrame, error: EmbodiedRError, outages: int) -> None:
+        """A key frame costs an attempt only where the perceiver is up; one that is down costs patience."""
+        self.trouble = f'key frame {frame.index} could not be described: {error}'
+        if isinstance(error, BackendError):
+            self.health.doubt(error)
+            await self.health.until(Backend.READY, Backend.DOWN)
         if not self._is_present(frame):
             return
-        if not task.done() or task.cancelled():
-            self._failed(frame, BackendError(f'no description within {self._settings.describe_s:.1f} s'))
-            return
-        try:
-            description = task.result()
-        except EmbodiedRError as error:
-            await self._after(frame, error)
+        if self.health.outages > outages:
+            self._requeue(frame.key)
         else:
-            self.counters['described'] += 1
-            self._settle(observation_of(frame, description, self._perceiver, time.monotonic() - begin), frame)
+            self._failed(frame, error)
 
-    async def _after(self, frame: KeyFrame, error: BaseException) -> None:
-        """A frame costs an attempt only where the server is up; a server that is down costs patience."""
-        if isinstance(error, BackendUnavailable):
-            self.backend, self.trouble = Backend.LOADING, str(error)
-            if await self._ready():
-                self._requeue(frame)
-                return
-            if not self._is_present(frame):
-                return
-        self._failed(frame, error)
-
-    def _failed(self, frame: KeyFrame, error: BaseException) -> None:
+    def _failed(self, frame: KeyFrame, error: EmbodiedRError) -> None:
         key = frame.key
         self._attempts[key] += 1
-        if self._attempts[key] < self._settings.attempts and not isinstance(error, _HOPELESS):
+        # An image that cannot be read will fail in the same way again.
+        if self._attempts[key] < self._settings.attempts and not isinstance(error, InputError):
             self.counters['retried'] += 1
-            self._requeue(frame)
+            rest_s = min(_REST_FIRST_S * 2.0 ** (self._attempts[key] - 1), _REST_LONGEST_S)
+            self._resting[key] = asyncio.get_running_loop().call_later(rest_s, self._requeue, key)
             return
         self.counters['failed'] += 1
         self._log('error', f'key frame {frame.index} is given up after {self._attempts[key]} attempts: {error}')
         self._give_up(frame)
 
-    def _requeue(self, frame: KeyFrame) -> None:
-        if self._is_present(frame):
-            self._pending.insert(0, frame.key)
+    def _requeue(self, key: Key) -> None:
+        """Put a key frame behind those that wait, once more."""
+        self._resting.pop(key, None)
+        if key in self._open and key not in self._pending:
+            self._pending.insert(0, key)
             self._pending_changed()
+
+    def _rest_no_more(self) -> None:
+        for handle in self._resting.values():
+            handle.cancel()
+        self._resting.clear()
 
     def _pending_changed(self) -> None:
         while len(self._pending) > self._settings.backlog:
             self._drop(self._open[self._pending.pop(0)], f'more than {self._settings.backlog} key frames wait')
         self._arrival.set()
-
-    async def _ready(self) -> bool:
-        """Wait, all workers together, until the perceiver can be used; True when it was found down on the way."""
-        if self._recovery is None or self._recovery.done():
-            self._recovery = asyncio.ensure_future(self._recover())
-        return await asyncio.shield(self._recovery)
-
-    async def _recover(self) -> bool:
-        wait_s = self._settings.retry_first_s
-        was_down = False
-        while True:
-            trouble = await probe(self._perceiver.probe, self._settings.describe_s, self._log)
-            if trouble is None:
-                break
-            if not was_down:
-                self._log('error', f'{trouble}; key frames wait, and it is tried again until it works')
-            was_down, self.backend, self.trouble = True, Backend.DOWN, trouble
-            await asyncio.sleep(wait_s)
-            wait_s = min(2.0 * wait_s, self._settings.retry_longest_s)
-        if was_down or not self.counters['ready']:
-            self._log('info', f'{self._perceiver.name} is ready to describe key frames')
-        self.counters['ready'] += 1
-        self.backend, self.trouble = Backend.READY, ''
-        self._arrival.set()
-        return was_down

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
 import math
@@ -21,7 +22,6 @@ from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.frames import (
     NS_PER_S,
-    TIME_JUMP_NS,
     CameraInfoItem,
     Frame,
     ImageItem,
@@ -34,10 +34,11 @@ from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, KeyFrame, Pose, Question
+from embodied_r_ros.core.stamps import AGREEING, ClockDifference
 
 Result = TypeVar('Result')
 
-BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
+BAG_SUFFIXES = ('.mcap', '.db3', '.bag', '.zstd')
 
 _logger = logging.getLogger(__name__)
 
@@ -51,8 +52,9 @@ class Recording:
         numbers: for each key frame, its number among all images of the recording, from 0.
         sampled: images that were looked at.
         selection_s: wall-clock seconds that the choice among them took, decoding and encoding apart.
-        end_ns: the newest stamp of an image or pose, of the last session; 0 when there is none.
-        last_pose: stamp and pose of the newest odometry; None without odometry.
+        end_ns: the newest stamp of an image or pose, of the last session.
+        last_pose: stamp and pose of the newest odometry; None without odometry, or where it is not stamped by the clock
+            of the images.
     """
 
     key_frames: tuple[KeyFrame, ...]
@@ -61,6 +63,15 @@ class Recording:
     selection_s: float
     end_ns: int
     last_pose: tuple[int, Pose] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TopicNames:
+    """The topics of a bag that are read; None leaves the choice to `adapters.recorded_topics.choose_topics`."""
+
+    image: str | None = None
+    odometry: str | None = None
+    camera_info: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +95,7 @@ def scan(
     start_s: float = 0.0,
     end_s: float = math.inf,
     odometry: bool = True,
+    topics: TopicNames | None = None,
 ) -> Recording:
     """Pick the key frames of a bag or video file, as camera_node does.
 
@@ -94,44 +106,62 @@ def scan(
         start_s, end_s: the part that is looked at, in seconds after the recording's first image, both ends included;
             nothing behind it is read.
         odometry: whether poses are taken from it; without them motion is estimated from the images.
+        topics: of a bag.
 
     Raises:
-        InputError: the recording cannot be read, or holds no image that can.
+        InputError: the recording cannot be read, holds no image that can, or lacks a topic that is named.
         SettingsError: a bag cannot be read for want of rosbags.
     """
     watch = _Watch()
     framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame))
-    found: list[tuple[int, KeyFrame]] = []
-    last_number, end_ns, last_pose = 0, 0, None
-    for item in _part(_items(pathlib.Path(path), settings.sample_hz), start_s, end_s):
-        if isinstance(item, OdometryItem) and not odometry:
-            continue
-        if item.stamp_ns > end_ns or item.stamp_ns < end_ns - TIME_JUMP_NS:
-            end_ns = item.stamp_ns
+    clocks = ClockDifference(settings.pose_max_age_s)
+    found: list[KeyFrame] = []
+    numbers: list[int] = []
+    waiting: collections.deque[ImageItem] = collections.deque(maxlen=AGREEING)
+    for item in _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s):
+        # Its images are the clock of a recording.
+        now_s = (framer.last_ns or 0) / NS_PER_S
         if isinstance(item, CameraInfoItem):
             framer.set_intrinsics(item.intrinsics)
         elif isinstance(item, OdometryItem):
-            if framer.push_pose(item.stamp_ns, item.pose):
-                last_pose = (item.stamp_ns, item.pose)
+            if odometry and framer.push_pose(item.stamp_ns, item.pose):
+                clocks.pose(item.stamp_ns, now_s)
         else:
-            last_number = item.number
-            key = watch.push(framer, item)
-            if key is not None:
-                found.append((item.number, key))
-    key = framer.finish() if keep_last else None
-    if key is not None:
-        found.append((last_number, key))
+            waiting.append(item)
+            keys = watch.push(framer, item)
+            found += keys
+            numbers += [_number(key, waiting) for key in keys]
+            if framer.last_ns == item.stamp_ns:
+                clocks.image(item.stamp_ns, item.stamp_ns / NS_PER_S)
+    keys = framer.finish(keep_last)
+    found, numbers = found + keys, numbers + [_number(key, waiting) for key in keys]
     if not found:
         part = '' if (start_s, end_s) == (0.0, math.inf) else f' from {start_s:g} s to {end_s:g} s'
         raise InputError(f'wanted a recording with images, found none in {str(path)!r}{part} that can be read')
+    _tell_of_stamps(framer, clocks)
+    last_ns = framer.last_ns or 0
+    last_pose = None if clocks.sentence() else framer.poses.newest
     return Recording(
-        key_frames=tuple(key for _, key in found),
-        numbers=tuple(number for number, _ in found),
+        key_frames=tuple(found),
+        numbers=tuple(numbers),
         sampled=framer.sampled,
         selection_s=watch.selection_s,
-        end_ns=end_ns,
+        end_ns=last_ns if last_pose is None else max(last_ns, last_pose[0]),
         last_pose=last_pose,
     )
+
+
+def _number(key: KeyFrame, items: Sequence[ImageItem]) -> int:
+    """The number of the image that became a key frame, one of the latest."""
+    return next((item.number for item in items if item.stamp_ns == key.stamp_ns), items[-1].number)
+
+
+def _tell_of_stamps(framer: KeyFramer, clocks: ClockDifference) -> None:
+    for count, what in ((framer.outliers, 'images'), (framer.poses.outliers, 'poses')):
+        if count:
+            _logger.warning('%s left out, since their stamps lie far from those around them: %d', what, count)
+    if clocks.sentence():
+        _logger.warning('%s', clocks.sentence())
 
 
 async def describe(frames: Sequence[KeyFrame], perceiver: Perceiver) -> list[Observation]:
@@ -194,27 +224,37 @@ async def answer(
     return OfflineAnswer(answer=dataclasses.replace(found, timings_s=timings_s), observations=tuple(seen))
 
 
-def _items(path: pathlib.Path, sample_hz: float) -> Iterator[RecordedItem]:
+def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> Iterator[RecordedItem]:
+    topics = topics or TopicNames()
     if path.is_dir() or path.suffix.lower() in BAG_SUFFIXES:
         # Only here: a robot that is asked about video files needs no rosbags.
         from embodied_r_ros.adapters.bags import read_recording
 
         # All images: where time jumps back, a new session begins, and sampling with it, which the key framer sees to.
-        return read_recording(path)
+        return read_recording(
+            path, image_topic=topics.image, odom_topic=topics.odometry, camera_info_topic=topics.camera_info
+        )
+    if topics != TopicNames():
+        raise InputError(f'a topic needs a bag, got {topics!r} with {str(path)!r}; leave the names of topics out')
     return read_video(path, sample_hz)
 
 
 def _part(items: Iterator[RecordedItem], start_s: float, end_s: float) -> Iterator[RecordedItem]:
     """What was recorded from one moment after the first image to another; poses and calibrations before it too."""
     first_ns: int | None = None
+    behind = 0
     for item in items:
-        if isinstance(item, ImageItem):
-            first_ns = item.stamp_ns if first_ns is None else first_ns
+        is_image = isinstance(item, ImageItem)
+        if is_image and first_ns is None:
+            first_ns = item.stamp_ns
         after_s = 0.0 if first_ns is None else (item.stamp_ns - first_ns) / NS_PER_S
-        if after_s > end_s:
+        if is_image:
+            behind = behind + 1 if after_s > end_s else 0
+        # One image can have a wrong stamp.
+        if behind == AGREEING:
             return
         # Where time was set back, as in a looped recording, a moment lies before the first.
-        if not (isinstance(item, ImageItem) and 0.0 <= after_s < start_s):
+        if after_s <= end_s and not (is_image and 0.0 <= after_s < start_s):
             yield item
 
 
@@ -259,7 +299,7 @@ class _Watch:
         self.selection_s = 0.0
         self._codec_s = 0.0
 
-    def push(self, framer: KeyFramer, item: ImageItem) -> KeyFrame | None:
+    def push(self, framer: KeyFramer, item: ImageItem) -> list[KeyFrame]:
         """Push an image; one that cannot be read is left out with a line in the log."""
         self._codec_s = 0.0
         start_s = time.perf_counter()
@@ -267,7 +307,7 @@ class _Watch:
             return framer.push(item.frame)
         except InputError as error:
             _logger.warning('image %d is left out: %s', item.number, error)
-            return None
+            return []
         finally:
             self.selection_s += time.perf_counter() - start_s - self._codec_s
 

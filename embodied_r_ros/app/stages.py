@@ -35,6 +35,11 @@ class Stages:
         """Seconds since the question came."""
         return self._now_s() - self._begun_s
 
+    @property
+    def stage_s(self) -> float:
+        """Seconds since the present stage began."""
+        return self._now_s() - self._entered_s
+
     def begin(self, name: str) -> None:
         """Enter a stage; the one before ends."""
         self._leave()

@@ -6,15 +6,20 @@ import asyncio
 import collections
 from collections.abc import Callable
 
+from embodied_r_ros.app.waiting import wait_or_cancel
 from embodied_r_ros.core.memory import ObservationMemory
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Key
 
 # A stamp that comes further than this from ROS time is not of that clock: a bag is played without /clock.
 SAME_CLOCK_NS = 60_000_000_000
+# Odometry whose stamps are further ahead than this of the images, or of ROS time, is of another clock.
+AHEAD_NS = 1_000_000_000
+AHEAD_WITHOUT_CLOCK_NS = 5_000_000_000
 _LOOK_S = 0.25
 # Of more, some are waited for after all: as long as an undescribed key frame is.
 _GIVEN_UP_KEPT = 1024
+_AWAITED_KEPT = 1024
 
 
 class Timeline:
@@ -52,29 +57,38 @@ class Timeline:
         if session != self._session:
             self._session, self._newest_ns, self.key_frames = session, 0, 0
             self._awaited.clear()
-        self.heard(stamp_ns, now_ns)
+        if stamp_ns >= self._newest_ns:
+            self._newest_ns = stamp_ns
+            self._same_clock = abs(now_ns - stamp_ns) <= SAME_CLOCK_NS
         if not self.settled(key, stamp_ns) and key not in self._awaited:
             self.key_frames += 1
             self._awaited[key] = (stamp_ns, self._now_s())
+            if len(self._awaited) > _AWAITED_KEPT:
+                del self._awaited[next(iter(self._awaited))]
 
     def observed(self, observation: Observation, now_ns: int) -> None:
         """What is written about a key frame has come, at this ROS time."""
         if observation.session == self.session:
             self._awaited.pop(observation.key, None)
-            self.heard(observation.stamp_ns, now_ns)
+            if self._session is None:
+                self._newest_ns = max(self._newest_ns, observation.stamp_ns)
+                self._same_clock = abs(now_ns - self._newest_ns) <= SAME_CLOCK_NS
         self._tell()
+
+    def pose(self, stamp_ns: int, now_ns: int) -> bool:
+        """A pose has come, at this ROS time; False where its stamp is ahead of the images' clock."""
+        ahead_ns = AHEAD_NS if self._same_clock else AHEAD_WITHOUT_CLOCK_NS
+        if self._newest_ns and stamp_ns > self.present_ns(now_ns) + ahead_ns:
+            return False
+        if self._newest_ns:
+            self._newest_ns = max(self._newest_ns, stamp_ns)
+        return True
 
     def given_up(self, key: Key) -> None:
         """Nothing will be written about a key frame, which may not have come yet: it has a topic of its own."""
         self._given_up.append(key)
         self._awaited.pop(key, None)
         self._tell()
-
-    def heard(self, stamp_ns: int, now_ns: int) -> None:
-        """Something with this stamp has come, at this ROS time."""
-        if stamp_ns >= self._newest_ns:
-            self._newest_ns = stamp_ns
-            self._same_clock = abs(now_ns - stamp_ns) <= SAME_CLOCK_NS
 
     def present_ns(self, now_ns: int) -> int:
         """What counts as now where the asker names no as_of.
@@ -97,9 +111,13 @@ class Timeline:
     def in_flight(self, start_ns: int | None, end_ns: int) -> bool:
         """True while a key frame with a stamp in [start_ns, end_ns] came lately and is not settled yet."""
         oldest_s = self._now_s() - self._in_flight_s
-        for key in [key for key, (_, came_s) in self._awaited.items() if came_s < oldest_s]:
-            del self._awaited[key]
-        return any((start_ns or 0) <= stamp_ns <= end_ns for stamp_ns, _ in self._awaited.values())
+        return any(
+            (start_ns or 0) <= stamp_ns <= end_ns and came_s >= oldest_s for stamp_ns, came_s in self._awaited.values()
+        )
+
+    def undescribed_s(self) -> float:
+        """Seconds since the oldest key frame that is not settled came; 0 for none."""
+        return self._now_s() - min((came_s for _, came_s in self._awaited.values()), default=self._now_s())
 
     def _tell(self) -> None:
         self._news.set()
@@ -108,7 +126,5 @@ class Timeline:
     async def wait_until(self, condition: Callable[[], bool], end_s: float) -> None:
         """Return when the condition holds, which is seen at each piece of news, or the steady clock reaches `end_s`."""
         while not condition() and (left_s := end_s - self._now_s()) > 0.0:
-            try:
-                await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_S))
-            except asyncio.TimeoutError:
-                continue
+            # asyncio.wait_for would lose a cancel that comes together with news.
+            await wait_or_cancel([asyncio.ensure_future(self._news.wait())], min(left_s, _LOOK_S))

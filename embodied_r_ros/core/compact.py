@@ -165,10 +165,14 @@ class CompactPrompt:
     """A question in the compact language; implements `core.formats.Prompt`."""
 
     stop = ('</answer>',)
+    options: tuple[str, ...] = ()
 
     def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> None:
         self.messages = (Message(role='user', content=content),)
         self._ask, self._question, self._log, self._names = ask, ask.question, log, names
+
+    def force(self, completion: Completion) -> None:
+        """Nothing: this reasoner was taught to answer after its thought alone."""
 
     def check(self, thought: Thought) -> CompactPrompt:
         """Ask for the answer that the thinking alone leads to; its own last words are left out."""

@@ -42,6 +42,10 @@ class Prompt(Protocol):
     def stop(self) -> tuple[str, ...]:
         """Strings that end the reply."""
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The reply is one of these; () leaves the model free."""
+
     def read(self, completion: Completion) -> Thought:
         """Read the reply to this prompt.
 
@@ -51,6 +55,9 @@ class Prompt(Protocol):
 
     def check(self, thought: Thought) -> Prompt:
         """Ask again with the thinking but no observations (paper, consistency reward)."""
+
+    def force(self, completion: Completion) -> Prompt | None:
+        """Ask for one of the choices after a reply that cannot be read; None where the format knows no way to."""
 
 
 class PromptFormat(Protocol):

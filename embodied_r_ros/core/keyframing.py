@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import math
 from collections import deque
 from collections.abc import Callable
 
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, Frame, FrameBuffer, StampSampler
+from embodied_r_ros.core.frames import NS_PER_S, Frame, FrameBuffer, StampSampler
 from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.matching import Grey
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along, pose_between, sound_pose
 from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Pose
+from embodied_r_ros.core.stamps import StampGate
 
 POSES_KEPT = 2048
 WAY_STEP_S = 0.2
@@ -29,40 +29,68 @@ class PoseTrack:
     A frame often comes before the pose that was measured just after it. Nothing waits for that pose: up to `max_age_s`
     beyond the last one the pose goes on at the rate of the last two.
 
+    A pose whose stamp leaps waits for the next ones (`StampGate`); where the time base is a new one, the track begins
+    anew.
+
     Attributes:
-        ignored: poses left out: a number was not finite, the quaternion zero, or the stamp not later than the last.
+        ignored: poses left out: a number was not finite, the quaternion zero, the stamp not later than the last, or
+            wrong.
     """
 
     def __init__(self, max_age_s: float) -> None:
         self._max_age_ns = int(max_age_s * NS_PER_S)
         self._kept_from_ns: int | None = None
-        self.ignored = 0
+        self._unusable = 0
+        self._gate: StampGate[tuple[int, Pose]] = StampGate()
         self.clear()
 
     def __len__(self) -> int:
         return len(self._poses)
 
+    @property
+    def outliers(self) -> int:
+        """Poses left out because a single stamp was wrong."""
+        return self._gate.outliers
+
+    @property
+    def wrong_ns(self) -> int | None:
+        """The stamp of the latest of these."""
+        return self._gate.wrong_ns
+
+    @property
+    def ignored(self) -> int:
+        """Poses left out, outliers among them."""
+        return self._unusable + self._gate.outliers
+
+    @property
+    def newest(self) -> tuple[int, Pose] | None:
+        """Stamp and pose of the newest one; None while there is none."""
+        return (self._stamps_ns[-1], self._poses[-1]) if self._poses else None
+
     def clear(self) -> None:
-        """Forget all poses; the count of ignored ones stays."""
-        self._stamps_ns: list[int] = []
-        self._poses: list[Pose] = []
+        """Forget all poses; the counts of those left out stay."""
+        self._gate.reset()
+        self._forget()
 
     def push(self, stamp_ns: int, pose: Pose) -> bool:
-        """Add a pose; False where it is ignored. A stamp more than a second back starts the track anew."""
+        """Add a pose; False where it is left out, or waits for the stamps of the next ones."""
         sound = sound_pose(pose)
-        last_ns = self._stamps_ns[-1] if self._stamps_ns else None
-        if last_ns is not None and stamp_ns < last_ns - TIME_JUMP_NS:
-            self.clear()
-        elif sound is None or (last_ns is not None and stamp_ns <= last_ns):
-            sound = None
-        if sound is None:
-            self.ignored += 1
+        if sound is None or self._gate.late(stamp_ns):
+            self._unusable += 1
             return False
-        self._stamps_ns.append(stamp_ns)
-        self._poses.append(sound)
+        taken = self._gate.push(stamp_ns, (stamp_ns, sound))
+        if self._gate.jumped:
+            self._forget()
+        for taken_ns, pose in taken:
+            self._stamps_ns.append(taken_ns)
+            self._poses.append(pose)
         if len(self._poses) >= 2 * POSES_KEPT:
             self._thin()
-        return True
+        return bool(taken)
+
+    def _forget(self) -> None:
+        self._stamps_ns: list[int] = []
+        self._poses: list[Pose] = []
 
     def keep_from(self, stamp_ns: int) -> None:
         """Keep the way from this stamp on, until the next call."""
@@ -156,7 +184,7 @@ class KeyFramer:
         self.poses = PoseTrack(settings.pose_max_age_s)
         self.received = self.sampled = self.ignored = 0
         self.session: int | None = None
-        self._last_ns: int | None = None
+        self._stamps: StampGate[tuple[Frame, Grey | None]] = StampGate()
         self._last_sampled: Frame | None = None
         self._last_key: KeyFrame | None = None
         self._last_grey: Grey | None = None
@@ -166,6 +194,21 @@ class KeyFramer:
         """Of the last frame looked at with the last key frame; NaN where it could not be measured."""
         return self._selector.overlap
 
+    @property
+    def outliers(self) -> int:
+        """Frames left out because a single stamp was wrong."""
+        return self._stamps.outliers
+
+    @property
+    def wrong_ns(self) -> int | None:
+        """The stamp of the latest of these."""
+        return self._stamps.wrong_ns
+
+    @property
+    def last_ns(self) -> int | None:
+        """The newest sound stamp of the session; None before its first frame."""
+        return self._stamps.last_ns
+
     def start_session(self, stamp_ns: int) -> int:
         """Start a session: the next frame is its first key frame.
 
@@ -173,7 +216,14 @@ class KeyFramer:
             The session's number: its start stamp, or the next number that none of the last 64 sessions has, since a
             looped recording starts at the same stamp again.
         """
-        self._forget()
+        self._stamps.reset()
+        return self._start_session(stamp_ns)
+
+    def _start_session(self, stamp_ns: int) -> int:
+        self._last_sampled = self._last_key = self._last_grey = None
+        self._selector.reset()
+        self._sampler.reset()
+        self.frames.clear()
         while stamp_ns in self._sessions:
             stamp_ns += 1
         self._sessions.append(stamp_ns)
@@ -184,50 +234,38 @@ class KeyFramer:
         """Take a pose; False where it is ignored (see `PoseTrack`)."""
         return self.poses.push(stamp_ns, pose)
 
-    def set_intrinsics(self, intrinsics: Intrinsics) -> bool:
-        """Take a calibration; False where it is none, as of a camera that publishes zeros."""
-        numbers = (intrinsics.fx_px, intrinsics.fy_px, intrinsics.cx_px, intrinsics.cy_px)
-        sizes = (intrinsics.width, intrinsics.height, intrinsics.fx_px, intrinsics.fy_px)
-        if not all(map(math.isfinite, numbers)) or min(sizes) <= 0:
-            self._intrinsics = None
-            return False
-        self._intrinsics = intrinsics
-        return True
+    def set_intrinsics(self, intrinsics: Intrinsics | None) -> bool:
+        """Take a calibration; False where it is none, as of a camera that publishes zeros (`possible_intrinsics`)."""
+        self._intrinsics = intrinsics if intrinsics is not None and possible_intrinsics(intrinsics) else None
+        return self._intrinsics is not None
 
-    def push(self, frame: Frame) -> KeyFrame | None:
+    def push(self, frame: Frame) -> list[KeyFrame]:
         """Take the next frame.
 
-        A stamp that is repeated or falls back by less than a second is ignored; one that falls back further starts a
-        new session.
+        A stamp that is repeated or falls back by less than a second is ignored. A frame whose stamp leaps waits for the
+        next ones: they refute it, or they show that the camera had paused, or that its clock was set; then a new
+        session begins with it (`StampGate`).
 
         Returns:
-            The key frame, where it is one.
+            The key frames: mostly none or one; more where frames waited.
 
         Raises:
             InputError: the frame has no stamp or cannot be read. It is left out, and nothing else changes.
         """
         self.received += 1
-        if frame.stamp_ns < 0 or (frame.stamp_ns == 0 and self._last_ns is not None and self._last_ns > 0):
+        stamp_ns, last_ns = frame.stamp_ns, self._stamps.last_ns
+        if stamp_ns < 0 or (stamp_ns == 0 and last_ns is not None and last_ns > 0):
             raise InputError(
-                f'a frame needs the time at which it was taken, got stamp_ns {frame.stamp_ns!r} after '
-                f'{self._last_ns!r}; let the camera driver fill header.stamp'
+                f'a frame needs the time at which it was taken, got stamp_ns {stamp_ns!r} after {last_ns!r}; '
+                'let the camera driver fill header.stamp'
             )
-        jumped = self._last_ns is not None and frame.stamp_ns < self._last_ns - TIME_JUMP_NS
-        if not jumped and self._last_ns is not None and frame.stamp_ns <= self._last_ns:
+        if self._stamps.late(stamp_ns):
             self.ignored += 1
-            return None
-        grey = self._shrink(frame) if jumped or self._sampler.due(frame.stamp_ns) else None
-        if jumped or self.session is None:
-            self.start_session(frame.stamp_ns)
-        self._last_ns = frame.stamp_ns
-        self.frames.push(frame)
-        if grey is None:
-            return None
-        self._sampler.take(frame.stamp_ns)
-        self.sampled += 1
-        self._last_sampled = frame
-        decision = self._selector.push(grey, frame.stamp_ns)
-        return None if decision is None else self._key_frame(frame, grey, decision)
+            return []
+        # A frame that has to wait is seen to be readable before it does.
+        wanted = self._sampler.due(stamp_ns) or not self._stamps.follows(stamp_ns)
+        grey = self._shrink(frame) if wanted else None
+        return self._take_all(self._stamps.push(stamp_ns, (frame, grey)))
 
     def capture(self) -> KeyFrame:
         """Make the newest frame that can be read a key frame, reason 'requested'.
@@ -249,12 +287,35 @@ class KeyFramer:
             return self._last_key
         raise InputError('a capture needs a frame, got none that can be read so far; check that the camera publishes')
 
-    def finish(self) -> KeyFrame | None:
-        """The end of a recording: its last sampled frame as a key frame, unless it is one already (paper's code)."""
-        frame = self._last_sampled
+    def finish(self, keep_last: bool = True) -> list[KeyFrame]:
+        """The end of a recording.
+
+        A frame that waits counts where its stamp tells of a pause, and is left out where it tells of another time.
+
+        Args:
+            keep_last: make the last sampled frame a key frame, unless it is one already (paper's code).
+        """
+        keys = self._take_all(self._stamps.finish())
+        frame = self._last_sampled if keep_last else None
         if frame is None or (self._last_key is not None and frame.stamp_ns <= self._last_key.stamp_ns):
-            return None
-        return self._take(frame)
+            return keys
+        return [*keys, self._take(frame)]
+
+    def _take_all(self, frames: list[tuple[Frame, Grey | None]]) -> list[KeyFrame]:
+        if frames and (self._stamps.jumped or self.session is None):
+            self._start_session(frames[0][0].stamp_ns)
+        keys = []
+        for frame, grey in frames:
+            self.frames.push(frame)
+            if grey is None:
+                continue
+            self._sampler.take(frame.stamp_ns)
+            self.sampled += 1
+            self._last_sampled = frame
+            decision = self._selector.push(grey, frame.stamp_ns)
+            if decision is not None:
+                keys.append(self._key_frame(frame, grey, decision))
+        return keys
 
     def _take(self, frame: Frame) -> KeyFrame:
         grey = self._shrink(frame)
@@ -290,11 +351,18 @@ class KeyFramer:
         motion = EgoMotionEstimator(intrinsics).estimate(self._last_grey, grey)
         return None if motion.source is MotionSource.NONE else motion
 
-    def _forget(self) -> None:
-        self._last_ns = self._last_sampled = self._last_key = self._last_grey = None
-        self._selector.reset()
-        self._sampler.reset()
-        self.frames.clear()
+
+def possible_intrinsics(intrinsics: Intrinsics) -> bool:
+    """Whether a camera can have this calibration: focal lengths of a thousandth to a thousand image widths, and a
+    principal point at most three widths and heights outside the image.
+    """
+    width, height = intrinsics.width, intrinsics.height
+    if min(width, height) <= 0:
+        return False
+    focal = (intrinsics.fx_px / width, intrinsics.fy_px / width)
+    centre = (intrinsics.cx_px / width, intrinsics.cy_px / height)
+    # NaN lies nowhere.
+    return all(1e-3 <= one <= 1e3 for one in focal) and all(-3.0 <= one <= 4.0 for one in centre)
 
 
 def fit_intrinsics(intrinsics: Intrinsics | None, width: int, height: int) -> Intrinsics | None:

@@ -92,6 +92,8 @@ class View:
 
 def detect_and_compute(grey: Grey) -> Features:
     """Find and describe ORB features (paper, key-frame extractor, step 1)."""
+    if _too_small(grey):
+        return _features([], None, grey)
     for threshold in FAST_THRESHOLDS:
         orb = cv2.ORB_create(ORB_FEATURES, edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX, fastThreshold=threshold)
         found, descriptors = orb.detectAndCompute(grey, None)
@@ -105,11 +107,18 @@ def detect_and_compute_evenly(grey: Grey) -> Features:
 
     Of the clearest features most are on few things; of these, more are still in view after a wide turn.
     """
+    if _too_small(grey):
+        return _features([], None, grey)
     found = cv2.goodFeaturesToTrack(grey, MAX_CORNERS, CORNER_QUALITY, CORNERS_APART_PX, blockSize=5)
     places = [] if found is None else found.reshape(-1, 2).tolist()
     corners: Any = [cv2.KeyPoint(x, y, PATCH_PX, 0.0) for x, y in places]
     described, descriptors = cv2.ORB_create(edgeThreshold=PATCH_BORDER_PX, patchSize=PATCH_PX).compute(grey, corners)
     return _features(described, descriptors, grey)
+
+
+def _too_small(grey: Grey) -> bool:
+    """No patch fits between the borders; OpenCV raises where the smallest level of its pyramid has no pixels."""
+    return min(grey.shape) <= 2 * PATCH_BORDER_PX
 
 
 def _features(found: Sequence[cv2.KeyPoint], descriptors: Any, grey: Grey) -> Features:

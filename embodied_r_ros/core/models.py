@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.settings import Settings, from_mapping, setting
+from embodied_r_ros.core.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from embodied_r_ros.core.formats import PromptFormat
@@ -74,7 +75,7 @@ PERCEIVERS = _registry(
         name='openai',
         purpose='A vision-language model behind an OpenAI-compatible server describes the images.',
         adapter=f'{_ADAPTERS}.perception_openai:OpenAIPerceiver',
-        takes=('server', 'temperature', 'max_tokens'),
+        takes=('server', 'temperature', 'max_tokens', 'max_image_px'),
         needs='a server that takes two images per prompt',
     ),
 )
@@ -171,6 +172,12 @@ class PerceptionModel(Settings):
     eyes: str = setting('tags', 'These eyes measure what is in view; commas separate their names.')
     temperature: float = setting(0.1, 'The model samples at this temperature.', within=(0.0, 2.0))
     max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', within=(16, 16384))
+    max_image_px: int = setting(
+        1_000_000,
+        'Images with more pixels are shrunk to this before they are sent.',
+        unit='px',
+        within=(10_000, 100_000_000),
+    )
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 
     def __post_init__(self) -> None:
@@ -212,7 +219,7 @@ def load_model_pair(path: str | pathlib.Path) -> ModelPair:
     """
     path = pathlib.Path(path)
     try:
-        blocks = _read_yaml(path)
+        blocks = _blocks(path)
         perception = _block(blocks, 'perception', PerceptionModel, PERCEIVERS)
         reasoner = _block(blocks, 'reasoner', ReasonerModel, REASONERS)
         unknown = sorted(set(blocks) - {'perception', 'reasoner'}, key=str)
@@ -236,19 +243,13 @@ def prompt_format(name: str) -> PromptFormat:
     return load(PROMPT_FORMATS[name])()
 
 
-def _read_yaml(path: pathlib.Path) -> dict[str, Any]:
-    import yaml
-
+def _blocks(path: pathlib.Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise SettingsError(
-            f'a model pair file was wanted, it cannot be read ({error.strerror}); see config/models'
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f'YAML was wanted, but: {" ".join(str(error).split())}') from error
+        found = read_yaml(path)
+    except SettingsError as error:
+        raise SettingsError(f'a model pair file was wanted, {error}; see config/models') from error
     if not isinstance(found, dict):
-        raise SettingsError(f'blocks perception and reasoner were wanted, got {found!r}')
+        raise SettingsError(f'blocks perception and reasoner were wanted, got {type(found).__name__}')
     return found
 
 
@@ -256,7 +257,7 @@ def _block(blocks: Mapping[str, Any], name: str, cls: type[Any], rows: Mapping[s
     """A block of the file as settings; its server's keys stand beside its own."""
     values = blocks.get(name)
     if not isinstance(values, dict) or not isinstance(values.get('backend'), str):
-        raise SettingsError(f'a block {name!r} with a key backend was wanted, got {values!r}')
+        raise SettingsError(f'a block {name!r} with a key backend was wanted, got {_kind(values)}')
     if values['backend'] in served(rows) and not values.get('url'):
         raise SettingsError(
             f'{name} with backend {values["backend"]} needs url, the base URL of the server; got {values.get("url")!r}'
@@ -267,10 +268,19 @@ def _block(blocks: Mapping[str, Any], name: str, cls: type[Any], rows: Mapping[s
         raise SettingsError(f'{name}: {error}') from error
 
 
+def _kind(values: Any) -> str:
+    """What was found in place of a block, without the text of a file that may be none of ours."""
+    if isinstance(values, dict):
+        return f'a backend of type {type(values["backend"]).__name__}' if 'backend' in values else 'a block without it'
+    return 'None' if values is None else type(values).__name__
+
+
 def _server_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
+        (parts.hostname or '').encode('idna')  # as connecting does; what cannot be is no host
         usable = parts.scheme in ('http', 'https') and bool(parts.hostname) and parts.port != 0
+        usable = usable and url.strip().isprintable() and ' ' not in url.strip()
     except ValueError:
         usable = False
     if not usable:

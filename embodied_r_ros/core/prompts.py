@@ -21,6 +21,7 @@ from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import write_motion
 from embodied_r_ros.core.records import Completion, Message, Motion, MotionSource, Question
+from embodied_r_ros.core.text import clean
 
 _EYE = (
     'You look through the camera of a moving agent. Before you write, picture the place in three dimensions. Say where '
@@ -100,6 +101,9 @@ _PREAMBLE = (
     'seeing new things (the later frames). The last frame is what you see where you are now.'
 )
 _LETTER_ONLY = 'Name the frames you rely on as "Frame i". Answer with the letter of one choice.'
+_FORCE = 'Your time is up. Answer now, with the letter of the choice that is most likely and nothing else.'
+_TAG = re.compile(r'</?(?:think|answer)>', re.IGNORECASE)
+MAX_THOUGHT = 4000
 _WORDS_ONLY = 'Name the frames you rely on as "Frame i". Answer in a few words.'
 
 
@@ -111,6 +115,7 @@ class PaperPrompt:
     count: int
     question: Question
     stop: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def read(self, completion: Completion) -> Thought:
         """Read '<think> ... </think><answer> ... </answer>'.
@@ -133,6 +138,20 @@ class PaperPrompt:
         )
         return PaperCheckPrompt((Message(role='user', content=user),), 0, self.question)
 
+    def force(self, completion: Completion) -> PaperForcedPrompt | None:
+        """Ask for the letter alone, with the thought so far; None for an open question."""
+        if not self.question.choices:
+            return None
+        whole = '\n'.join(part for part in (completion.reasoning, completion.text) if part)
+        thought = _TAG.sub('', clean(whole[-MAX_THOUGHT:])).strip()
+        if thought:
+            turns = (*self.messages, Message(role='assistant', content=thought), Message(role='user', content=_FORCE))
+        else:
+            *before, last = self.messages
+            turns = (*before, Message(role=last.role, content=f'{last.content}\n{_FORCE}'))
+        letters = tuple(map(letter, range(len(self.question.choices))))
+        return PaperForcedPrompt(turns, self.count, self.question, options=letters, thinking=thought)
+
 
 class PaperCheckPrompt(PaperPrompt):
     """The consistency question, whose reply may be the bare answer."""
@@ -144,6 +163,23 @@ class PaperCheckPrompt(PaperPrompt):
             ReplyError: the reply is empty, or its answer block cannot be read.
         """
         return Thought(thinking='', answer=replies.read_short_answer(completion.text, completion.reasoning))
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperForcedPrompt(PaperPrompt):
+    """The demand for a letter after a thought without a readable answer."""
+
+    thinking: str = ''
+
+    def read(self, completion: Completion) -> Thought:
+        """Read the letter; the thinking is that of the thought before.
+
+        Raises:
+            ReplyError: the reply is empty, or its answer block cannot be read.
+        """
+        answer = replies.read_short_answer(completion.text, completion.reasoning)
+        cited = cited_frames(self.thinking, self.count)
+        return Thought(thinking=self.thinking, answer=answer, cited=cited, raw_thinking=self.thinking)
 
 
 class PaperFormat:

@@ -54,6 +54,9 @@ class ReasoningSettings(Settings):
     min_confidence: float = setting(
         0.0, 'A smaller share of equal votes gives CANNOT_TELL; one vote has no confidence.', within=(0.0, 1.0)
     )
+    force_answers: bool = setting(
+        False, 'The likeliest choice after a thought without a readable answer counts as OK, not as CANNOT_TELL.'
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,8 @@ def answer(
     format: PromptFormat,  # noqa: A002 - the word that design and YAML use
     settings: ReasoningSettings,
     model_name: str = '',
+    *,
+    may_force: bool = True,
 ) -> Steps:
     """Answer a question about a window of observations.
 
@@ -85,6 +90,7 @@ def answer(
         format: how this reasoner is asked and read.
         settings: how much it is given, and how sure it must be.
         model_name: as the answer reports it.
+        may_force: whether one more request asks for the likeliest choice after a thought without a readable answer.
 
     Returns:
         the answer, its code OK, CANNOT_TELL or WINDOW_EMPTY.
@@ -105,20 +111,28 @@ def answer(
     clock.stop('prompt')
     completions = yield _requests(prompt, question.votes, settings)
     clock.stop('think')
-    votes = _read(prompt, question, completions)
-    winners = _majority(votes)
+    votes, unreadable = _read(prompt, question, completions)
     clock.stop('read')
+    is_forced = not votes
+    if unreadable is not None and is_forced:
+        vote = (yield from _forced(question, prompt, completions[0], settings)) if may_force else None
+        if vote is None:
+            raise unreadable
+        votes = [vote]
+        clock.stop('force')
+    winners = _majority(votes)
     best = winners[0]
-    confidence = len(winners) / question.votes if question.votes > 1 else math.nan
+    confidence = len(winners) / question.votes if question.votes > 1 and not is_forced else math.nan
     consistency = math.nan
-    if question.check_consistency:
+    if question.check_consistency and not is_forced:
         consistency = yield from _consistency(question, best, prompt, settings)
         clock.stop('check')
-    unsure = confidence < settings.min_confidence
+    unsure = confidence < settings.min_confidence or (is_forced and not settings.force_answers)
+    why = _forced_text(unreadable) if is_forced else _unsure_text(len(winners), question.votes, settings)
     frame_numbers = [seen.index if is_key_frame(seen) else None for seen in chosen]
     return Answer(
         error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
-        error_msg=_unsure_text(len(winners), question.votes, settings) if unsure else '',
+        error_msg=why if unsure or is_forced else '',
         answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
         choice=best.choice,
         thinking=citations.renumber(best.thought.thinking, frame_numbers),
@@ -131,6 +145,7 @@ def answer(
         timings_s=clock.spans_s,
         model=model_name,
         prompt_id=format.id,
+        forced=is_forced,
     )
 
 
@@ -179,22 +194,37 @@ def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[G
             seed=settings.seed + vote,
             max_tokens=settings.max_tokens,
             stop=prompt.stop,
+            options=prompt.options,
         )
         for vote in range(votes)
     ]
 
 
-def _read(prompt: Prompt, question: Question, completions: Sequence[Completion]) -> list[_Vote]:
-    """The votes that can be read; the others count against the confidence. Raises the first error if none can."""
+def _read(
+    prompt: Prompt, question: Question, completions: Sequence[Completion]
+) -> tuple[list[_Vote], ReplyError | None]:
+    """The votes that can be read, and the first error of those that cannot; these count against the confidence."""
     votes, errors = [], []
     for completion in completions:
         try:
             votes.append(_vote(prompt.read(completion), question, completion))
         except ReplyError as error:
             errors.append(error)
-    if not votes:
-        raise errors[0]
-    return votes
+    return votes, next(iter(errors), None)
+
+
+def _forced(
+    question: Question, prompt: Prompt, completion: Completion, settings: ReasoningSettings
+) -> Generator[list[Generation], list[Completion], _Vote | None]:
+    """The vote for the likeliest choice after a reply that cannot be read; None where it cannot be had."""
+    demand = prompt.force(completion)
+    if demand is None:
+        return None
+    try:
+        completions = yield _requests(demand, 1, settings)
+    except (BackendError, ReplyError):
+        return None
+    return next(iter(_read(demand, question, completions)[0]), None)
 
 
 def _vote(thought: Thought, question: Question, completion: Completion) -> _Vote:
@@ -226,11 +256,8 @@ def _consistency(
         completions = yield _requests(again, 1, settings)
     except BackendError:
         return math.nan
-    try:
-        vote = _read(again, question, completions)[0]
-    except ReplyError:
-        return 0.0
-    return float(vote.key == best.key)
+    votes, _ = _read(again, question, completions)
+    return float(bool(votes) and votes[0].key == best.key)
 
 
 def with_age(answer: Answer, as_of_ns: int) -> Answer:
@@ -262,6 +289,10 @@ def _unsure_text(agree: int, votes: int, settings: ReasoningSettings) -> str:
         f'{agree} of {votes} thoughts agree, which is below min_confidence {settings.min_confidence:g}; '
         'look at the evidence, show the robot more, or ask for more votes'
     )
+
+
+def _forced_text(unreadable: ReplyError | None) -> str:
+    return f'the thought ended without an answer that can be read, and the likeliest choice is given: {unreadable}'
 
 
 class _Clock:

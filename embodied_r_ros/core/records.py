@@ -287,6 +287,7 @@ class Answer:
         stale_s: ROS time from `seen_until_ns` to the moment that counts as now; NaN when there is no observation.
         timings_s: wall-clock seconds per stage.
         model, prompt_id: which reasoner, and which prompt format.
+        forced: the thought ended without a readable answer, and the model was made to choose.
     """
 
     error_code: ErrorCode = ErrorCode.OK
@@ -305,11 +306,12 @@ class Answer:
     timings_s: dict[str, float] = dataclasses.field(default_factory=dict)
     model: str = ''
     prompt_id: str = ''
+    forced: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Message:
-    """One chat turn: role 'system' or 'user', and its text."""
+    """One chat turn: role 'system', 'user' or 'assistant', and its text."""
 
     role: str
     content: str
@@ -325,6 +327,7 @@ class Generation:
         seed: of the sampling; ignored when greedy.
         max_tokens: of the reply.
         stop: the reply ends with the first of these strings, which is kept.
+        options: the reply is the likeliest of these, and nothing else; () leaves the model free.
     """
 
     messages: tuple[Message, ...]
@@ -332,6 +335,7 @@ class Generation:
     seed: int = 0
     max_tokens: int = 2048
     stop: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
     executor thread                         loop thread
     async def callback:
-        await bridge.submit(coroutine) ───> task with a steady-clock deadline
+        await bridge.submit(coroutine) ───> task
         <── rclpy Future, executor woken ── result or error
     subscription: bridge.post(f, x) ──────> f(x), in the order posted
 
@@ -23,6 +23,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.task import Future
 
+from embodied_r_ros.app.waiting import wait_or_cancel
 from embodied_r_ros.core.errors import BackendTimeout, EmbodiedRError
 
 
@@ -35,13 +36,21 @@ class AsyncBridge:
 
     Args:
         node: whose executor is woken when a future completes.
-        report: called in the loop thread with a bug that a background coroutine raised.
+        fault: called in the loop thread with a bug in a posted function.
+        ended: called in the loop thread with what ended a coroutine of `spawn`.
         name: of the loop's thread.
     """
 
-    def __init__(self, node: Node, report: Callable[[BaseException], None], name: str = 'models') -> None:
+    def __init__(
+        self,
+        node: Node,
+        fault: Callable[[BaseException], object],
+        ended: Callable[[BaseException], object],
+        name: str = 'models',
+    ) -> None:
         self._node = node
-        self._report = report
+        self._fault = fault
+        self._ended = ended
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[Future, asyncio.Task[Any]] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
@@ -49,16 +58,12 @@ class AsyncBridge:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(
-        self, work: Coroutine[Any, Any, Any], deadline_s: float | None = None, *, report: bool = False
-    ) -> Future:
+    def submit(self, work: Coroutine[Any, Any, Any], *, report: bool = False) -> Future:
         """Start a coroutine in the loop; await the returned future in an `async def` callback.
 
-        The future completes soon after `deadline_s` (wall-clock seconds), even if the coroutine resists being
-        cancelled. With `report`, what it raises is reported as well.
+        With `report`, what it raises goes to `ended` instead.
 
         Raises (from the future):
-            BackendTimeout: the deadline passed.
             Cancelled: by `cancel` or `stop`.
         """
         future: Future = Future(executor=self._node.executor)
@@ -66,7 +71,7 @@ class AsyncBridge:
             work.close()
             self._set_outcome(future, error=Cancelled('nothing can be started any more: the node is shutting down'))
         else:
-            self._loop.call_soon_threadsafe(self._start, work, future, deadline_s, report)
+            self._loop.call_soon_threadsafe(self._start, work, future, report)
         return future
 
     def cancel(self, future: Future) -> None:
@@ -74,11 +79,11 @@ class AsyncBridge:
         self._call_soon(self._cancel, future)
 
     def post(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """Run a plain function in the loop thread, in the order of the posts; bugs in it are reported."""
+        """Run a plain function in the loop thread, in the order of the posts; a bug in it goes to `fault`."""
         self._call_soon(callback, *arguments)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> Future:
-        """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises is reported."""
+        """Run a coroutine until it ends, is cancelled, or the bridge stops; what it raises goes to `ended`."""
         return self.submit(work, report=True)
 
     def finish(self, work: Coroutine[Any, Any, Any], timeout_s: float = 1.0) -> bool:
@@ -111,10 +116,9 @@ class AsyncBridge:
         """
         done = asyncio.Event()
         future.add_done_callback(lambda _: self._call_soon(done.set))
-        try:
-            await asyncio.wait_for(done.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            raise BackendTimeout(f'no response within {timeout_s:.1f} s; is the other node running?') from None
+        await wait_or_cancel([asyncio.ensure_future(done.wait())], timeout_s)
+        if not future.done():
+            raise BackendTimeout(f'no response within {timeout_s:.1f} s; is the other node running?')
         return future.result()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
@@ -140,29 +144,18 @@ class AsyncBridge:
         with contextlib.suppress(RuntimeError):  # the loop is closed, so the node is gone and nobody waits
             self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _start(self, work: Coroutine[Any, Any, Any], future: Future, deadline_s: float | None, report: bool) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any], future: Future, report: bool) -> None:
         task = self._loop.create_task(work)
         self._tasks[future] = task
-        timer = None
-        if deadline_s is not None:
-            timer = self._loop.call_later(deadline_s, self._on_deadline, future, deadline_s)
-        task.add_done_callback(functools.partial(self._on_task_done, future, timer, report))
+        task.add_done_callback(functools.partial(self._on_task_done, future, report))
 
-    def _on_deadline(self, future: Future, deadline_s: float) -> None:
-        self._set_outcome(future, error=BackendTimeout(f'no result within the deadline of {deadline_s:.1f} s'))
-        self._cancel(future)
-
-    def _on_task_done(
-        self, future: Future, timer: asyncio.TimerHandle | None, report: bool, task: asyncio.Task[Any]
-    ) -> None:
+    def _on_task_done(self, future: Future, report: bool, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(future, None)
-        if timer is not None:
-            timer.cancel()
         error = Cancelled('cancelled') if task.cancelled() else task.exception()
         if report:  # nobody has to await the future of `spawn`
             self._set_outcome(future)
             if error is not None and not task.cancelled():
-                self._report(error)
+                self._ended(error)
         elif error is not None:
             self._set_outcome(future, error=error)
         else:
@@ -190,7 +183,7 @@ class AsyncBridge:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle what asyncio reports: bugs in posted functions, and warnings of its own."""
         if 'handle' in context and context.get('exception') is not None:
-            self._report(context['exception'])
+            self._fault(context['exception'])
         else:
             loop.default_exception_handler(context)
 
@@ -207,4 +200,4 @@ class AsyncBridge:
             try:
                 await asyncio.wait_for(close(), max(0.05, end - time.monotonic()))
             except (asyncio.TimeoutError, EmbodiedRError, OSError) as error:
-                self._report(error)
+                self._fault(error)

@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from embodied_r_ros.adapters import bags
+from embodied_r_ros.adapters.recorded_topics import COMPRESSED_IMAGE, RAW_IMAGE
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes import qos
@@ -141,7 +142,7 @@ class BagPlayerNode(ManagedNode):
         self._play_timer = self.held(self.create_timer(TICK_S, self._play_due, clock=self._steady))
 
     def _image_topics(self) -> list[str]:
-        kinds = (bags.RAW_IMAGE, bags.COMPRESSED_IMAGE)
+        kinds = (RAW_IMAGE, COMPRESSED_IMAGE)
         images = [topic for topic, kind in self._types.items() if _type_name(kind) in kinds]
         return images or list(self._types)
 

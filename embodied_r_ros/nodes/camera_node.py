@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.core.records import ErrorCode, KeyFrame
+from embodied_r_ros.core.stamps import ClockDifference
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import (
     intrinsics_from_message,
@@ -34,6 +36,8 @@ from embodied_r_ros.nodes.rclpy_internals import take
 WATCH_PERIOD_S = 0.5
 # After bad input the node's level stays at WARN for this long.
 BAD_SHOWN_S = 10.0
+# So many sampling periods may pass before it counts that no image could be used.
+UNUSED_PERIODS = 3.0
 
 
 class CameraNode(ManagedNode):
@@ -45,10 +49,15 @@ class CameraNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, **options)
         self._topic_settings = self.settings(ImageTopicSettings)
-        self._framer = KeyFramer(self.settings(KeyFrameSettings), codec.small_grey, codec.encode_frame)
+        settings = self.settings(KeyFrameSettings)
+        self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame)
+        self._clocks = ClockDifference(settings.pose_max_age_s)
+        self._may_be_unused_s = max(self._topic_settings.silence_s, UNUSED_PERIODS / settings.sample_hz)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
         self.diagnostics = Diagnostics(self, self._judge)
         self._warned: set[str] = set()
+        self._last_bad = ''
+        self._clocks_differ = False
         self._session_due = False
         self._reasons_told: set[str] = set()
         self._format: tuple[object, ...] | None = None
@@ -65,6 +74,8 @@ class CameraNode(ManagedNode):
         self._reasons_told.clear()
         self.diagnostics.seen('activation')
         self.diagnostics.forget('image')
+        self.diagnostics.forget('used_image')
+        self._clocks.reset()
         self.diagnostics.start()
         self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
@@ -80,26 +91,43 @@ class CameraNode(ManagedNode):
             self._reasons_told.clear()
             self.get_logger().info(f'images come again on {self._images.name}')
         self._drain_odometry()
-        session, sampled, ignored = self._framer.session, self._framer.sampled, self._framer.ignored
+        framer = self._framer
+        session, sampled, ignored, outliers = framer.session, framer.sampled, framer.ignored, framer.outliers
         try:
             frame = self._images.frame(message)
             if self._session_due:
                 self._session_due = False
-                session = self._framer.start_session(frame.stamp_ns)
-            key = self._framer.push(frame)
+                session = framer.start_session(frame.stamp_ns)
+            keys = framer.push(frame)
         except InputError as error:
             self._reject('frame', str(error))
             return
         self._note_format(message)
-        if self._framer.ignored > ignored:
+        if framer.ignored > ignored:
             self._reject('stamp', f'a stamp must be later than the one before, got {frame.stamp_ns!r} ns again or late')
-        if session is not None and self._framer.session != session:
+        if framer.outliers > outliers:
+            self._reject('stamp', _far_off('an image', framer.wrong_ns), framer.outliers - outliers)
+        if session is not None and framer.session != session:
             self.diagnostics.count('time_jumps')
-            self.get_logger().warning(f'stamps went back to {frame.stamp_ns} ns: session {self._framer.session} begins')
-        if self._framer.sampled > sampled:
+            self.get_logger().warning(
+                f'stamps are now about {frame.stamp_ns} ns, as after a clock was set or a recording began anew: '
+                f'session {framer.session} begins'
+            )
+        if framer.sampled > sampled:
+            self.diagnostics.seen('used_image')
             self.diagnostics.took('sampled_image', time.monotonic() - start_s)
-        if key is not None:
+        if framer.last_ns == frame.stamp_ns:
+            self._clocks.image(frame.stamp_ns, start_s)
+            self._tell_of_clocks()
+        for key in keys:
             self._publish(key)
+
+    def _tell_of_clocks(self) -> None:
+        sentence = self._clocks.sentence()
+        if sentence and not self._clocks_differ:
+            self.diagnostics.count('clocks_differ')
+            self._warn_once('clocks', sentence)
+        self._clocks_differ = bool(sentence)
 
     def _note_format(self, message: ImageMessage) -> None:
         new = self._images.format_of(message)
@@ -115,20 +143,28 @@ class CameraNode(ManagedNode):
             self._on_odometry(message)
 
     def _on_odometry(self, message: Odometry) -> None:
+        poses = self._framer.poses
+        ignored, outliers = poses.ignored, poses.outliers
         try:
-            pose = pose_from_message(message.pose.pose)
+            stamp_ns, pose = ns_from_stamp(message.header.stamp), pose_from_message(message.pose.pose)
         except InputError as error:
             self._reject('odometry', str(error))
             return
-        if not self._framer.push_pose(ns_from_stamp(message.header.stamp), pose):
+        if self._framer.push_pose(stamp_ns, pose):
+            self._clocks.pose(stamp_ns, time.monotonic())
+        if poses.outliers > outliers:
+            self._reject('odometry', _far_off('an odometry message', poses.wrong_ns), poses.outliers - outliers)
+        elif poses.ignored > ignored:
             self._reject('odometry', 'the stamp of an odometry message must be later than the one before')
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        intrinsics = intrinsics_from_message(message)
-        if intrinsics is None:
-            self._warn_once('calibration', 'camera_info holds no calibration (zeros); turns are told without degrees')
-        else:
-            self._framer.set_intrinsics(intrinsics)
+        if not self._framer.set_intrinsics(intrinsics_from_message(message)):
+            numbers = ', '.join(f'{float(message.k[place]):g}' for place in (0, 4, 2, 5))
+            self._warn_once(
+                'calibration',
+                f'camera_info holds no calibration that a camera can have, got {message.width} x {message.height} with '
+                f'fx, fy, cx, cy = {numbers}; turns are told without degrees',
+            )
 
     def _on_capture(self, _request: Capture.Request, response: Capture.Response) -> Capture.Response:
         if not self.active:
@@ -160,9 +196,10 @@ class CameraNode(ManagedNode):
         self.diagnostics.took('stamp_to_key_frame', age_s)
         self.get_logger().debug(f'key frame {key.index} ({key.reason}, overlap {key.overlap:.2f})')
 
-    def _reject(self, kind: str, sentence: str) -> None:
-        self.diagnostics.count(f'bad_{kind}')
+    def _reject(self, kind: str, sentence: str, count: int = 1) -> None:
+        self.diagnostics.count(f'bad_{kind}', count)
         self.diagnostics.seen('bad_input')
+        self._last_bad = sentence
         # The part before ', got' names the rule that was broken: one warning per rule.
         self._warn_once(f'{kind}: {sentence.partition(", got ")[0]}', f'left out: {sentence}')
 
@@ -193,9 +230,22 @@ class CameraNode(ManagedNode):
         if self._silence_s() >= self._topic_settings.silence_s:
             level = Level.ERROR if self._images.incompatible else Level.STALE
             return level, f'no image for {self._silence_s():.0f} s on {self._images.describe()}'
-        if self.diagnostics.age_s('bad_input') < BAD_SHOWN_S:
-            return Level.WARN, 'some of what comes cannot be used; the counters say what'
+        bad = self.diagnostics.age_s('bad_input') < BAD_SHOWN_S
+        why = f': {self._last_bad}' if bad else ''
+        unused_s = min(self.diagnostics.age_s('used_image'), self.diagnostics.age_s('activation'))
+        if unused_s >= self._may_be_unused_s:
+            return Level.ERROR, f'images come, but none could be used for {unused_s:.0f} s{why}'
+        if self._clocks.sentence():
+            return Level.WARN, self._clocks.sentence()
+        if bad:
+            return Level.WARN, f'some of what comes cannot be used{why}'
+        if math.isinf(self.diagnostics.age_s('used_image')):
+            return Level.STALE, f'waiting for the first image on {self._images.describe()}'
         return Level.OK, f'session {framer.session}: {self.diagnostics.counters["key_frames"]} key frames'
+
+
+def _far_off(what: str, stamp_ns: int | None) -> str:
+    return f'the stamp of {what} must lie near those around it, got {stamp_ns!r} ns; see whether its clock is set'
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """What is seen, as messages and as records of core: key frames, observations and their parts.
 
-Stamps are integer nanoseconds on core's side. Questions and answers are converted in requests.py.
+Stamps are integer nanoseconds on core's side. Questions and answers are converted in requests.py. What a peer sends is
+checked here by range and size, its text is cleaned, and nothing but InputError is raised about it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,20 @@ from std_msgs.msg import Header
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.keyframes import REASONS
+from embodied_r_ros.core.moves import KINDS as MEASURED_KINDS
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Move, Pose, Sighting
+from embodied_r_ros.core.records import (
+    EncodedImage,
+    ErrorCode,
+    Intrinsics,
+    KeyFrame,
+    Motion,
+    MotionSource,
+    Move,
+    Pose,
+    Sighting,
+)
+from embodied_r_ros.core.text import clean
 
 Name = TypeVar('Name')
 
@@ -34,26 +47,46 @@ _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_de
 _SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
 _OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
+# Metres and degrees beyond this are no motion, place or distance of a robot.
+_FARTHEST = 1e8
+_MOST_MOVES, _MOST_SIGHTINGS = 4096, 4096
+_LONGEST_NAME, _LONGEST_TEXT = 256, 65536
+_LATEST_S = 2**31
 
 
 def fields_of(source: Any, names: Sequence[str]) -> dict[str, Any]:
-    """The fields that message and record have in common, as keywords for the other one."""
-    return {name: getattr(source, name) for name in names}
+    """The fields that message and record have in common, as keywords for the other one; text is cleaned."""
+    values = {name: getattr(source, name) for name in names}
+    return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def ns_from_stamp(stamp: Time | Duration) -> int:
-    """Nanoseconds of a stamp or duration."""
-    return stamp.sec * NS_PER_S + stamp.nanosec
+    """Nanoseconds of a stamp or duration.
+
+    Raises:
+        InputError: its nanoseconds are a second or more, so that there is no such time.
+    """
+    if stamp.nanosec >= NS_PER_S:
+        raise InputError(
+            f'the nanoseconds of a stamp must be below {NS_PER_S}, got {stamp.nanosec!r}; correct the sender'
+        )
+    return int(stamp.sec * NS_PER_S + stamp.nanosec)
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:
-    """A stamp of so many nanoseconds, 0 to 2^31 seconds."""
-    return Time(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
+    """A stamp of so many nanoseconds, 0 to 2^31 seconds; the nearest of these for others."""
+    within_ns = min(max(stamp_ns, 0), _LATEST_S * NS_PER_S - 1)
+    return Time(sec=within_ns // NS_PER_S, nanosec=within_ns % NS_PER_S)
+
+
+def error_code(number: int) -> ErrorCode:
+    """The code that a peer sent; INTERNAL for one that is not known here, as from a newer peer."""
+    return ErrorCode(number) if number in set(ErrorCode) else ErrorCode.INTERNAL
 
 
 def header(stamp_ns: int, frame_id: str = '') -> Header:
     """A header with this stamp and frame."""
-    return Header(stamp=stamp_from_ns(stamp_ns), frame_id=frame_id)
+    return Header(stamp=stamp_from_ns(stamp_ns), frame_id=clean(frame_id))
 
 
 def pose_from_message(message: PoseMessage) -> Pose:
@@ -65,9 +98,10 @@ def pose_from_message(message: PoseMessage) -> Pose:
     at, turned = message.position, message.orientation
     numbers = (at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w)
     norm = math.hypot(*numbers[3:])
-    if not all(map(math.isfinite, numbers)) or norm < _MIN_NORM:
+    # Written so that NaN fails.
+    if not (all(abs(number) <= _FARTHEST for number in numbers) and norm >= _MIN_NORM):
         raise InputError(
-            'a pose must be finite with a unit quaternion, '
+            f'a pose must be finite with a unit quaternion, within {_FARTHEST:g} m, '
             f'got (x, y, z, qx, qy, qz, qw) = {numbers!r}; mend the sender'
         )
     return Pose(
@@ -109,12 +143,36 @@ def intrinsics_to_message(intrinsics: Intrinsics | None, header: Header) -> Came
 
 
 def motion_from_message(message: messages.Motion) -> Motion | None:
-    """Motion, or None where nothing is known about it."""
+    """Motion, or None where nothing is known about it.
+
+    Raises:
+        InputError: a number is infinite or far too large, a move is of an unknown kind, or there are too many moves.
+    """
     if message.source == messages.Motion.NONE and not message.name and not message.moves:
         return None
-    moves = tuple(Move(kind=move.kind, amount=move.amount, estimated=move.estimated) for move in message.moves)
+    if len(message.moves) > _MOST_MOVES:
+        raise InputError(f'a motion has at most {_MOST_MOVES} moves, got {len(message.moves)!r}; send fewer')
+    numbers = fields_of(message, _MOTION_NUMBERS)
+    for number in (*numbers.values(), *(move.amount for move in message.moves)):
+        if abs(number) > _FARTHEST:
+            raise InputError(
+                f'a motion is at most {_FARTHEST:g} m or degrees, or NaN where it is not known, got {number!r}; '
+                'correct what the sender publishes'
+            )
     source = known(_SOURCES, message.source, 'motion source')
-    return Motion(name=message.name, source=source, moves=moves, **fields_of(message, _MOTION_NUMBERS))
+    return Motion(
+        name=_short(message.name), source=source, moves=tuple(map(_move_from_message, message.moves)), **numbers
+    )
+
+
+def _move_from_message(message: messages.Move) -> Move:
+    measured = not math.isnan(message.amount)
+    if measured and message.kind not in MEASURED_KINDS:
+        raise InputError(
+            f'a move with an amount must be one of {", ".join(MEASURED_KINDS)}, got {message.kind!r}; '
+            'build the sender with the same interfaces'
+        )
+    return Move(kind=_short(message.kind), amount=message.amount, estimated=message.estimated)
 
 
 def motion_to_message(motion: Motion | None) -> messages.Motion:
@@ -122,9 +180,10 @@ def motion_to_message(motion: Motion | None) -> messages.Motion:
     motion = Motion(name='') if motion is None else motion
     numbers = {name: float(getattr(motion, name)) for name in _MOTION_NUMBERS}
     moves = [
-        messages.Move(kind=move.kind, amount=float(move.amount), estimated=move.estimated) for move in motion.moves
+        messages.Move(kind=clean(move.kind), amount=float(move.amount), estimated=move.estimated)
+        for move in motion.moves
     ]
-    return messages.Motion(source=_SOURCES.index(motion.source), name=motion.name, moves=moves, **numbers)
+    return messages.Motion(source=_SOURCES.index(motion.source), name=clean(motion.name), moves=moves, **numbers)
 
 
 def image_from_message(message: CompressedImage) -> EncodedImage:
@@ -149,12 +208,12 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
     """A key frame.
 
     Raises:
-        InputError: its image, pose or reason cannot be used.
+        InputError: its stamp, image, pose, motion or reason cannot be used.
     """
     return KeyFrame(
         **fields_of(message, KEY_FIELDS),
-        stamp_ns=ns_from_stamp(message.header.stamp),
-        frame_id=message.header.frame_id,
+        stamp_ns=_stamp_of(message),
+        frame_id=clean(message.header.frame_id),
         image=image_from_message(message.image),
         reason=known(REASONS, message.reason, 'key frame reason'),
         overlap=message.overlap,
@@ -187,10 +246,15 @@ def observation_from_message(message: messages.Observation) -> Observation:
     """An observation.
 
     Raises:
-        InputError: a pose, its motion or a sighting cannot be used.
+        InputError: its stamp, a pose, its motion or a sighting cannot be used, or it is too long.
     """
+    if len(message.sightings) > _MOST_SIGHTINGS or len(message.text) > _LONGEST_TEXT:
+        raise InputError(
+            f'an observation has at most {_MOST_SIGHTINGS} sightings and {_LONGEST_TEXT} characters of text, got '
+            f'{len(message.sightings)!r} and {len(message.text)!r}; send less'
+        )
     return Observation(
-        stamp_ns=ns_from_stamp(message.header.stamp),
+        stamp_ns=_stamp_of(message),
         motion=motion_from_message(message.motion),
         sightings=tuple(map(sighting_from_message, message.sightings)),
         latency_s=message.latency_s,
@@ -206,7 +270,7 @@ def observation_to_message(observation: Observation, frame_id: str = '') -> mess
         header=header(observation.stamp_ns, frame_id),
         motion=motion_to_message(observation.motion),
         sightings=list(map(sighting_to_message, observation.sightings)),
-        words='' if observation.given_up else observation.words,
+        words='' if observation.given_up else clean(observation.words),
         latency_s=float(observation.latency_s),
         has_pose=observation.pose is not None,
         pose=pose_to_message(observation.pose),
@@ -224,16 +288,22 @@ def sighting_from_message(message: messages.Sighting) -> Sighting:
     """
     ray = (message.ray.x, message.ray.y, message.ray.z)
     length = math.hypot(*ray)
-    if not message.name or not math.isfinite(length) or length < _MIN_NORM:
+    name = _short(message.name).strip()
+    if not name or not _MIN_NORM <= length <= _FARTHEST:
         raise InputError(
-            f'a sighting needs a name and a finite unit vector as its ray, got {message.name!r} and {ray!r}; '
+            f'a sighting needs a name and a finite unit vector as its ray, got {message.name[:_LONGEST_NAME]!r} and '
+            f'{ray!r}; correct what the sender publishes'
+        )
+    if abs(message.distance_m) > _FARTHEST or message.distance_m < 0.0:
+        raise InputError(
+            f'the distance of a sighting must lie in [0, {_FARTHEST:g}] m, or be NaN, got {message.distance_m!r}; '
             'correct what the sender publishes'
         )
     left, upper, right, lower = (float(edge) for edge in message.box_px)
     return Sighting(
         ray=(ray[0] / length, ray[1] / length, ray[2] / length),
         box_px=(left, upper, right, lower) if message.has_box else None,
-        **fields_of(message, _SIGHTING),
+        **{**fields_of(message, _SIGHTING), 'name': name},
     )
 
 
@@ -259,3 +329,19 @@ def known(names: Sequence[Name], number: int, what: str) -> Name:
             f'{what} must be 0 to {len(names) - 1}, got {number!r}; build the sender with the same interfaces'
         )
     return names[number]
+
+
+def _stamp_of(message: Any) -> int:
+    """The stamp of a message's header.
+
+    Raises:
+        InputError: it lies before the beginning of time, or there is no such time.
+    """
+    stamp_ns = ns_from_stamp(message.header.stamp)
+    if stamp_ns < 0:
+        raise InputError(f'a stamp must not lie before 0, got {stamp_ns!r} ns; correct what the sender fills in')
+    return stamp_ns
+
+
+def _short(name: str) -> str:
+    return clean(name[:_LONGEST_NAME])

@@ -20,6 +20,8 @@ from embodied_r_ros.nodes.managed import ManagedNode
 TOPIC = '/diagnostics'
 PERIOD_S = 1.0
 _LATENCIES_KEPT = 512
+# After a bug in a callback the level stays at WARN for this long.
+_FAULT_SHOWN_S = 60.0
 
 
 class Level(enum.IntEnum):
@@ -90,6 +92,11 @@ class Diagnostics:
     def status(self) -> DiagnosticStatus:
         """The present status."""
         level, sentence = self._judge()
+        faults = self._node.faults
+        if faults.count:
+            self.counters['faults'] = faults.count
+        if level is Level.OK and faults.age_s < _FAULT_SHOWN_S and faults.count:
+            level, sentence = Level.WARN, faults.latest
         name = self._node.get_fully_qualified_name()
         rows = [*self._values.items(), *((name, str(count)) for name, count in sorted(self.counters.items()))]
         rows += [(f'{event}_age_s', f'{self.age_s(event):.3f}') for event in sorted(self._last_s)]

@@ -11,6 +11,8 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
 from embodied_r_ros.adapters import codec
+from embodied_r_ros.adapters.raw_images import from_raw
+from embodied_r_ros.adapters.recorded_topics import VIDEO, video_on
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import Frame
 from embodied_r_ros.core.settings import Settings, setting
@@ -116,7 +118,7 @@ class ImageTopic:
             raise InputError(f'an image needs a stamp above 0, got {stamp_ns!r} ns; let the driver fill header.stamp')
         if self._settings.image_transport == COMPRESSED:
             return codec.frame_from_compressed(stamp_ns, frame_id, message.data)
-        pixels = codec.from_raw(
+        pixels = from_raw(
             message.encoding, message.width, message.height, message.step, message.data, bool(message.is_bigendian)
         )
         return codec.frame_from_pixels(stamp_ns, frame_id, pixels)
@@ -145,6 +147,9 @@ class ImageTopic:
         found = self._image_topics()
         if found:
             return f'nobody sends there; image topics in the graph: {", ".join(found)}; remap {self._relative} to one'
+        videos = [topic for topic, kinds in self._node.get_topic_names_and_types() if set(kinds) & set(VIDEO)]
+        if videos:
+            return f'nobody sends images, but there is {video_on(sorted(videos))}'
         return 'nobody sends images anywhere in the graph; start the camera, and check ROS_DOMAIN_ID'
 
     def _image_topics(self) -> list[str]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -36,6 +37,7 @@ from rclpy.timer import Timer
 
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.nodes import parameters
+from embodied_r_ros.nodes.boundary import Faults, guarded, internal_response
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -53,15 +55,12 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Tran
 
     def wrap(step: _Step) -> _Transition:
         @functools.wraps(step)
-        def guarded(self: ManagedNode, state: LifecycleState) -> TransitionCallbackReturn:
+        def logged(self: ManagedNode, state: LifecycleState) -> TransitionCallbackReturn:
             try:
                 step(self)
             except EmbodiedRError as error:
                 self.get_logger().error(f'{step.__name__} failed: {error}')
             except Exception:  # noqa: BLE001 - rclpy would swallow it without a line
-                if not self.context.ok():
-                    # A signal came during the transition; what rclpy raises about its context needs no log line.
-                    return on_failure
                 self.get_logger().error(f'{step.__name__} failed:\n{traceback.format_exc()}')
             else:
                 return TransitionCallbackReturn.SUCCESS
@@ -69,7 +68,7 @@ def _transition(on_failure: TransitionCallbackReturn) -> Callable[[_Step], _Tran
                 self.end(EXIT_FAILED)
             return on_failure
 
-        return guarded
+        return logged
 
     return wrap
 
@@ -81,18 +80,27 @@ class ManagedNode(LifecycleNode):
     these create goes through `held` and is destroyed, last one first, by the transition that mirrors theirs, or at once
     where theirs fails.
 
+    Callbacks of subscriptions, services and timers have a boundary: a bug inside one is logged with its place, counted
+    in `faults`, answered with INTERNAL where somebody waits, and does not end the node.
+
     Args:
         name: node name.
         settings_classes: settings dataclasses, declared as parameters and read back with `settings`.
         options: passed on to LifecycleNode (`context`, `namespace`, `parameter_overrides`, ...).
+
+    Attributes:
+        faults: the bugs that callbacks ran into.
+        open_calls: service calls and goals that wait for their end.
 
     Raises:
         SettingsError: a parameter is unknown, of the wrong type or out of range.
     """
 
     def __init__(self, name: str, *settings_classes: type[Any], **options: Any) -> None:
-        super().__init__(name, **options)
         self.exit_status: int | None = None
+        self.faults = Faults(self.log)
+        self.open_calls = 0
+        super().__init__(name, **options)
         self._scopes: list[contextlib.ExitStack] = []
         classes: tuple[type[Any], ...] = (parameters.NodeSettings, *settings_classes)
         try:
@@ -115,6 +123,36 @@ class ManagedNode(LifecycleNode):
     def active(self) -> bool:
         """True from the beginning of `activate` to the end of `deactivate`."""
         return len(self._scopes) == 2
+
+    def create_subscription(
+        self, kind: type[Any], topic: str, callback: Callable[..., None], *rest: Any, **how: Any
+    ) -> Any:
+        """As rclpy does, with a boundary around the callback."""
+        return super().create_subscription(kind, topic, guarded(callback, self.fault), *rest, **how)
+
+    def create_timer(self, period_s: float, callback: Callable[[], None], *rest: Any, **how: Any) -> Any:
+        """As rclpy does, with a boundary around the callback."""
+        return super().create_timer(period_s, guarded(callback, self.fault), *rest, **how)
+
+    def create_service(self, kind: type[Any], name: str, callback: Callable[..., Any], *rest: Any, **how: Any) -> Any:
+        """As rclpy does, with a boundary around the callback; what is under way counts in `open_calls`."""
+        guard = guarded(callback, self.fault, internal_response)
+        return super().create_service(kind, name, self.counted(guard), *rest, **how)
+
+    def counted(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """A coroutine function that counts in `open_calls` while it runs; another callback is returned as it is."""
+        if not inspect.iscoroutinefunction(callback):
+            return callback
+
+        @functools.wraps(callback)
+        async def counting(*arguments: Any) -> Any:
+            self.open_calls += 1
+            try:
+                return await callback(*arguments)
+            finally:
+                self.open_calls -= 1
+
+        return counting
 
     def configure(self) -> None:
         """Create publishers, clients, services and action servers."""
@@ -155,13 +193,18 @@ class ManagedNode(LifecycleNode):
         if self.executor is not None:
             self.executor.wake()
 
+    def fault(self, error: BaseException) -> str:
+        """Take in a bug of ours that does not end the node; callable from any thread.
+
+        Returns:
+            a sentence about it, for whoever waits for an answer.
+        """
+        return self.faults.note(error)
+
     def fail(self, error: BaseException) -> None:
-        """End with what was raised beside the executor, as if a callback had raised it; callable from any thread."""
-        if isinstance(error, (EmbodiedRError, OSError)):
-            self.log('error', str(error))
-            self.end(EXIT_FAILED)
-        elif self.executor is not None:
-            self.executor.create_task(_raise, error)
+        """End with what a part that cannot go on has raised; callable from any thread."""
+        self.log('error', str(error) if isinstance(error, (EmbodiedRError, OSError)) else self.fault(error))
+        self.end(EXIT_FAILED)
 
     def log(self, level: str, sentence: str) -> None:
         """Log a sentence at a level: 'info', 'warning' or 'error'; callable from any thread."""
@@ -251,7 +294,3 @@ class ManagedNode(LifecycleNode):
                 destroy(entity)
                 return
         entity.destroy()
-
-
-def _raise(error: BaseException) -> None:
-    raise error

@@ -11,12 +11,15 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
-from embodied_r_ros.app.readiness import Backend
+from embodied_r_ros.app.model_health import Backend
+from embodied_r_ros.app.peer_services import Declined
+from embodied_r_ros.core.answers import MAX_QUESTION_CHARS
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import MemorySettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import ErrorCode, KeyFrame
+from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
 from embodied_r_ros.nodes.conversions import (
@@ -33,6 +36,8 @@ from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 
+MAX_FOCUS_INDICES = 64
+
 
 class PerceptionNode(ManagedNode):
     """Describes key frames with OpenCV or a vision-language model, and looks at them again when asked to."""
@@ -48,14 +53,14 @@ class PerceptionNode(ManagedNode):
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and what is offered to others."""
         perceiver = backends.perceiver(self._model, *map(self.settings, self._own))
-        self._bridge = AsyncBridge(self, self.fail)
+        self._bridge = AsyncBridge(self, self.fault, self.fail)
         self._bridge.on_stop(perceiver.aclose)
         self.held(self._bridge, self._bridge.stop)
         depth = self.settings(MemorySettings).memory_observations
         self._observations = self.held(
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
-        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log)
+        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log, self.fault)
         service = self.create_service(
             Focus, 'focus', self._on_focus, qos_profile=qos.SERVICES, callback_group=self._group
         )
@@ -97,9 +102,12 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.count('focus')
         budget_s = ns_from_stamp(request.deadline) / NS_PER_S or None
         keys = [(request.camera, request.session, index) for index in request.indices]
-        work = self._describer.focus(keys, request.question, budget_s)
+        work = self._describer.focus(keys, clean(request.question), budget_s)
         try:
             readings: list[Reading] = await self._bridge.submit(work)
+        except Declined as error:
+            response.error_code, response.error_msg = int(error.code), str(error)
+            return response
         except Cancelled as error:
             response.error_code, response.error_msg = int(ErrorCode.NOT_ACTIVE), str(error)
             return response
@@ -109,8 +117,8 @@ class PerceptionNode(ManagedNode):
                 index=seen.key[2],
                 status=int(seen.status),
                 sightings=list(map(sighting_to_message, seen.found.sightings)),
-                text=seen.found.text,
-                error_msg=seen.error_msg,
+                text=clean(seen.found.text),
+                error_msg=clean(seen.error_msg),
             )
             for seen in readings
         ]
@@ -121,13 +129,22 @@ class PerceptionNode(ManagedNode):
             return ErrorCode.NOT_ACTIVE, 'perception_node is not active; activate it and ask again'
         if not request.question.strip():
             return ErrorCode.BAD_QUESTION, f'a question in words was wanted, got {request.question!r}'
-        deadline_ns = ns_from_stamp(request.deadline)
+        if len(request.question) > MAX_QUESTION_CHARS or len(request.indices) > MAX_FOCUS_INDICES:
+            return ErrorCode.BAD_QUESTION, (
+                f'a focus request has at most {MAX_QUESTION_CHARS} characters and {MAX_FOCUS_INDICES} indices, got '
+                f'{len(request.question)!r} and {len(request.indices)!r}; ask for less'
+            )
+        try:
+            deadline_ns = ns_from_stamp(request.deadline)
+        except InputError as error:
+            return ErrorCode.BAD_QUESTION, str(error)
         if deadline_ns < 0:
             return ErrorCode.BAD_QUESTION, f'deadline must be positive or zero, got {deadline_ns!r} ns'
-        if self._describer.backend is Backend.LOADING:
+        health = self._describer.health
+        if health.backend is Backend.LOADING:
             return ErrorCode.MODEL_LOADING, 'the model is being loaded or reached for; ask again shortly'
-        if self._describer.backend is Backend.DOWN:
-            return ErrorCode.SERVER_DOWN, self._describer.trouble
+        if health.backend is Backend.DOWN:
+            return ErrorCode.SERVER_DOWN, health.trouble
         return None
 
     def _judge(self) -> Judgement:
@@ -137,10 +154,14 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.tell('model', describer.model)
         self.diagnostics.tell('waiting', describer.waiting)
         self.diagnostics.tell('held_bytes', describer.held_bytes)
-        if describer.backend is Backend.DOWN:
-            return Level.ERROR, describer.trouble
-        if describer.backend is Backend.LOADING:
-            return Level.WARN, 'the model is being loaded or reached for'
+        health = describer.health
+        self.diagnostics.tell('outages', health.outages)
+        if health.backend is Backend.DOWN:
+            return Level.ERROR, health.trouble
+        if health.backend is Backend.LOADING:
+            return Level.WARN, health.trouble or 'the model is being loaded or reached for'
+        if health.trouble or describer.trouble:
+            return Level.WARN, health.trouble or describer.trouble
         if describer.waiting > self.settings(DescriberSettings).max_concurrent_descriptions:
             return Level.WARN, f'{describer.waiting} key frames wait to be described'
         return Level.OK, 'describing key frames as they come'

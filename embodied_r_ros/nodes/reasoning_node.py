@@ -3,100 +3,49 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from builtin_interfaces.msg import Duration
 from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
-from embodied_r_interfaces.srv import AskSpatial, Capture, Focus
+from embodied_r_interfaces.srv import AskSpatial
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.client import Client
 from rclpy.task import Future
 
 from embodied_r_ros.adapters import backends
-from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.asker import Asker, AskerSettings
-from embodied_r_ros.app.peer_services import Declined
-from embodied_r_ros.app.readiness import Backend
+from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.app.stages import OnProgress
 from embodied_r_ros.core import reasoning
-from embodied_r_ros.core.errors import BackendUnavailable, InputError
+from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
 from embodied_r_ros.core.models import REASONERS
-from embodied_r_ros.core.records import Answer, ErrorCode, Key
+from embodied_r_ros.core.records import Answer, ErrorCode
+from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge, Cancelled
+from embodied_r_ros.nodes.boundary import guarded
 from embodied_r_ros.nodes.conversions import (
-    NS_PER_S,
     header,
     ns_from_stamp,
     observation_from_message,
     pose_from_message,
-    sighting_from_message,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
+from embodied_r_ros.nodes.peer_services import RosPeerServices
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
 
+_TWICE = 'another reasoning_node answers to {!r} too; stop it, or give it a namespace of its own'
+
 _NOT_ACTIVE = Answer(
     error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
 )
-
-
-class RosPeerServices:
-    """camera_node and perception_node as a question needs them, called from the bridge's loop; a `PeerServices`."""
-
-    def __init__(self, node: ManagedNode, bridge: AsyncBridge, group: ReentrantCallbackGroup) -> None:
-        self._node = node
-        self._bridge = bridge
-        self._capture = node.held(
-            node.create_client(Capture, 'capture', qos_profile=qos.SERVICES, callback_group=group)
-        )
-        self._focus = node.held(node.create_client(Focus, 'focus', qos_profile=qos.SERVICES, callback_group=group))
-
-    def now_ns(self) -> int:
-        """ROS time."""
-        return int(self._node.get_clock().now().nanoseconds)
-
-    async def capture(self, timeout_s: float) -> tuple[Key, int]:
-        """Key and stamp of the newest frame, made a key frame."""
-        response = await self._call(self._capture, Capture.Request(), timeout_s)
-        return (response.camera, response.session, response.index), ns_from_stamp(response.stamp)
-
-    async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
-        """What a second look at key frames of one camera and session found."""
-        camera, session, _ = keys[0]
-        allowed_ns = round(timeout_s * NS_PER_S)
-        deadline = Duration(sec=allowed_ns // NS_PER_S, nanosec=allowed_ns % NS_PER_S)
-        indices = [index for _, _, index in keys]
-        request = Focus.Request(camera=camera, session=session, indices=indices, question=question, deadline=deadline)
-        response = await self._call(self._focus, request, timeout_s + 0.5)
-        return {
-            (camera, session, seen.index): Description(
-                sightings=tuple(map(sighting_from_message, seen.sightings)), text=seen.text
-            )
-            for seen in response.readings
-            if seen.status == messages.FocusReading.FOUND
-        }
-
-    async def _call(self, client: Client, request: Any, timeout_s: float) -> Any:
-        if not client.service_is_ready():
-            name = self._node.resolve_service_name(client.srv_name)
-            raise BackendUnavailable(f'nobody offers the service {name!r}; start the node that does, or ask without it')
-        future = client.call_async(request)
-        try:
-            response = await self._bridge.ros(future, timeout_s)
-        finally:
-            client.remove_pending_request(future)
-        if not response.success:
-            raise Declined(ErrorCode(response.error_code), response.error_msg)
-        return response
+_CANCELLED = Answer(error_code=ErrorCode.CANCELLED, error_msg='cancelled by the asker')
 
 
 class ReasoningNode(ManagedNode):
@@ -113,7 +62,7 @@ class ReasoningNode(ManagedNode):
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
         lm = backends.reasoner(self._model, *map(self.settings, self._own))
-        self._bridge = AsyncBridge(self, self.fail)
+        self._bridge = AsyncBridge(self, self.fault, self.fail)
         self._bridge.on_stop(lm.aclose)
         self.held(self._bridge, self._bridge.stop)
         self._asker = Asker(
@@ -124,6 +73,7 @@ class ReasoningNode(ManagedNode):
             backends.prompt_format(self._model),
             RosPeerServices(self, self._bridge, self._group),
             self.log,
+            self.fault,
         )
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
         service = self.create_service(
@@ -158,15 +108,19 @@ class ReasoningNode(ManagedNode):
             self,
             AskSpatialAction,
             'ask_spatial',
-            self._on_goal,
+            self.counted(self._on_goal),
             callback_group=self._group,
-            cancel_callback=self._on_cancel,
+            cancel_callback=guarded(self._on_cancel, self.fault, lambda *_: CancelResponse.ACCEPT),
             **profiles,
         )
 
     def _on_key_frame(self, message: messages.KeyFrame) -> None:
         self.diagnostics.seen('key_frame')
-        stamp_ns = ns_from_stamp(message.header.stamp)
+        try:
+            stamp_ns = ns_from_stamp(message.header.stamp)
+        except InputError as error:
+            self._leave_out(f'key frame {message.index}', error)
+            return
         key = (message.camera, message.session, message.index)
         self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
@@ -175,18 +129,21 @@ class ReasoningNode(ManagedNode):
         try:
             observation = observation_from_message(message)
         except InputError as error:
-            self.diagnostics.count('unusable')
-            self.get_logger().error(f'observation {message.index} is left out: {error}', throttle_duration_sec=5.0)
+            self._leave_out(f'observation {message.index}', error)
             return
         self._bridge.post(self._asker.note_observation, observation)
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
-            pose = pose_from_message(message.pose.pose)
+            stamp_ns, pose = ns_from_stamp(message.header.stamp), pose_from_message(message.pose.pose)
         except InputError as error:
-            self.get_logger().warning(f'odometry is left out: {error}', throttle_duration_sec=5.0)
+            self._leave_out('odometry', error)
             return
-        self._bridge.post(self._asker.note_pose, ns_from_stamp(message.header.stamp), pose)
+        self._bridge.post(self._asker.note_pose, stamp_ns, pose)
+
+    def _leave_out(self, what: str, error: InputError) -> None:
+        self.diagnostics.count('unusable')
+        self.get_logger().error(f'{what} is left out: {error}', throttle_duration_sec=5.0)
 
     async def _on_ask(self, request: AskSpatial.Request, response: AskSpatial.Response) -> AskSpatial.Response:
         response.answer = await self._answer(request.question)
@@ -195,9 +152,11 @@ class ReasoningNode(ManagedNode):
     async def _on_goal(self, goal: ServerGoalHandle) -> AskSpatialAction.Result:
         def tell(stage: str, thinking: str) -> None:
             if goal.is_active:
-                goal.publish_feedback(AskSpatialAction.Feedback(stage=stage, partial_thinking=thinking))
+                goal.publish_feedback(AskSpatialAction.Feedback(stage=stage, partial_thinking=clean(thinking)))
 
-        answer = await self._answer(goal.request.question, bytes(goal.goal_id.uuid), tell)
+        goal_id = bytes(goal.goal_id.uuid)
+        answer = await self._answer(goal.request.question, goal, guarded(tell, self.fault))
+        self._goals.pop(goal_id, None)
         if goal.is_cancel_requested:
             goal.canceled()
         elif answer.error_code == ErrorCode.OK:
@@ -213,30 +172,42 @@ class ReasoningNode(ManagedNode):
         return CancelResponse.ACCEPT
 
     async def _answer(
-        self, question: messages.SpatialQuestion, goal_id: bytes = b'', on_progress: OnProgress | None = None
+        self,
+        question: messages.SpatialQuestion,
+        goal: ServerGoalHandle | None = None,
+        on_progress: OnProgress | None = None,
     ) -> messages.SpatialAnswer:
+        """The answer to a question, whatever happens."""
+        try:
+            answer = await self._asked(question, goal, on_progress)
+            self.diagnostics.took('answer', answer.timings_s.get('total', 0.0))
+            message = answer_to_message(answer)
+            if self.active and answer.error_code is not ErrorCode.BUSY:
+                stamp = header(self.get_clock().now().nanoseconds)
+                self._answers.publish(messages.AnsweredQuestion(header=stamp, question=question, answer=message))
+            return message
+        except Exception as error:  # noqa: BLE001 - the boundary of service and action
+            return messages.SpatialAnswer(error_code=int(ErrorCode.INTERNAL), error_msg=self.fault(error))
+
+    async def _asked(
+        self, question: messages.SpatialQuestion, goal: ServerGoalHandle | None, on_progress: OnProgress | None
+    ) -> Answer:
         if not self.active:
-            return answer_to_message(_NOT_ACTIVE)
+            return _NOT_ACTIVE
         try:
             request = request_from_message(question)
         except InputError as error:
-            answer = reasoning.failure(error)
-        else:
-            future = self._bridge.submit(self._asker.ask(request, on_progress))
-            if goal_id:
-                self._goals[goal_id] = future
-            try:
-                answer = await future
-            except Cancelled:
-                answer = _NOT_ACTIVE
-            finally:
-                self._goals.pop(goal_id, None)
-        self.diagnostics.took('answer', answer.timings_s.get('total', 0.0))
-        message = answer_to_message(answer)
-        if self.active and answer.error_code is not ErrorCode.BUSY:
-            stamp = header(self.get_clock().now().nanoseconds)
-            self._answers.publish(messages.AnsweredQuestion(header=stamp, question=question, answer=message))
-        return message
+            return reasoning.failure(error)
+        future = self._bridge.submit(self._asker.ask(request, on_progress))
+        if goal is not None:
+            self._goals[bytes(goal.goal_id.uuid)] = future
+            if goal.is_cancel_requested:
+                self._bridge.cancel(future)
+        try:
+            answer: Answer = await future
+        except Cancelled:
+            return _CANCELLED if goal is not None and goal.is_cancel_requested else _NOT_ACTIVE
+        return answer
 
     def _judge(self) -> Judgement:
         asker = self._asker
@@ -245,11 +216,18 @@ class ReasoningNode(ManagedNode):
         self.diagnostics.tell('model', asker.model)
         self.diagnostics.tell('observations', len(asker.memory))
         self.diagnostics.tell('open_questions', asker.open_questions)
-        if asker.backend is Backend.DOWN:
-            return Level.ERROR, asker.trouble
-        if asker.backend is Backend.LOADING:
-            return Level.WARN, 'the model is being loaded or reached for'
-        return Level.OK, f'{len(asker.memory)} observations to answer from'
+        health = asker.health
+        self.diagnostics.tell('outages', health.outages)
+        if self.count_services(self.resolve_service_name('ask')) > 1:
+            return Level.ERROR, _TWICE.format(self.resolve_service_name('ask'))
+        if health.backend is Backend.DOWN:
+            return Level.ERROR, health.trouble
+        if health.backend is Backend.LOADING:
+            return Level.WARN, health.trouble or 'the model is being loaded or reached for'
+        if not len(asker.memory):
+            return Level.WARN, 'nothing is observed yet, so no question can be answered'
+        trouble = health.trouble or asker.trouble or asker.staleness
+        return (Level.WARN, trouble) if trouble else (Level.OK, f'{len(asker.memory)} observations to answer from')
 
 
 def main() -> int:

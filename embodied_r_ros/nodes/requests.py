@@ -10,10 +10,12 @@ from geometry_msgs.msg import Point, PointStamped
 
 from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, Landmark, Question
+from embodied_r_ros.core.records import Answer, Evidence, Landmark, Question
+from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes.conversions import (
     KEY_FIELDS,
     NS_PER_S,
+    error_code,
     fields_of,
     header,
     known,
@@ -43,8 +45,8 @@ def request_from_message(message: messages.SpatialQuestion) -> Request:
     if deadline_ns < 0:
         raise InputError(f'deadline must be positive, or zero for the default, got {deadline_ns / NS_PER_S!r} s')
     question = Question(
-        text=message.question,
-        choices=tuple(message.choices),
+        text=clean(message.question),
+        choices=tuple(map(clean, message.choices)),
         votes=max(1, message.votes),
         check_consistency=message.check_consistency,
     )
@@ -65,8 +67,8 @@ def request_to_message(request: Request) -> messages.SpatialQuestion:
     question = request.question
     deadline_ns = round((request.deadline_s or 0.0) * NS_PER_S)
     return messages.SpatialQuestion(
-        question=question.text,
-        choices=list(question.choices),
+        question=clean(question.text),
+        choices=list(map(clean, question.choices)),
         window_start=stamp_from_ns(request.start_ns or 0),
         window_end=stamp_from_ns(request.end_ns or 0),
         window_last_s=0.0 if request.last_s is None else float(request.last_s),
@@ -80,9 +82,13 @@ def request_to_message(request: Request) -> messages.SpatialQuestion:
 
 
 def answer_from_message(message: messages.SpatialAnswer) -> Answer:
-    """An answer."""
+    """An answer; a code that is not known here, as from a newer node, is INTERNAL.
+
+    Raises:
+        InputError: a stamp or pose in it cannot be used.
+    """
     return Answer(
-        error_code=ErrorCode(message.error_code),
+        error_code=error_code(message.error_code),
         evidence=tuple(map(_evidence_from_message, message.evidence)),
         landmarks=tuple(map(_landmark_from_message, message.landmarks)),
         seen_until_ns=ns_from_stamp(message.seen_until),

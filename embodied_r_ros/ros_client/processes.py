@@ -99,7 +99,7 @@ class Processes:
         for name, program in self._programs.items():
             status = self.status(name)
             if status is not None and (program.lasting or status != 0):
-                self.fail(f'{name} ended with status {status}: {self._last_line(name)}')
+                self.fail(f'{name} ended with status {status}: {self.last_line(name)}')
 
     def fail(self, sentence: str) -> NoReturn:
         """Give up.
@@ -116,16 +116,31 @@ class Processes:
 
     def resident_mb(self, name: str) -> float:
         """Resident memory of a running process."""
-        line = next(line for line in self._proc(name, 'status').splitlines() if line.startswith('VmRSS'))
-        return int(line.split()[1]) / 1e3
+        return self._proc_number(name, 'VmRSS') / 1e3
+
+    def threads(self, name: str) -> int:
+        """Threads of a running process."""
+        return self._proc_number(name, 'Threads')
+
+    def descriptors(self, name: str) -> int:
+        """Open file descriptors of a running process."""
+        return sum(1 for _ in self._proc_path(name, 'fd').iterdir())
+
+    def _proc_number(self, name: str, field: str) -> int:
+        lines = self._proc(name, 'status').splitlines()
+        return int(next(line for line in lines if line.startswith(field)).split()[1])
 
     def _proc(self, name: str, file: str) -> str:
+        return self._proc_path(name, file).read_text(encoding='utf-8')
+
+    def _proc_path(self, name: str, file: str) -> pathlib.Path:
         process = self._programs[name].process
         if process is None or process.poll() is not None:
             self.fail(f'{name} is not running, its {file} cannot be read')
-        return pathlib.Path(f'/proc/{process.pid}/{file}').read_text(encoding='utf-8')
+        return pathlib.Path(f'/proc/{process.pid}/{file}')
 
-    def _last_line(self, name: str) -> str:
+    def last_line(self, name: str) -> str:
+        """The last words of a process in its log."""
         lines = (self.logs / f'{name}.log').read_text(errors='replace').split('\n')
         return next((line.strip() for line in reversed(lines) if line.strip()), 'it wrote nothing')
 

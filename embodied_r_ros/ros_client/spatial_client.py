@@ -8,9 +8,11 @@ if answer.error_code is ErrorCode.OK:
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import rclpy
 from embodied_r_interfaces.action import AskSpatial as AskSpatialAction
@@ -20,7 +22,8 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.client import Client
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from embodied_r_ros.app.request import LATEST_S, Request
@@ -32,8 +35,12 @@ from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S
 from embodied_r_ros.nodes.requests import answer_from_message, request_to_message
 
-GRACE_S = 1.0
+# An answer that the node sends at the deadline needs this long to come.
+GRACE_S = 0.2
+_CLOSE_S = 1.0
 _POLL_S = 0.02
+
+_logger = logging.getLogger(__name__)
 
 
 class SpatialClient:
@@ -58,6 +65,7 @@ class SpatialClient:
         self._action = ActionClient(self._node, AskSpatialAction, 'ask_spatial', **profiles)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
+        self._closed = False
         self._thread = threading.Thread(target=self._spin, name='spatial_client', daemon=True)
         self._thread.start()
 
@@ -77,7 +85,9 @@ class SpatialClient:
         deadline_s: float = 30.0,
         on_progress: OnProgress | None = None,
     ) -> Answer:
-        """Ask, and wait for the answer; soon after the deadline it is there, with an error code where that failed.
+        """Ask, and wait for the answer, with an error code where that failed. It never raises, whatever comes back.
+
+        It returns at most 0.3 s after the deadline on an idle machine, whether the node lives or not.
 
         Args:
             question: in words, without the choices.
@@ -90,7 +100,8 @@ class SpatialClient:
             votes: sampled thoughts that vote.
             check_consistency: ask again with the thinking alone.
             deadline_s: wall-clock seconds allowed in all.
-            on_progress: gets the stage and the thinking so far, from another thread; the action is used then.
+            on_progress: gets the stage and the thinking so far, from another thread; the action is used then. Where it
+                raises, the log says so, and it is not called again for this question.
         """
         asked = Question(text=question, choices=tuple(choices), votes=votes, check_consistency=check_consistency)
         try:
@@ -111,8 +122,9 @@ class SpatialClient:
 
     def close(self) -> None:
         """Let go of the node and the thread."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self._thread.join(1.0)
+        self._closed = True
+        self._executor.shutdown(timeout_sec=_CLOSE_S)
+        self._thread.join(_CLOSE_S)
         self._action.destroy()
         self._node.destroy_node()
         if self._owns_context:
@@ -127,33 +139,43 @@ class SpatialClient:
     def _send(self, message: SpatialQuestion, end_s: float, on_progress: OnProgress | None) -> Answer:
         begun_s = time.monotonic()
         is_ready = self._service.service_is_ready if on_progress is None else self._action.server_is_ready
-        while not is_ready():
-            if time.monotonic() > end_s:
-                name = self._node.resolve_service_name('ask')
-                waited_s = end_s - begun_s
-                return _failed(
-                    ErrorCode.NOT_ACTIVE, f'nobody offers {name!r} within {waited_s:.1f} s; start reasoning_node'
-                )
-            time.sleep(_POLL_S)
+        try:
+            while not is_ready():
+                if time.monotonic() > end_s:
+                    name = self._node.resolve_service_name('ask')
+                    waited_s = end_s - begun_s
+                    return _failed(
+                        ErrorCode.NOT_ACTIVE, f'nobody offers {name!r} within {waited_s:.1f} s; start reasoning_node'
+                    )
+                time.sleep(_POLL_S)
+        except (InvalidHandle, RuntimeError) as error:
+            return _failed(ErrorCode.NOT_ACTIVE, f'the client can ask no more ({error}); make a new one')
         call = _Call(message, on_progress)
         work = call.through_service if on_progress is None else call.through_action
         self._executor.create_task(work, self._service if on_progress is None else self._action)
         try:
             if call.done.wait(max(0.0, end_s - time.monotonic()) + GRACE_S):
                 return call.answer
-            return _failed(
-                ErrorCode.TIMEOUT, 'reasoning_node did not answer within the deadline; see whether it still runs'
-            )
-        finally:
-            if not call.done.is_set():
-                self._executor.create_task(call.give_up)
-                call.given_up.wait(GRACE_S)
+        except BaseException:
+            # As at Ctrl-C, after which the process may end: the goal is cancelled first.
+            self._executor.create_task(call.give_up)
+            call.given_up.wait(_CLOSE_S)
+            raise
+        self._executor.create_task(call.give_up)
+        late = 'reasoning_node did not answer within the deadline; see whether it still runs'
+        return _failed(ErrorCode.TIMEOUT, late)
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            return
+        while not self._closed:
+            try:
+                self._executor.spin()
+                return
+            except (ExternalShutdownException, ShutdownException):
+                return
+            except Exception:
+                if self._closed:
+                    return
+                _logger.exception('the executor of a SpatialClient met an error, and goes on')
 
 
 class _Call:
@@ -168,31 +190,49 @@ class _Call:
         self._goal: ClientGoalHandle | None = None
 
     async def through_service(self, client: Client) -> None:
-        response = await client.call_async(AskSpatial.Request(question=self._message))
-        self._finish(answer_from_message(response.answer))
+        await self._finish(self._by_service(client))
 
     async def through_action(self, client: ActionClient) -> None:
-        goal = AskSpatialAction.Goal(question=self._message)
-        self._goal = await client.send_goal_async(goal, feedback_callback=self._on_feedback)
-        if not self._goal.accepted:
-            self._finish(_failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log'))
-            return
-        result = await self._goal.get_result_async()
-        self._finish(answer_from_message(result.result.answer))
+        await self._finish(self._by_action(client))
 
     def give_up(self) -> None:
-        """Cancel the goal where it is still open."""
+        """Cancel the goal where it is still open; nobody waits for its answer."""
         if self._goal is not None and not self.done.is_set():
             self._goal.cancel_goal_async()
         self.given_up.set()
 
-    def _on_feedback(self, message: AskSpatialAction.Impl.FeedbackMessage) -> None:
-        if self._on_progress is not None and not self.done.is_set():
-            self._on_progress(message.feedback.stage, message.feedback.partial_thinking)
+    async def _by_service(self, client: Client) -> Answer:
+        response = await client.call_async(AskSpatial.Request(question=self._message))
+        return answer_from_message(response.answer)
 
-    def _finish(self, answer: Answer) -> None:
-        self.answer = answer
+    async def _by_action(self, client: ActionClient) -> Answer:
+        goal = AskSpatialAction.Goal(question=self._message)
+        self._goal = await client.send_goal_async(goal, feedback_callback=self._on_feedback)
+        if not self._goal.accepted:
+            return _failed(ErrorCode.NOT_ACTIVE, 'reasoning_node did not take the question; see its log')
+        if self.given_up.is_set():
+            self._goal.cancel_goal_async()
+        result = await self._goal.get_result_async()
+        return answer_from_message(result.result.answer)
+
+    async def _finish(self, asking: Coroutine[Any, Any, Answer]) -> None:
+        try:
+            self.answer = await asking
+        except InputError as error:
+            self.answer = _failed(ErrorCode.INTERNAL, f'the answer of reasoning_node cannot be used: {error}')
+        except Exception as error:
+            _logger.exception('a question could not be sent, or its answer not be read')
+            self.answer = _failed(ErrorCode.INTERNAL, f'{type(error).__name__} in the client: {error}')
         self.done.set()
+
+    def _on_feedback(self, message: AskSpatialAction.Impl.FeedbackMessage) -> None:
+        if self._on_progress is None or self.done.is_set():
+            return
+        try:
+            self._on_progress(message.feedback.stage, message.feedback.partial_thinking)
+        except Exception:
+            _logger.exception('on_progress raised, and is not called again for this question')
+            self._on_progress = None
 
 
 def _checked_message(request: Request) -> SpatialQuestion:

@@ -14,7 +14,7 @@ from rclpy.utilities import remove_ros_args
 
 from embodied_r_ros.core.records import ErrorCode
 from embodied_r_ros.nodes import qos
-from embodied_r_ros.nodes.conversions import NS_PER_S, ns_from_stamp
+from embodied_r_ros.nodes.conversions import NS_PER_S, error_code
 
 DEPTH = 2000
 
@@ -28,7 +28,8 @@ class Watch(Node):
         self.create_subscription(messages.AnsweredQuestion, 'answers', self._on_answer, qos.ANSWERS)
 
     def _on_observation(self, message: messages.Observation) -> None:
-        since_s = (ns_from_stamp(message.header.stamp) - message.session) / NS_PER_S
+        stamp = message.header.stamp
+        since_s = stamp.sec + stamp.nanosec / NS_PER_S - message.session / NS_PER_S
         words = '(given up)' if message.given_up else message.words
         print(f'{since_s:8.1f} s  {message.index:4d}  {words}', flush=True)
 
@@ -38,7 +39,7 @@ class Watch(Node):
         if answer.error_code == ErrorCode.OK:
             said = f'{answer.answer} (key frames: {frames})'
         else:
-            said = f'{ErrorCode(answer.error_code).name}: {answer.error_msg}'
+            said = f'{error_code(answer.error_code).name}: {answer.error_msg}'
         print(f'? {message.question.question}\n! {said}', flush=True)
 
 

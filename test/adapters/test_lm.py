@@ -31,6 +31,9 @@ class ScriptedModel:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def aclose(self):
         pass
 
@@ -93,7 +96,7 @@ def test_a_failed_consistency_check_does_not_lose_the_answer():
 
 def test_an_unreadable_reply_is_raised():
     with pytest.raises(ReplyError, match='an <answer> block was wanted'):
-        think(ScriptedModel('mumble'))
+        think(ScriptedModel('mumble', 'mumble'))
 
 
 def test_cancelling_ends_the_votes():

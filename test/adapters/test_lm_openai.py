@@ -90,3 +90,33 @@ def test_a_question_is_answered_with_votes_in_parallel(server):
     assert server.max_concurrent == 4
     assert sorted(request.json['seed'] for request in server.chats) == [0, 1, 2, 3]
     assert ''.join(pieces) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ('said', 'option'),
+    [
+        ('{"answer": "B"}', 'B'),
+        ('{ "answer" : "A" }', 'A'),
+        ('B', 'B'),
+        ({'content': None, 'reasoning_content': '{"answer": "A"}'}, 'A'),
+    ],
+)
+def test_a_choice_of_options_is_asked_for_by_schema_and_read(server, said, option):
+    server.reply = said
+    assert generate(server, options=('A', 'B')).text == option
+    (request,) = server.chats
+    schema = request.json['response_format']['json_schema']['schema']
+    assert schema['properties']['answer']['enum'] == ['A', 'B']
+    assert request.json['max_tokens'] <= 32
+
+
+def test_a_server_without_schemas_is_asked_for_an_option_in_a_few_tokens(server):
+    server.reply = 'A'
+    server.refuse = lambda asked: (400, 'response_format is not known') if 'response_format' in asked else None
+
+    async def twice(model):
+        request = Generation(messages=(Message(role='user', content='?'),), options=('A', 'B'))
+        return [(await model.generate(request)).text for _ in range(2)]
+
+    assert use(server, twice) == ['A', 'A']
+    assert ['response_format' in request.json for request in server.chats] == [True, False, False]

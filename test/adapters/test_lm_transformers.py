@@ -124,3 +124,11 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(SettingsError, match='wanted a causal language model that transformers loads'):
         TransformersLanguageModel(tmp_path, device='cpu')
+
+
+def test_of_several_options_the_likeliest_is_the_reply(tmp_path):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+    for number in range(5):
+        likeliest = generate(model, f'w{number} w7', max_tokens=1).text
+        others = [f'w{other}' for other in range(20, 26) if f'w{other}' != likeliest]
+        assert generate(model, f'w{number} w7', options=(*others, likeliest)).text == likeliest

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from fake_openai import MODEL, STREAM_KIND, FakeOpenAI
 
-from embodied_r_ros.adapters import openai_http
-from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient, translate
+from embodied_r_ros.adapters import openai_exchange, openai_http
+from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient
 from embodied_r_ros.adapters.openai_refusals import SchemaRefused
+from embodied_r_ros.adapters.routes import translate
 from embodied_r_ros.core.errors import (
     BackendError,
     BackendRefused,
@@ -74,7 +75,8 @@ def free_port():
 def test_a_chat_is_answered(server):
     reply = chat(server, model=MODEL, options={'temperature': 0.5})
     assert (reply.text, reply.finish_reason, reply.tokens) == ('hello there', 'stop', 2)
-    assert server.chats[0].json == {'model': MODEL, 'messages': HELLO, 'temperature': 0.5}
+    asked = {'model': MODEL, 'messages': HELLO, 'temperature': 0.5}
+    assert server.chats[0].json == {**asked, 'stream': True, 'stream_options': {'include_usage': True}}
 
 
 def test_a_streamed_chat_comes_in_pieces_that_make_the_reply(server):
@@ -160,7 +162,7 @@ def test_a_url_without_the_right_path_is_refused_with_the_remedy(server):
 
 def test_something_that_is_no_model_server_is_refused(server):
     server.raw_models = b'<html>router</html>'
-    with pytest.raises(BackendRefused, match=r"should list models .* answered b'<html>router</html>'; check host"):
+    with pytest.raises(BackendRefused, match=r"should list models .* answered '<html>router</html>'; check host"):
         probe(server)
 
 
@@ -304,7 +306,7 @@ def test_nonsense_is_a_reply_error_that_keeps_it(server, raw, streamed):
 
 
 def test_an_endless_reply_is_cut(server, monkeypatch):
-    monkeypatch.setattr(openai_http, 'MAX_REPLY_BYTES', 10_000)
+    monkeypatch.setattr(openai_exchange, 'MAX_REPLY_BYTES', 10_000)
     server.raw = b'x' * 10_001
     with pytest.raises(ReplyError, match='at most 10000 bytes were wanted'):
         chat(server)
@@ -350,7 +352,7 @@ def test_closing_ends_what_is_under_way(server):
 
 def test_an_error_inside_a_stream_is_told(server):
     server.raw, server.raw_kind = b'data: {"error": {"message": "engine died", "code": 500}}\n\n', STREAM_KIND
-    with pytest.raises(BackendUnavailable, match=r'broke off for model .* \(error 500: engine died\); try again'):
+    with pytest.raises(BackendUnavailable, match=r'cannot take the request now \(error 500: engine died\); try again'):
         chat(server, [].append, retries=0)
 
 

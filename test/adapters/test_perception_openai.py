@@ -158,7 +158,7 @@ def test_the_probe_shows_two_images_and_explains_a_limit(server):
         return perceiver.name
 
     assert use(server, probe) == 'fake-model'
-    decoded, _ = images(server.chats[0])
+    decoded, _ = images(server.trials[0])
     assert len(decoded) == 2 and all(data.startswith(b'\xff\xd8') for _, data in decoded)
     server.status, server.error = 400, 'At most 1 image(s) may be provided in one prompt.'
     with pytest.raises(BackendRefused, match='limit-mm-per-prompt'):

@@ -5,66 +5,17 @@ import dataclasses
 import math
 
 import pytest
-from fake_models import NS, SESSION, FakePerceiver, key_frame
+from describer_bench import Bench, keys, now_s
+from fake_models import NS, SESSION, key_frame
 from fake_time import run
 
 from embodied_r_ros.adapters.perception import Description
-from embodied_r_ros.app.describer import Describer, DescriberSettings, ReadingStatus
+from embodied_r_ros.app.describer import DescriberSettings, ReadingStatus
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
-from embodied_r_ros.app.readiness import Backend
+from embodied_r_ros.app.model_health import Backend
+from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.core.errors import BackendRefused, InputError, ReplyError, SettingsError
-from embodied_r_ros.core.records import Motion, MotionSource
-
-QUICK = {'retry_first_s': 0.01, 'retry_longest_s': 0.02}
-
-
-def keys(*indices):
-    return [('', SESSION, index) for index in indices]
-
-
-class Bench:
-    """A describer at work, and what came out of it."""
-
-    def __init__(self, **values):
-        self.perceiver = FakePerceiver()
-        self.published = []
-        self.given_up = []
-        self.said = []
-        settings = DescriberSettings(**{**QUICK, **values})
-        self.describer = Describer(settings, self.perceiver, self._publish, lambda *words: self.said.append(words))
-
-    def _publish(self, observation, frame):
-        assert (observation.session, observation.index, observation.stamp_ns) == (
-            frame.session,
-            frame.index,
-            frame.stamp_ns,
-        )
-        if not observation.given_up:
-            self.published.append(observation)
-        else:
-            self.given_up.append(observation.index)
-
-    @property
-    def indices(self):
-        return [observation.index for observation in self.published]
-
-    async def until(self, condition):
-        end_s = now_s() + 3.0
-        while not condition():
-            assert now_s() < end_s, 'waited in vain'
-            await asyncio.sleep(0.002)
-
-    async def __aenter__(self):
-        self.task = asyncio.ensure_future(self.describer.run())
-        return self
-
-    async def __aexit__(self, *_):
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-
-def now_s():
-    return asyncio.get_running_loop().time()
+from embodied_r_ros.core.records import ErrorCode, Motion, MotionSource
 
 
 def test_the_first_key_frame_is_described_alone_and_later_ones_as_a_pair():
@@ -319,15 +270,56 @@ def test_a_failed_key_frame_is_tried_again_so_often_and_never_published_as_text(
     run(scene())
 
 
-@pytest.mark.parametrize('error', [BackendRefused('too many images'), InputError('a truncated JPEG')])
-def test_what_would_fail_again_is_not_tried_again(error):
+def test_an_image_that_cannot_be_read_is_not_tried_again():
     async def scene():
         async with Bench(attempts=3) as bench:
-            bench.perceiver.failures[0] = [error]
+            bench.perceiver.failures[0] = [InputError('a truncated JPEG')]
             bench.describer.add(key_frame(0))
             await bench.until(lambda: bench.given_up == [0])
             assert len(bench.perceiver.calls) == 1
             assert (bench.describer.counters['failed'], bench.describer.waiting) == (1, 0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize('error', [BackendRefused('no such model'), ReplyError('nothing in it', raw='')])
+def test_what_fails_for_some_seconds_is_described_later_after_pauses_that_grow(error):
+    async def scene():
+        async with Bench() as bench:
+            begun_s = now_s()
+            bench.perceiver.failures = {index: [error] * 3 for index in range(3)}
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: len(bench.indices) == 3)
+            assert now_s() - begun_s == pytest.approx(7.0, abs=0.1)
+            assert (bench.given_up, bench.describer.waiting, bench.describer.trouble) == ([], 0, '')
+
+    run(scene())
+
+
+def test_what_fails_for_good_is_given_up_in_the_end_and_the_trouble_is_told():
+    async def scene():
+        async with Bench() as bench:
+            bench.perceiver.failures[0] = [BackendRefused('too many images')] * 9
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.given_up == [0])
+            assert len(bench.perceiver.calls) == 5
+            assert bench.describer.trouble == 'key frame 0 could not be described: too many images'
+
+    run(scene())
+
+
+def test_a_later_key_frame_does_not_wait_for_one_that_rests():
+    async def scene():
+        async with Bench(max_concurrent_descriptions=1) as bench:
+            begun_s = now_s()
+            bench.perceiver.failures[0] = [ReplyError('nothing in it', raw='')]
+            bench.describer.add(key_frame(0))
+            await bench.until(lambda: bench.describer.counters['retried'] == 1)
+            bench.describer.add(key_frame(1))
+            await bench.until(lambda: bench.indices == [1])
+            assert now_s() - begun_s < 0.5
+            await bench.until(lambda: bench.indices == [1, 0])
 
     run(scene())
 
@@ -351,13 +343,13 @@ def test_a_server_unreachable_at_start_is_said_once_and_waited_for():
         async with bench:
             bench.describer.add(key_frame(0))
             await bench.until(lambda: bench.perceiver.probes >= 4)
-            assert bench.describer.backend is Backend.DOWN
-            assert bench.describer.trouble == 'no server at http://x'
+            assert bench.describer.health.backend is Backend.DOWN
+            assert bench.describer.health.trouble == 'no server at http://x'
             complaints = [words for level, words in bench.said if level == 'error']
-            assert complaints == ['no server at http://x; key frames wait, and it is tried again until it works']
+            assert complaints == ['no server at http://x; it is tried again until it works']
             bench.perceiver.down = ''
             await bench.until(lambda: bench.indices == [0])
-            assert bench.describer.backend is Backend.READY
+            assert bench.describer.health.backend is Backend.READY
             assert ('info', 'fake-vlm is ready to describe key frames') in bench.said
 
     run(scene())
@@ -371,7 +363,7 @@ def test_a_server_that_goes_away_and_comes_back_loses_no_key_frame():
             bench.perceiver.down = 'connection refused'
             for index in range(1, 5):
                 bench.describer.add(key_frame(index))
-            await bench.until(lambda: bench.describer.backend is Backend.DOWN)
+            await bench.until(lambda: bench.describer.health.backend is Backend.DOWN)
             await asyncio.sleep(0.05)
             assert (bench.indices, bench.describer.waiting) == ([0], 4)
             bench.describer.add(key_frame(4))
@@ -419,13 +411,44 @@ def test_focus_keeps_to_its_time_and_says_late_and_failed():
     run(scene())
 
 
-def test_a_bug_in_the_perceiver_is_not_swallowed():
+def test_a_bug_costs_the_key_frame_that_it_was_met_with_and_nothing_else():
+    async def scene():
+        async with Bench(max_concurrent_descriptions=1) as bench:
+            bug = KeyError('bug')
+            bench.perceiver.failures[0] = [bug]
+            bench.describer.add(key_frame(0))
+            bench.describer.add(key_frame(1))
+            await bench.until(lambda: (bench.given_up, bench.indices) == ([0], [1]))
+            assert bench.faults == [bug]
+
+    run(scene())
+
+
+def test_looks_of_all_requests_together_keep_to_the_limit():
+    async def scene():
+        async with Bench(max_concurrent_descriptions=2) as bench:
+            for index in range(4):
+                bench.describer.add(key_frame(index))
+            bench.perceiver.focus_latency_s = 1.0
+            begun_s = now_s()
+            await asyncio.gather(*(bench.describer.focus(keys(index), 'a question') for index in range(4)))
+            assert now_s() - begun_s == pytest.approx(2.0)
+
+    run(scene())
+
+
+def test_more_looks_than_may_be_under_way_are_busy():
     async def scene():
         async with Bench() as bench:
-            bench.perceiver.failures[0] = [KeyError('bug')]
             bench.describer.add(key_frame(0))
-            with pytest.raises(KeyError, match='bug'):
-                await asyncio.wait_for(bench.task, 2.0)
+            bench.perceiver.focus_latency_s = 1.0
+            looking = asyncio.ensure_future(bench.describer.focus(keys(0) * 200, 'a question', 0.5))
+            await asyncio.sleep(0.1)
+            with pytest.raises(Declined, match='200 looks are under way, and at most 256 may be') as declined:
+                await bench.describer.focus(keys(0) * 57, 'a question')
+            assert declined.value.code is ErrorCode.BUSY
+            await looking
+            assert len(await bench.describer.focus(keys(0), 'a question', 9.0)) == 1
 
     run(scene())
 

@@ -32,6 +32,9 @@ class Eye:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def describe(self, previous, current):
         self.pairs.append((previous.index if previous else None, current.index))
         await asyncio.sleep(0.002 * (5 - current.index))
@@ -56,6 +59,9 @@ class Mind:
     async def probe(self):
         if self._trouble:
             raise self._trouble
+
+    async def ping(self):
+        pass
 
     async def generate(self, request, on_text=None):
         self.prompts.append(request.messages[-1].content)
@@ -211,15 +217,15 @@ def test_what_went_wrong_is_a_code_and_a_sentence(recording, eye, mind, code):
 
 
 def test_of_several_sessions_the_last_one_counts(tmp_path):
-    views = builders.pan(4, 0.6)
-    stamps_s = (100, 101, 50, 51)
+    views = builders.pan(6, 0.6)
+    stamps_s = (100, 101, 102, 50, 51, 52)
     messages = [
         builders.recorded_jpeg(builders.jpeg(view).data, stamp_s, recorded_s=100 + place)
         for place, (view, stamp_s) in enumerate(zip(views, stamps_s))
     ]
     recording = offline.scan(builders.write_bag(tmp_path / 'bag', messages), KeyFrameSettings(sample_hz=5.0))
-    assert [frame.session for frame in recording.key_frames] == [100_000_000_000] * 2 + [50_000_000_000] * 2
-    assert [seen.stamp_ns for seen in ask(recording).observations] == [50_000_000_000, 51_000_000_000]
+    assert [frame.session for frame in recording.key_frames] == [100_000_000_000] * 3 + [50_000_000_000] * 3
+    assert [seen.stamp_ns for seen in ask(recording).observations] == [50_000_000_000, 51_000_000_000, 52_000_000_000]
 
 
 def test_broken_images_are_left_out(tmp_path, caplog):
@@ -263,3 +269,39 @@ def test_odometry_can_be_left_out(bags, unlocated):
     assert [(f.stamp_ns, f.pose, f.motion) for f in without.key_frames] == [
         (f.stamp_ns, f.pose, f.motion) for f in unlocated.key_frames
     ]
+
+
+def with_odometry(path, image_stamps_s, ahead_s=0.0):
+    """Images as they come and odometry at 10 Hz; recorded when the images are due, at 5 Hz."""
+    messages = []
+    for place, (view, stamp_s) in enumerate(zip(builders.pan(len(image_stamps_s), 0.06), image_stamps_s)):
+        recorded_s = 100 + place / 5
+        messages.append(builders.recorded_jpeg(builders.jpeg(view).data, stamp_s, recorded_s=recorded_s))
+        for step in (0.0, 0.1):
+            pose, pose_s = builders.pose(y_m=-place / 10), recorded_s + step + ahead_s
+            messages.append(builders.recorded_odometry(pose, pose_s, recorded_s=recorded_s + step))
+    return builders.write_bag(path, sorted(messages, key=lambda item: item.stamp_ns))
+
+
+def test_one_image_stamped_a_day_ahead_is_left_out_and_told(tmp_path, caplog):
+    stamps_s = [100 + step / 5 for step in range(40)]
+    stamps_s[20] += 86400.0
+    path = with_odometry(tmp_path / 'bag', stamps_s)
+    recording = offline.scan(path, KeyFrameSettings(sample_hz=5.0), keep_last=True, end_s=7.0)
+    assert {frame.session for frame in recording.key_frames} == {100_000_000_000}
+    assert recording.sampled == 35
+    assert recording.key_frames[-1].stamp_ns == 107_000_000_000
+    assert recording.end_ns == pytest.approx(107_000_000_000, abs=500_000_000)
+    whole = offline.scan(path, KeyFrameSettings(sample_hz=5.0))
+    assert (whole.sampled, whole.end_ns) == (39, 107_900_000_000)
+    assert 'images left out, since their stamps lie far from those around them: 1' in caplog.text
+
+
+@pytest.mark.parametrize('ahead_s', [12.3, 4000.0, -12.3])
+def test_odometry_of_another_clock_does_not_move_the_end(tmp_path, caplog, ahead_s):
+    path = with_odometry(tmp_path / 'bag', [100 + step / 5 for step in range(60)], ahead_s)
+    recording = offline.scan(path, KeyFrameSettings(sample_hz=5.0))
+    assert (recording.end_ns, recording.last_pose) == (111_800_000_000, None)
+    assert not any(frame.pose for frame in recording.key_frames)
+    assert 'odometry is stamped ' in caplog.text
+    assert 'key frames carry no pose; let both use one clock' in caplog.text

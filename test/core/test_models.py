@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import pytest
+from foreign_files import FOREIGN
 
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import SettingsError
@@ -84,8 +85,8 @@ def test_the_folder_of_the_weights_is_relative_to_the_file(tmp_path):
                      "url must look like http://host:8000/v1, got 'host:8000'", id='url'),
         pytest.param('perception: {backend: openai, url: "http://me:hush@h"}\n' + NUMPY,
                      'url must not carry a user or password', id='url-password'),
-        pytest.param('- 1\n', r'blocks perception and reasoner were wanted, got \[1\]', id='list'),
-        pytest.param('a: [1\n', 'YAML was wanted', id='no-yaml'),
+        pytest.param('- 1\n', r'blocks perception and reasoner were wanted, got list', id='list'),
+        pytest.param('a: [1\n', r'a model pair file was wanted, line 2 is no YAML \(expected', id='no-yaml'),
     ],
 )  # fmt: skip
 def test_a_bad_pair_is_a_settings_error_that_names_file_and_key(tmp_path, text, message):
@@ -130,3 +131,10 @@ def test_prompt_formats_are_found_by_name():
 def test_a_reasoner_in_process_needs_a_folder():
     with pytest.raises(SettingsError, match="backend 'transformers' needs folder"):
         ReasonerModel(backend='transformers')
+
+
+@pytest.mark.parametrize('text', FOREIGN, ids=range(len(FOREIGN)))
+def test_an_error_shows_nothing_of_a_file_that_is_no_model_pair(tmp_path, text):
+    with pytest.raises(SettingsError, match='pair.yaml') as caught:
+        load_model_pair(write(tmp_path, text))
+    assert 'hunter' not in str(caught.value)

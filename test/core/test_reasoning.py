@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from scripted_reasoning import CHOICES, POSE, WINDOW, reply, run, seen
 
 from embodied_r_ros.core.errors import (
     BackendError,
@@ -16,38 +17,8 @@ from embodied_r_ros.core.errors import (
     ReplyError,
     UnsupportedQuestion,
 )
-from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.reasoning import ReasoningSettings, answer, choose, failure, keep_motion
-from embodied_r_ros.core.records import Completion, ErrorCode, Pose, Question
-from embodied_r_ros.evaluation.phrase_reader import from_words
-
-CHOICES = ('sofa', 'lamp', 'desk')
-DEFAULTS = ReasoningSettings()
-POSE = Pose(x_m=1.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
-
-
-def seen(index, text='a wall', action='moved forward 1.00 m', pose=None):
-    return from_words(session=7, index=index, stamp_ns=index * 10, action=action, text=text, pose=pose)
-
-
-def reply(choice, thinking='Frame 1 shows it.'):
-    return Completion(text=f'<think>{thinking}</think><answer>{choice}</answer>')
-
-
-def run(question, observations, *replies, settings=DEFAULTS):
-    """Run the generator on scripted replies, a list or an error per step; the answer and each step's requests."""
-    steps = answer(question, observations, PaperFormat(), settings, 'tiny')
-    asked = []
-    try:
-        asked.append(next(steps))
-        for said in replies:
-            asked.append(steps.throw(said) if isinstance(said, Exception) else steps.send(said))
-    except StopIteration as stop:
-        return stop.value, asked
-    raise LookupError('the generator asks for more than was scripted')
-
-
-WINDOW = [seen(40, action=''), seen(41, 'a sofa', pose=POSE), seen(45, 'a lamp')]
+from embodied_r_ros.core.reasoning import ReasoningSettings, choose, failure, keep_motion
+from embodied_r_ros.core.records import Completion, ErrorCode, Question
 
 
 def test_one_vote_is_greedy_and_has_no_confidence():
@@ -100,13 +71,13 @@ def test_unreadable_votes_count_against_the_confidence():
 def test_when_no_vote_can_be_read_the_first_error_is_raised():
     question = Question(text='Near?', choices=CHOICES, votes=2)
     with pytest.raises(ReplyError, match='an <answer> block was wanted') as caught:
-        run(question, WINDOW, [Completion(text='mumble'), Completion(text='')])
+        run(question, WINDOW, [Completion(text='mumble'), Completion(text='')], BackendError('hm'))
     assert caught.value.raw == 'mumble'
 
 
 def test_an_answer_that_matches_no_choice_is_a_reply_error_that_names_it():
     with pytest.raises(ReplyError, match=r"A: sofa; B: lamp; C: desk.* the model answered 'bed'") as caught:
-        run(Question(text='Near?', choices=CHOICES), WINDOW, [reply('bed')])
+        run(Question(text='Near?', choices=CHOICES), WINDOW, [reply('bed')], [reply('bed')])
     assert '<answer>bed</answer>' in caught.value.raw
 
 

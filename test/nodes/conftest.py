@@ -172,3 +172,15 @@ def node_process():
         if started.process.poll() is None:
             started.process.kill()
             started.process.wait()
+
+
+@pytest.fixture
+def warnings(capfd):
+    """What the node has warned of once and for all so far."""
+    written = []
+
+    def so_far():
+        written.append(capfd.readouterr().err)
+        return [line for line in ''.join(written).splitlines() if 'logged once' in line]
+
+    return so_far

@@ -1,4 +1,4 @@
-"""AsyncBridge over a real executor: what it costs, and that a deadline, a cancel and a stop hold."""
+"""AsyncBridge over a real executor: what it costs, and that a cancel and a stop hold."""
 
 import asyncio
 import threading
@@ -28,11 +28,11 @@ class Spun:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.bugs = []
-        self.bridge = AsyncBridge(self.node, self.bugs.append)
+        self.bridge = AsyncBridge(self.node, self.bugs.append, self.bugs.append)
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
         self.thread.start()
 
-    def awaited(self, work, deadline_s=None, timeout_s=10.0):
+    def awaited(self, work, timeout_s=10.0):
         """What an `async def` callback that awaits the work gets: (result or error, seconds)."""
         done = threading.Event()
         box = []
@@ -40,7 +40,7 @@ class Spun:
         async def callback():
             begin = time.monotonic()
             try:
-                value = await self.bridge.submit(work, deadline_s)
+                value = await self.bridge.submit(work)
             except EmbodiedRError as error:
                 value = error
             box.extend((value, time.monotonic() - begin))
@@ -111,18 +111,6 @@ def test_an_error_reaches_the_awaiting_callback(spun):
 
     error, _ = spun.awaited(fails())
     assert isinstance(error, ReplyError) and error.raw == 'hm'
-
-
-def test_a_deadline_on_a_hanging_coroutine_is_kept(spun):
-    error, seconds = spun.awaited(value_after(60.0, None), deadline_s=0.3)
-    assert isinstance(error, BackendTimeout) and 'deadline of 0.3 s' in str(error)
-    assert 0.3 <= seconds < 0.5
-
-
-def test_a_deadline_is_kept_even_if_the_coroutine_resists(spun):
-    error, seconds = spun.awaited(stubborn(1.5), deadline_s=0.3)
-    assert isinstance(error, BackendTimeout)
-    assert seconds < 0.5
 
 
 def test_a_cancel_reaches_the_coroutine_and_its_caller(spun):

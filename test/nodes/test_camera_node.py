@@ -13,6 +13,7 @@ pytest.importorskip('rclpy')
 import cv2
 import numpy as np
 import pictures
+from cameras import RELIABLE, STEP_NS, Camera, stamps
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from embodied_r_interfaces.msg import KeyFrame
 from embodied_r_interfaces.srv import Capture
@@ -29,57 +30,8 @@ from embodied_r_ros.ros_client.graph import Graph
 
 pytestmark = pytest.mark.ros
 
-STEP_NS = 250_000_000
-RELIABLE = qos.images('reliable', 5)
 # Since Kilted, whose rclpy is version 9.
 SENDERS_ARE_NAMED = int(importlib.metadata.version('rclpy').partition('.')[0]) >= 9
-
-
-class Camera:
-    """A camera, and someone who listens to the camera node."""
-
-    def __init__(self, graph, transport='compressed', **values):
-        self.graph = graph
-        self.tester = graph.node()
-        self.key_frames = []
-        self.tester.create_subscription(KeyFrame, 'key_frames', self.key_frames.append, qos.KEY_FRAMES)
-        kind, topic = (Image, 'image') if transport == 'raw' else (CompressedImage, 'image/compressed')
-        self.images = self.tester.create_publisher(kind, topic, RELIABLE)
-        self.node = graph.start(
-            CameraNode, image_transport=transport, image_reliability='reliable', image_depth=5, **values
-        )
-        self.counters = self.node.diagnostics.counters
-        graph.spin_until(self.images.get_subscription_count, 'the camera node at the image topic')
-        graph.spin_until(lambda: self.tester.count_publishers('key_frames'), 'the key frames')
-
-    def send(self, *messages):
-        """Send images one by one, each after the node has taken the one before."""
-        for message in messages:
-            wanted = self.counters['images_received'] + 1
-            self.images.publish(message)
-            self.graph.spin_until(lambda: self.counters['images_received'] >= wanted, 'the image')
-
-    def wait_for_key_frames(self, count):
-        self.graph.spin_until(lambda: len(self.key_frames) >= count, f'{count} key frames')
-        self.graph.spin(0.1)
-        assert len(self.key_frames) == count
-        return self.key_frames
-
-
-@pytest.fixture
-def warnings(capfd):
-    """What the node has warned of once and for all so far."""
-    written = []
-
-    def so_far():
-        written.append(capfd.readouterr().err)
-        return [line for line in ''.join(written).splitlines() if 'logged once' in line]
-
-    return so_far
-
-
-def stamps(count, start_ns=pictures.START_NS):
-    return [start_ns + number * STEP_NS for number in range(count)]
 
 
 def numbered(number, sender=b'a'):
@@ -288,7 +240,7 @@ def test_a_change_in_mid_run_is_survived(graph, warnings, change):
 def test_stamps_that_go_back_begin_a_new_session(graph):
     camera = Camera(graph)
     camera.send(*panning(5))
-    camera.send(pictures.compressed(pictures.START_NS - 60 * 10**9))
+    camera.send(*(pictures.compressed(stamp_ns) for stamp_ns in stamps(3, pictures.START_NS - 60 * 10**9)))
     frames = camera.wait_for_key_frames(3)
     assert frames[-1].session == pictures.START_NS - 60 * 10**9
     assert (frames[-1].index, frames[-1].reason) == (0, KeyFrame.FIRST)

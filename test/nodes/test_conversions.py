@@ -253,7 +253,7 @@ def test_a_bad_request_is_refused_with_the_rule_it_breaks(fields, message):
     ids=['NaN', 'infinite', 'NaN turn', 'no quaternion'],
 )
 def test_a_pose_that_cannot_be_is_refused(position, orientation):
-    with pytest.raises(InputError, match='a pose must be finite with a unit quaternion, got'):
+    with pytest.raises(InputError, match='a pose must be finite with a unit quaternion, within 1e[+]08 m, got'):
         conversions.pose_from_message(PoseMessage(position=position, orientation=orientation))
 
 

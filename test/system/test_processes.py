@@ -36,6 +36,7 @@ def test_a_running_program_is_measured_and_not_complained_of(processes):
     processes.start('sleeper', MODULE, SLEEP)
     assert processes.status('sleeper') is None
     assert processes.cpu_s('sleeper') >= 0.0 and processes.resident_mb('sleeper') > 0.0
+    assert processes.threads('sleeper') >= 1 and processes.descriptors('sleeper') >= 3
     processes.check()
 
 

@@ -37,6 +37,9 @@ class Scripted:
     async def probe(self):
         pass
 
+    async def ping(self):
+        pass
+
     async def generate(self, request, on_text=None):
         reply = self.replies.get(request.messages[-1].content, self.otherwise)
         if isinstance(reply, Exception):

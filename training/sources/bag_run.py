@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import yaml
 
-from embodied_r_ros.adapters.bags import choose_topics, read_recording, read_topics
+from embodied_r_ros.adapters.bags import find_topics, read_recording
 from embodied_r_ros.adapters.codec import decode_frame
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
 from embodied_r_ros.adapters.eyes import Eye
@@ -96,7 +96,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
         InputError: it cannot be read, or lacks images, odometry or a calibration.
         SettingsError: the labels cannot be used, or rosbags is not installed.
     """
-    topics = choose_topics(read_topics(path))
+    topics = find_topics(path)
     if topics.odometry is None or topics.camera_info is None:
         lacking = 'nav_msgs/Odometry' if topics.odometry is None else 'sensor_msgs/CameraInfo'
         raise InputError(

@@ -238,10 +238,10 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
             framer.set_intrinsics(item.intrinsics)
         elif isinstance(item, OdometryItem):
             framer.push_pose(item.stamp_ns, item.pose)
-        elif (key := framer.push(item.frame)) is not None:
-            keys.append(key)
-    if keep_last and (last := framer.finish()) is not None:
-        keys.append(last)
+        else:
+            keys += framer.push(item.frame)
+    if keep_last:
+        keys += framer.finish()
     return [observation_of(key, perceiver.describe_now(previous, key), perceiver) for previous, key in pairs(keys)]
 
 
