@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.core import replies
-from embodied_r_ros.core.answers import letter
+from embodied_r_ros.core.answers import clean_question, letter
 from embodied_r_ros.core.citations import cited_frames
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.formats import Thought
@@ -77,9 +77,9 @@ def describe_prompt(has_previous: bool, motion: Motion | None = None) -> Percept
 
 def focus_prompt(has_previous: bool, question_text: str) -> PerceptionPrompt:
     """Ask what a key frame shows of the things that a question is about, without answering it."""
-    shown = f'{_PAIR} ' if has_previous else ''
+    shown, asked = f'{_PAIR} ' if has_previous else '', clean(question_text).strip()
     text = (
-        f'{_EYE}\n{shown}Later somebody will ask: "{question_text.strip()}"\nDo not answer that, and name no option. '
+        f'{_EYE}\n{shown}Later somebody will ask: "{asked}"\nDo not answer that, and name no option. '
         'Of the things it mentions, describe those that can be seen: how they look, where they are as seen from the '
         f'agent, how far off. If none can be seen, say so. {_BRIEF}\nReply in JSON: {{"relevant": "..."}}'
     )
@@ -208,8 +208,8 @@ class PaperFormat:
 
 
 def _frame(place: int, seen: Observation) -> str:
-    text = ' '.join(seen.view.split())
-    action = _imperative(seen.action)
+    text = ' '.join(clean(seen.view).split())
+    action = _imperative(clean(seen.action))
     if place == 0 or not action:
         return f'Frame {place}: Observe: {text}'
     return f'Frame {place}: After {action}, Observe: {text}'
@@ -226,5 +226,6 @@ def _question(question: Question) -> str:
 
 
 def _plain_question(question: Question) -> str:
+    question = clean_question(question)
     choices = [f'{letter(index)}. {choice.strip()}' for index, choice in enumerate(question.choices)]
     return '\n'.join((question.text.strip(), *(['Choices:', *choices] if choices else [])))
