@@ -32,6 +32,15 @@ def test_focus_auto_looks_again_only_where_the_reasoner_cannot_tell():
     assert len(unsure.peers.focused) == 1
 
 
+def test_focus_auto_looks_not_again_after_a_thought_that_could_not_be_read():
+    replies = iter(['<think>Frame 1 and', 'B', '<think>Frame 1 and', 'A'])
+    bench = Bench(reply=lambda: next(replies))
+    answer = ask_once(bench, focus='auto')
+    assert (answer.error_code, answer.choice, answer.forced) == (ErrorCode.CANNOT_TELL, 1, True)
+    assert bench.peers.focused == []
+    assert len(bench.lm.requests) == 2
+
+
 @scene
 async def test_focus_auto_looks_again_first_at_what_shares_words_with_the_question(bench):
     bench.see(3, text='a red door on the left')
