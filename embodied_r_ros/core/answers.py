@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
+import itertools
 import re
 import string
 import unicodedata
@@ -9,17 +12,21 @@ from collections.abc import Sequence
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Question
+from embodied_r_ros.core.text import clean
 
 LETTERS = string.ascii_uppercase
 MIN_CHOICES, MAX_CHOICES = 2, len(LETTERS)
 MAX_VOTES = 32
 MAX_QUESTION_CHARS = 16_384
+MAX_CHOICE_CHARS = 2048
 
 # Only so much of an answer is read: what it means stands in front, and a long reply costs no time.
 MAX_READ = 8192
+MAX_CLAUSES = 256
 MAX_LEAD_INS = 4
 
-_MARKUP = re.compile(r'\\(?:boxed|text(?:bf)?|mathrm)\b|[*`"“”„$\\{}]')
+_MARKUP = re.compile(r'\\(?:boxed|text(?:bf)?|mathrm)\b|<br ?/?>|[*`"“”„$\\{}]')
+_CLOSING_TAG = re.compile(r'</([a-z]{1,10})>')
 # Where a clause ends. A full stop before a letter or digit ends none ('e.g.'); a reason is a clause of its own.
 _JOINT = re.compile(
     r'[,;:!?()\[\]|/&\n\r。、【】「」]|\.(?![a-z0-9])|\s[-–—]+\s|—|\s(?:or|and)\b|或者?|和'
@@ -28,30 +35,42 @@ _JOINT = re.compile(
 _REASON = re.compile(r'because\b|since\b|因为|由于')
 # What may stand before the answer proper: 'so', 'the correct answer is', 'option', 'I choose', 'it is', 'maybe'.
 _LEAD_IN = re.compile(
-    r'(?:so|therefore|thus|hence|either|both|maybe|perhaps|possibly|probably|i (?:choose|pick|select|would choose)'
-    r"|(?:it|that|this)(?: is|'s)"
-    r'|(?:(?:the|my) )?(?:(?:correct|right|best|final) )?(?:answer|option|choice)(?: is| would be)?)\b[ =]*'
-    r'|(?:正确)?(?:答案|选项)[是为]?|我?选择?'
+    r'(?:so|therefore|thus|hence|either|both|maybe|perhaps|possibly|probably|(?:most )?likely'
+    r"|i(?: would|'d)? (?:choose|pick|select|think|believe|guess|say|go with)(?: that)?"
+    r"|(?:it|that|this)(?: is|'s| (?:must|should|would|could|might|may) be)"
+    r'|(?:(?:the|my) )?(?:(?:correct|right|best|final|likeliest|most likely) )?(?:answer|option|choice|letter|guess)'
+    r'(?: is| (?:must|should|would) be)?)\b[ =]*'
+    r'|(?:正确|正確|最终|最終)?的?(?:答案?|[选選][项項])(?:应该|應該)?[是为為选選]?|我(?:认为|認為|觉得|覺得|猜)是?|(?:应该|應該|可能)是?'
+    r'|我?[选選][择擇]?'
 )
 _LETTER_IS_RIGHT = re.compile(
-    r'([a-z]) is (?:the )?(?:(?:correct|right)(?: (?:answer|option|choice|one))?|answer|option|choice)'
+    r'(?P<letter>[a-z])(?: is (?:the )?(?:(?:correct|right)(?: (?:answer|option|choice|one))?|answer|option|choice)'
+    r'| ?(?:[选選]?[项項]|是?(?:正确|正確|对|對)的?)?(?:答案)?)'
 )
 # 'A. left B. right' lists options and chooses none.
 _LISTED = re.compile(r'(?:^|[\s(\[])([a-z])[.):\]]\s')
 _ARTICLES = frozenset(('a', 'an', 'the'))
 # A sign before a digit and a point between digits carry meaning; all other punctuation does not.
 _TOKEN = re.compile(r'[-+]?\d+(?:\.\d+)?|[^\W_]+')
-_SAME_SIGN = str.maketrans({'\u2019': "'", '\u2212': '-'})
+
+
+def clean_question(question: Question) -> Question:
+    """The question as it is put into a prompt: text and choices clean (`core.text`)."""
+    return dataclasses.replace(question, text=clean(question.text), choices=tuple(map(clean, question.choices)))
 
 
 def validate_question(question: Question) -> None:
-    """Hold a question against what can be asked.
+    """Hold a question against what can be asked, as it is when clean.
 
     Raises:
-        InputError: the question is empty, there are 1 or more than 26 choices, a choice is empty or given twice (case,
-            width and white space do not tell choices apart), or the votes are out of range.
+        InputError: the question is empty or too long, there are 1 or more than 26 choices, a choice is empty, too long
+            or given twice (case, width and white space do not tell choices apart), or the votes are out of range.
     """
-    if not question.text.strip():
+    if len(question.text) > MAX_QUESTION_CHARS:
+        raise InputError(
+            f'a question of at most {MAX_QUESTION_CHARS} characters was wanted, got {len(question.text)}; shorten it'
+        )
+    if not clean(question.text).strip():
         raise InputError(f'a question in words was wanted, got {question.text!r}; say what is to be found out')
     count = len(question.choices)
     if count and not MIN_CHOICES <= count <= MAX_CHOICES:
@@ -61,7 +80,10 @@ def validate_question(question: Question) -> None:
         )
     seen: dict[str, str] = {}
     for choice in question.choices:
-        plain = _plain(choice)
+        plain = _plain(clean(choice[: MAX_CHOICE_CHARS + 1]))
+        length = max(len(choice), len(plain))  # '\ufdfa' stands for 18 characters
+        if length > MAX_CHOICE_CHARS:
+            raise InputError(f'a choice of at most {MAX_CHOICE_CHARS} characters was wanted, got {length}; shorten it')
         if not plain:
             raise InputError(f'each choice must have words, got {choice!r}; leave it out or fill it in')
         if plain in seen:
@@ -87,17 +109,17 @@ def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
     Returns:
         index into the choices; None when none is meant, or more than one.
     """
-    text = _folded(answer_text.strip()[:MAX_READ])
+    text = _read(answer_text)
     plain = [_plain(choice) for choice in choices]
     whole = ' '.join(text.split())
     if whole in plain and not (len(whole) == 1 and whole.isalpha()):
         return plain.index(whole)
     if len(set(_LISTED.findall(text))) > 1:
         return None
-    parts = [' '.join(part.split()).strip(" '_") for part in _JOINT.split(_MARKUP.sub('', text))]
+    parts = [' '.join(part.split()).strip(" '_") for part in _JOINT.split(_without_markup(text))]
     clauses = _Clauses([part for part in parts if part], plain)
     meant, is_said, is_open, at = set(range(len(choices))), False, True, 0
-    while at < len(clauses.texts) and meant:
+    while at < min(len(clauses.texts), MAX_CLAUSES) and meant:
         forms = _without_lead_ins(clauses.texts[at])
         is_open = is_open or len(forms) > 1
         named, after = clauses.named(forms, at)
@@ -113,13 +135,20 @@ def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
 
 def same_words(text: str) -> str:
     """The words of an open answer, of its first 8,192 characters, in a form in which equal answers are equal."""
-    folded = _folded(text.strip()[:MAX_READ])
+    folded = _read(text)
     return ' '.join(_tokens(folded)) or ' '.join(folded.split())
 
 
 def letter(index: int) -> str:
     """The letter of the choice at this index: 0 is A."""
     return LETTERS[index]
+
+
+def _without_markup(text: str) -> str:
+    """Without marks of Markdown, TeX and JSON, and without tags that are closed again: '<b>B</b>' says B."""
+    for name in set(_CLOSING_TAG.findall(text)):
+        text = text.replace(f'<{name}>', '').replace(f'</{name}>', '')
+    return _MARKUP.sub('', text)
 
 
 def _without_lead_ins(clause: str) -> list[str]:
@@ -140,7 +169,9 @@ class _Clauses:
 
     def __init__(self, texts: Sequence[str], plain: Sequence[str]) -> None:
         self.texts = texts
-        self._words = [_words(text) for text in texts]
+        words = [_words(text) for text in texts]
+        self._words = [word for of_clause in words for word in of_clause]
+        self._starts = list(itertools.accumulate(map(len, words), initial=0))
         self._plain = plain
         self._choices = [_words(choice) for choice in plain]
 
@@ -153,8 +184,10 @@ class _Clauses:
         """
         for form in forms:
             tokens = _TOKEN.findall(form)
-            lettered = LETTERS.find(tokens[0].upper()) if tokens and len(tokens[0]) == 1 else -1
-            if lettered >= 0 and (len(tokens) == 1 or _LETTER_IS_RIGHT.fullmatch(form)):
+            is_right = _LETTER_IS_RIGHT.fullmatch(form)
+            first = is_right['letter'] if is_right else tokens[0] if tokens else ''
+            lettered = LETTERS.find(first.upper()) if len(first) == 1 else -1
+            if is_right or (lettered >= 0 and len(tokens) == 1):
                 own = [self._plain.index(form)] if form in self._plain else range(len(self._plain))
                 return {lettered} & set(own), at + 1
             named, after = self._by_words(form, at)
@@ -176,18 +209,23 @@ class _Clauses:
 
     def _end(self, words: Sequence[str], choice: Sequence[str], at: int) -> int:
         """The place after the clauses that have just the words of a choice, 0 where there are none."""
-        have, end = list(words), at + 1
-        if not have or choice[: len(have)] != have:
+        if not words or choice[: len(words)] != words:
             return 0
-        while len(have) < len(choice) and end < len(self._words):
-            have += self._words[end]
-            end += 1
-        return end if have == choice else 0
+        start = self._starts[at + 1]
+        end = bisect.bisect_left(self._starts, start + len(choice) - len(words), at + 1)
+        is_whole = end < len(self._starts) and self._words[start : self._starts[end]] == choice[len(words) :]
+        return end if is_whole else 0
 
 
 def _folded(text: str) -> str:
     """The text without differences of case and width."""
-    return unicodedata.normalize('NFKC', text).translate(_SAME_SIGN).casefold()
+    folded = text if text.isascii() else unicodedata.normalize('NFKC', text)
+    return folded.replace('\u2019', "'").replace('\u2212', '-').casefold()
+
+
+def _read(answer: str) -> str:
+    """What is read of an answer, folded; folding may lengthen it (one character becomes as many as 18)."""
+    return _folded(answer.strip()[:MAX_READ])[:MAX_READ]
 
 
 def _plain(text: str) -> str:
@@ -202,4 +240,4 @@ def _tokens(text: str) -> list[str]:
 
 def _words(text: str) -> list[str]:
     """The tokens of all clauses of a folded text."""
-    return [token for clause in _JOINT.split(_MARKUP.sub('', text)) for token in _tokens(clause)]
+    return [token for clause in _JOINT.split(_without_markup(text)) for token in _tokens(clause)]

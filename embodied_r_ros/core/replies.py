@@ -1,7 +1,8 @@
 """What a model wrote, read: descriptions of key frames, and thoughts with their answers.
 
 A description is never lost: JSON is looked for first, then a numbered or labelled list, and what is none of these is
-kept whole as its text. A thought is read strictly: only the answer block speaks.
+kept whole as its text. A thought is read strictly: only the answer block speaks. What comes out is clean (`core.text`),
+and reading takes linear time: repetitions in patterns are bounded, and of a reply no more than its end is read.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from embodied_r_ros.core.errors import ReplyError
 from embodied_r_ros.core.motion import ACTIONS
+from embodied_r_ros.core.text import clean
 
-_THINK = re.compile(r'<\s*think\s*>(.*?)<\s*/\s*think\s*>', re.DOTALL | re.IGNORECASE)
-_THINK_OPEN = re.compile(r'<\s*think\s*>', re.IGNORECASE)
-_THINK_CLOSE = re.compile(r'<\s*/\s*think\s*>', re.IGNORECASE)
-_ANSWER_OPEN = re.compile(r'<\s*answer\s*>', re.IGNORECASE)
-_ANSWER_CLOSE = re.compile(r'<\s*/\s*answer\s*>', re.IGNORECASE)
+# So much is read of a reply, from its end: what follows the thinking stands there.
+MAX_REPLY_CHARS = 131_072
+# So much is read of words that name an action.
+_MAX_ACTION_CHARS = 1024
+_QUOTED_CHARS = 80
+
+# The lookahead passes over what cannot be a tag in a tenth of the time.
+_TAG = re.compile(r'<(?=[\s/ta])\s{0,8}(/?)\s{0,8}(think|answer)\s{0,8}>', re.IGNORECASE)
 
 # An item starts its line, so that '1.5 m' inside a sentence is none.
 _ITEM = re.compile(r'^[ \t]*(?:[*_#]{1,3}[ \t]*)?(\d{1,2})[.):](?!\d)[ \t]*', re.MULTILINE)
@@ -57,12 +61,25 @@ _PLAIN_VERBS = {
 }
 _FILLER = (
     r'(?:(?:slightly|slowly|directly|straight|further|a|bit|little|few|steps?|to|the|its|towards?|camera|by|about|vertically'
-    r'|\d+(?:\.\d+)?|deg\w*|m|met\w+|°)\s+){0,4}'
+    r'|\d{1,9}(?:\.\d{1,9})?|deg\w{0,9}|m|met\w{1,9}|°) ){0,4}?'
 )
 _SINGLE_WORDS = {
     'move upward': r'ascend\w*|ascent|ris(?:e|es|ing)|rose',
     'move downward': r'descend\w*|descent|lower(?:s|ed|ing)',
 }
+
+
+def _action_pattern(verbs: dict[str, str], single_words: dict[str, str]) -> re.Pattern[str]:
+    """Finds an action in lower-case words between single blanks; the group that matched is named after it."""
+    told = [rf'(?P<{action.replace(" ", "_")}_>{words})' for action, words in single_words.items()]
+    for verb, words in verbs.items():
+        ways = '|'.join(rf'(?P<{verb}_{way}>{told})' for way, told in _WAYS.items() if f'{verb} {way}' in ACTIONS)
+        told.append(rf'(?:{words}) {_FILLER}(?:{ways})')
+    return re.compile(rf'\b(?:{"|".join(told)})\b')
+
+
+_ACTION = _action_pattern(_VERBS, _SINGLE_WORDS)
+_PLAIN_ACTION = _action_pattern(_PLAIN_VERBS, {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,72 +91,74 @@ class Described:
 
 
 def read_description(text: str, reasoning: str = '') -> Described:
-    """Read what a vision-language model wrote about a key frame.
+    """Read what a vision-language model wrote about a key frame: what follows its thinking.
 
     Args:
-        text: the reply's content.
+        text: the reply's content; no more than its last 131,072 characters are read.
         reasoning: what the server split off; read only where the content is empty.
 
     Returns:
-        the action as one of the ten ('' where none is named), and the description. Where no structure is found the
-        whole reply is the text, and the action is the one that it names, if any.
+        the action as one of the ten ('' where none is named), and the description, clean. An action in other words
+        begins the description. Where no structure is found the whole reply is the text, and the action is the one that
+        it names, if any.
 
     Raises:
         ReplyError: the reply is empty, or has no word in it.
     """
     raw = text if text.strip() or not reasoning else reasoning
-    plain = _without_thinking(raw)
+    plain = clean(_without_thinking(raw[-MAX_REPLY_CHARS:])).strip()
     if not re.search(r'\w', plain):
         raise ReplyError(
-            f'a description was wanted, the model wrote {raw!r}; look at its max_tokens and chat template', raw
+            f'a description was wanted, the model wrote {_end_of(raw)}; look at its max_tokens and chat template', raw
         )
     found = _from_json(plain) or _from_labels(plain) or _from_items(plain)
-    return found or Described(action=_first_action(plain, _PLAIN_VERBS, {}), text=plain)
+    return found or Described(action=_named(_PLAIN_ACTION, plain), text=plain)
 
 
 def normalise_action(text: str) -> str:
-    """The first of the paper's ten actions that a text names in any words ('turned left' is 'rotate left'), or ''."""
-    return _first_action(text, _VERBS, _SINGLE_WORDS)
+    """The first of the paper's ten actions that a text names in any words ('turned left' is 'rotate left'), or ''.
+
+    No more than the first 1,024 characters are read.
+    """
+    return _named(_ACTION, text[:_MAX_ACTION_CHARS])
 
 
 def read_thought(text: str, reasoning: str = '') -> tuple[str, str]:
     """Split a reply into its thinking and what stands in its single answer block.
 
     Tags inside the thinking and text after the answer do not count. The closing tag may be missing at the end of the
-    reply, as it is where a stop string was cut off.
+    reply, as it is where a stop string was cut off. No more than the last 131,072 characters are read.
 
     Args:
         text: the reply's content.
         reasoning: what the server split off as thinking; where the content is empty, the whole reply.
 
     Returns:
-        (thinking, answer), both stripped.
+        (thinking, answer), both stripped and clean.
 
     Raises:
         ReplyError: the reply is empty, or has no answer block, an empty one, or several.
     """
-    if not text.strip():
-        text, reasoning = reasoning, ''
     raw = '\n'.join(part for part in (reasoning, text) if part)
-    if not text.strip():
+    reply = _Reply(text, reasoning)
+    if not reply.text.strip():
         raise ReplyError(
-            f'a thought and an answer were wanted, the model wrote {raw!r}; look at its chat template', raw
+            f'a thought and an answer were wanted, the model wrote {_end_of(raw)}; look at its chat template', raw
         )
-    closed = list(_THINK_CLOSE.finditer(text))
-    thought, rest = (text[: closed[-1].start()], text[closed[-1].end() :]) if closed else ('', text)
-    opened = list(_ANSWER_OPEN.finditer(rest))
-    if not opened:
-        raise ReplyError(
-            f'an <answer> block was wanted, the reply ends in {raw[-80:]!r}; it may need more max_tokens', raw
-        )
-    if len(opened) > 1:
-        raise ReplyError(f'one <answer> block was wanted, the reply has {len(opened)}, ending in {raw[-80:]!r}', raw)
-    before, after = rest[: opened[0].start()], rest[opened[0].end() :]
-    answer = _ANSWER_CLOSE.split(after, maxsplit=1)[0].strip()
+    ends = f'the reply ends in {_end_of(raw)}'
+    if not reply.answers:
+        raise ReplyError(f'an <answer> block was wanted, {ends}; it may need more max_tokens', raw)
+    if len(reply.answers) > 1:
+        raise ReplyError(f'one <answer> block was wanted, the reply has {len(reply.answers)}; {ends}', raw)
+    answer = reply.answer()
     if not answer:
-        raise ReplyError(f'an answer was wanted inside the <answer> block, the reply ends in {raw[-80:]!r}', raw)
-    thinking = '\n'.join(_untagged(part) for part in (reasoning, thought, before) if _untagged(part))
-    return thinking, answer
+        raise ReplyError(f'an answer was wanted inside the <answer> block, {ends}', raw)
+    return reply.thinking(), answer
+
+
+def read_thinking(text: str, reasoning: str = '') -> str:
+    """What was thought, clean, in a reply whose answer cannot be read: all that stands before its answer block."""
+    return _Reply(text, reasoning).thinking()
 
 
 def read_short_answer(text: str, reasoning: str = '') -> str:
@@ -148,22 +167,75 @@ def read_short_answer(text: str, reasoning: str = '') -> str:
     Raises:
         ReplyError: the reply is empty, or its answer block unreadable.
     """
-    plain = _without_thinking(text if text.strip() else reasoning)
-    if plain and not _ANSWER_OPEN.search(plain):
-        return plain
-    return read_thought(text, reasoning)[1]
+    plain = _without_thinking((text if text.strip() else reasoning)[-MAX_REPLY_CHARS:])
+    has_block = any(_is(tag, 'answer') for tag in _TAG.finditer(plain))
+    return read_thought(text, reasoning)[1] if has_block or not plain else clean(plain).strip()
+
+
+class _Reply:
+    """The end of a reply, and its tags in their order.
+
+    Attributes:
+        text: the content; where it is blank, what the server split off.
+        answers: the opening tags of answer blocks behind the thinking.
+    """
+
+    def __init__(self, text: str, reasoning: str = '') -> None:
+        if not text.strip():
+            text, reasoning = reasoning, ''
+        self.text, self._reasoning = text[-MAX_REPLY_CHARS:], reasoning[-MAX_REPLY_CHARS:]
+        self._tags = list(_TAG.finditer(self.text))
+        closed = [tag.end() for tag in self._tags if _is(tag, 'think', '/')]
+        self._thought_end = closed[-1] if closed else 0
+        behind = [tag for tag in self._tags if tag.start() >= self._thought_end]
+        self.answers = [tag for tag in behind if _is(tag, 'answer')]
+        self._closers = [tag for tag in behind if _is(tag, 'answer', '/')]
+
+    def answer(self) -> str:
+        """What stands in the first answer block."""
+        start = self.answers[0].end()
+        end = next((tag.start() for tag in self._closers if tag.start() >= start), len(self.text))
+        return clean(self.text[start:end]).strip()
+
+    def thinking(self) -> str:
+        """What stands before the first answer block, in the two parts that the end of the thinking divides it into."""
+        end = self.answers[0].start() if self.answers else len(self.text)
+        parts = (self._reasoning, self.text[: self._thought_end], self.text[self._thought_end : end])
+        return '\n'.join(filter(None, map(_untagged, parts)))
+
+
+def _is(tag: re.Match[str], name: str, close: str = '') -> bool:
+    return tag[1] == close and tag[2].lower() == name
 
 
 def _without_thinking(text: str) -> str:
-    """The text after its think block; what was thought, where nothing follows it."""
-    # Behind the last closing tag, an opening one would be held against all that follows.
-    end = max((close.end() for close in _THINK_CLOSE.finditer(text)), default=0)
-    rest = (_THINK.sub('', text[:end]) + text[end:]).strip()
-    return rest if rest and not _THINK_OPEN.match(rest) else _untagged(text)
+    """What stands behind the last closing tag; what was thought, where nothing does."""
+    tags = [tag for tag in _TAG.finditer(text) if tag[2].lower() == 'think']
+    start = max((tag.end() for tag in tags if tag[1]), default=0)
+    end = next((tag.start() for tag in tags if tag.start() >= start), len(text))
+    return text[start:end].strip() or _untagged(text)
 
 
 def _untagged(text: str) -> str:
-    return _THINK_CLOSE.sub('', _THINK_OPEN.sub('', text)).strip()
+    """The text without the tags of thinking, clean."""
+    return clean(_TAG.sub(lambda tag: '' if tag[2].lower() == 'think' else tag[0], text)).strip()
+
+
+def _end_of(raw: str) -> str:
+    """The end of a reply as an error message quotes it."""
+    return repr(clean(raw[-_QUOTED_CHARS:]))
+
+
+def _named(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(' '.join(text.lower().split()))
+    return (found.lastgroup or '').replace('_', ' ').strip() if found else ''
+
+
+def _described(action: str, told: str, text: str) -> Described:
+    """With the action as one of the ten, or its words before what is told; all of the text where that is nothing."""
+    named = normalise_action(action)
+    words = ': '.join(part for part in ('' if named else action, told) if part)
+    return Described(action=named, text=clean(words).strip() or text)
 
 
 def _from_json(text: str) -> Described | None:
@@ -180,7 +252,7 @@ def _from_json(text: str) -> Described | None:
     told += [value for key, value in words.items() if value and key not in _TEXT_KEYS + _ACTION_KEYS]
     if not told and not action:
         return None
-    return Described(action=normalise_action(action), text=' '.join(told) or text)
+    return _described(action, ' '.join(told), text)
 
 
 def _load(text: str) -> Any:
@@ -224,14 +296,14 @@ def _flat(value: Any) -> str:
 
 def _from_labels(text: str) -> Described | None:
     """'Action: ...' and 'New: ...', each at the start of a line."""
-    marks = list(_LABEL.finditer(_ITEM.sub('', text)))
     text = _ITEM.sub('', text)
+    marks = list(_LABEL.finditer(text))
     if not any(mark['action'] for mark in marks) or not any(mark['new'] for mark in marks):
         return None
     parts = _between(text, marks)
     action = next(part for mark, part in zip(marks, parts) if mark['action'])
     told = ' '.join(part for mark, part in zip(marks, parts) if mark['new'] and part)
-    return Described(action=normalise_action(action), text=told or text)
+    return _described(action, told, text)
 
 
 def _from_items(text: str) -> Described | None:
@@ -249,16 +321,3 @@ def _between(text: str, marks: list[re.Match[str]]) -> list[str]:
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     parts = [text[mark.end() : end] for mark, end in zip(marks, ends)]
     return [part.lstrip('*_ \t\r\n').rstrip('*_#- \t\r\n') for part in parts]
-
-
-def _first_action(text: str, verbs: Mapping[str, str], single_words: Mapping[str, str]) -> str:
-    hits = []
-    for action in ACTIONS:
-        verb, _, way = action.partition(' ')
-        pattern = rf'\b(?:{verbs[verb]})\s+{_FILLER}(?:{_WAYS[way]})\b'
-        if action in single_words:
-            pattern += rf'|\b(?:{single_words[action]})\b'
-        match = re.search(pattern, text, re.IGNORECASE)
-        if match:
-            hits.append((match.start(), match.end(), action))
-    return min(hits)[2] if hits else ''

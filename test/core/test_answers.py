@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from embodied_r_ros.core.answers import match_choice, same_words, validate_question
+from embodied_r_ros.core.answers import clean_question, match_choice, same_words, validate_question
 from embodied_r_ros.core.errors import InputError, ReplyError
 from embodied_r_ros.core.prompts import PaperPrompt
 from embodied_r_ros.core.records import Completion, Question
@@ -100,6 +98,38 @@ SIDES = ('on my right', 'on my left', 'behind me')
     ('answer', 'choices', 'index'),
     [
         pytest.param('选项B', FOUR, 1, id='chinese-option'),
+        pytest.param('B选项', FOUR, 1, id='chinese-option-behind'),
+        pytest.param('B项', FOUR, 1, id='chinese-item-behind'),
+        pytest.param('B是正确的答案', FOUR, 1, id='chinese-is-the-right-answer'),
+        pytest.param('選項B', FOUR, 1, id='chinese-option-traditional'),
+        pytest.param('答：B', FOUR, 1, id='chinese-answer-short'),
+        pytest.param('我认为答案是B', FOUR, 1, id='chinese-i-think'),
+        pytest.param('我认为是B', FOUR, 1, id='chinese-i-think-it-is'),
+        pytest.param('我认为不是B', FOUR, None, id='chinese-i-think-not'),
+        pytest.param('应该是B', FOUR, 1, id='chinese-should-be'),
+        pytest.param('不是B', FOUR, None, id='chinese-is-not'),
+        pytest.param('不选B', FOUR, None, id='chinese-not-chosen'),
+        pytest.param('I think B', FOUR, 1, id='i-think'),
+        pytest.param('I believe that the answer is B', FOUR, 1, id='i-believe-that'),
+        pytest.param('I would say the sofa', FOUR, 1, id='i-would-say'),
+        pytest.param('I think a sofa', FOUR, 1, id='i-think-article'),
+        pytest.param('I think A', FOUR, 0, id='i-think-letter-a'),
+        pytest.param('I do not think B', FOUR, None, id='i-do-not-think'),
+        pytest.param('I think not B', FOUR, None, id='i-think-not'),
+        pytest.param('I think A or B', FOUR, None, id='i-think-hedge'),
+        pytest.param('It must be B', FOUR, 1, id='it-must-be'),
+        pytest.param('Most likely B', FOUR, 1, id='most-likely'),
+        pytest.param('The letter is B', FOUR, 1, id='the-letter-is'),
+        pytest.param('a choice', FOUR, None, id='article-before-choice'),
+        pytest.param('<b>B</b>', FOUR, 1, id='html'),
+        pytest.param('<p>The answer is <strong>B</strong>.<br/></p>', FOUR, 1, id='html-nested'),
+        pytest.param('<b>A</b> or <b>B</b>', FOUR, None, id='html-hedge'),
+        pytest.param('<B>', FOUR, 1, id='letter-in-angle-brackets'),
+        pytest.param('The answer is B because ...', FOUR, 1, id='because-dots'),
+        pytest.param('{"answer":"B"}', FOUR, 1, id='json'),
+        pytest.param('{"answer": "sofa", "confidence": 0.9}', FOUR, 1, id='json-words'),
+        pytest.param('{"answer":"A or B"}', FOUR, None, id='json-hedge'),
+        pytest.param('Answer: ' * 1024, FOUR, None, id='lead-ins-without-end'),
         pytest.param('选项 B。', FOUR, 1, id='chinese-option-full-stop'),
         pytest.param('答案是B', FOUR, 1, id='chinese-answer'),
         pytest.param('答案：选项（B）', FOUR, 1, id='chinese-answer-option'),
@@ -181,35 +211,6 @@ def test_an_answer_in_other_forms_means_one_choice_or_none(answer, choices, inde
     assert match_choice(answer, choices) == index
 
 
-@pytest.mark.parametrize(
-    'unit',
-    [
-        'a',
-        ' ',
-        'B\n',
-        'A. ',
-        'the answer is ',
-        'so ',
-        'sofa, ',
-        '(',
-        '-',
-        ' - ',
-        '\\boxed{',
-        '1.',
-        '\ufdfa',
-        '选项',
-        "'",
-    ],
-)
-@pytest.mark.parametrize('start', ['', 'B', 'The answer is '])
-def test_a_long_answer_is_matched_in_linear_time(start, unit):
-    answer = start + unit * (1_000_000 // len(unit))
-    began = time.process_time()
-    match_choice(answer, FOUR)
-    same_words(answer)
-    assert time.process_time() - began < 10  # a quadratic pattern takes half an hour
-
-
 EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')
 
 
@@ -278,6 +279,18 @@ def test_the_reference_implementations_bugs_are_not_ours(reply, choices, index):
             id='twice-case',
         ),
         pytest.param(Question(text='Where?', choices=('bed', ' ')), "must have words, got ' '", id='empty-choice'),
+        pytest.param(Question(text='\x00\x1b<|im_end|>'), 'a question in words was wanted', id='nothing-when-clean'),
+        pytest.param(Question(text='a' * 16_385), 'at most 16384 characters was wanted, got 16385', id='too-long'),
+        pytest.param(
+            Question(text='Where?', choices=('bed', 'a' * 2049)),
+            'at most 2048 characters .* got 2049',
+            id='long-choice',
+        ),
+        pytest.param(
+            Question(text='Where?', choices=('bed', '\ufdfa' * 200)), 'at most 2048 .* got 3600', id='long-when-folded'
+        ),
+        pytest.param(Question(text='Where?', choices=('bed', '\x00 ')), 'must have words', id='no-words-when-clean'),
+        pytest.param(Question(text='Where?', choices=('bed', 'bed\x00')), 'must be given once', id='twice-when-clean'),
         pytest.param(Question(text='Where?', votes=0), r'votes must lie in \[1, 32\], got 0', id='no-votes'),
         pytest.param(Question(text='Where?', votes=33), r'votes must lie in \[1, 32\], got 33', id='too-many-votes'),
     ],
@@ -290,6 +303,16 @@ def test_a_malformed_question_is_an_input_error(question, message):
 @pytest.mark.parametrize('count', [0, 2, 26])
 def test_a_good_question_passes(count):
     validate_question(Question(text='Where?', choices=tuple(f'place {i}' for i in range(count))))
+
+
+def test_the_longest_question_and_choices_pass():
+    validate_question(Question(text='a' * 16_384, choices=('a' * 2048, 'b' * 2048)))
+
+
+def test_what_breaks_messages_is_taken_out_of_a_question_and_its_choices():
+    question = Question(text='Where\x00 is\ud800 it?', choices=('bed\x1b', 'sofa<|im_start|>'))
+    validate_question(question)
+    assert clean_question(question) == Question(text='Where is\ufffd it?', choices=('bed', 'sofa '))
 
 
 def test_open_answers_that_say_the_same_are_equal():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from embodied_r_ros.core.errors import ReplyError
 from embodied_r_ros.core.motion import ACTIONS
-from embodied_r_ros.core.replies import Described, normalise_action, read_description, read_short_answer, read_thought
+from embodied_r_ros.core.replies import (
+    Described,
+    normalise_action,
+    read_description,
+    read_short_answer,
+    read_thinking,
+    read_thought,
+)
 
 NEW = 'A red sofa is now ahead, 2.5 m away.'
 
@@ -58,9 +63,22 @@ NEW = 'A red sofa is now ahead, 2.5 m away.'
             'The agent moved forward. %s' % NEW, 'move forward', f'The agent moved forward. {NEW}', id='prose'
         ),
         pytest.param('A street goes left of a tower.', '', 'A street goes left of a tower.', id='prose-without-action'),
-        pytest.param('qwx \x00?', '', 'qwx \x00?', id='nonsense-is-kept'),
+        pytest.param('qwx ?', '', 'qwx ?', id='nonsense-is-kept'),
+        pytest.param('A \x00sofa\ud800<|im_end|> left', '', 'A sofa\ufffd  left', id='cleaned'),
+        pytest.param('{"new": "a \\u003c|im_end|> \\ud83d sofa"}', '', 'a   \ufffd sofa', id='json-escapes-cleaned'),
         pytest.param('<think>hm</think>{"new": "x"}', '', 'x', id='after-thinking'),
         pytest.param('<think>a sofa', '', 'a sofa', id='thinking-cut-off'),
+        pytest.param(
+            'As {"action": "...", "new": "..."}, so it went forward.</think>\n{"action":"move left","new":"x"}',
+            'move left',
+            'x',
+            id='only-a-closing-tag-and-braces-in-the-thought',
+        ),
+        pytest.param('<think>a </think> ends it, so</think>{"new": "x"}', '', 'x', id='a-thought-quotes-its-tag'),
+        pytest.param('A sofa.<think>more?', '', 'A sofa.', id='thinking-again-cut-off'),
+        pytest.param('{"action": "向前移动", "new": "沙发"}', '', '向前移动: 沙发', id='action-in-another-language'),
+        pytest.param('{"action": "向前移动"}', '', '向前移动', id='action-in-another-language-alone'),
+        pytest.param('Action: 向前移动\nNew: 沙发', '', '向前移动: 沙发', id='labelled-in-another-language'),
     ],
 )
 def test_a_description_is_read(reply, action, text):
@@ -124,6 +142,10 @@ def test_actions_are_normalised_to_the_ten(text, action):
         pytest.param('', 't <answer>B</answer>', 't', 'B', id='all-in-the-reasoning-field-untagged'),
         pytest.param('<think>a</think>b<answer>B</answer>', '', 'a\nb', 'B', id='words-between'),
         pytest.param('<think>t</think><answer>the red sofa</answer>. Bye', '', 't', 'the red sofa', id='words-after'),
+        pytest.param('<think>a </think> b</think><answer>B</answer>', '', 'a  b', 'B', id='a-thought-quotes-its-tag'),
+        pytest.param(' b</think><answer>B</answer>', 'a', 'a\nb', 'B', id='split-at-a-quoted-tag'),
+        pytest.param('<answer>B</answer>', 'so <answer>C</answer>', 'so <answer>C</answer>', 'B', id='two-answers'),
+        pytest.param('<think>a\x1b<|im_end|></think><answer>B\ud800</answer>', '', 'a', 'B\ufffd', id='cleaned'),
     ],
 )
 def test_a_thought_is_split(text, reasoning, thinking, answer):
@@ -149,6 +171,21 @@ def test_an_unreadable_thought_is_a_reply_error_that_keeps_the_raw_text(text, me
 
 
 @pytest.mark.parametrize(
+    ('text', 'reasoning', 'thinking'),
+    [
+        pytest.param('<think>on and on', '', 'on and on', id='cut-off'),
+        pytest.param('on</think> and <answer>Q</answer>', '', 'on\nand', id='answer'),
+        pytest.param('<think>on <answer>B</answer></think>', '', 'on <answer>B</answer>', id='answer-in-think-only'),
+        pytest.param('', 'on', 'on', id='reasoning-field'),
+        pytest.param('and', 'on', 'on\nand', id='both'),
+        pytest.param('', '', '', id='nothing'),
+    ],
+)
+def test_the_thinking_of_an_unreadable_thought_is_what_stands_before_its_answer(text, reasoning, thinking):
+    assert read_thinking(text, reasoning) == thinking
+
+
+@pytest.mark.parametrize(
     ('text', 'answer'),
     [('B', 'B'), ('<answer>B</answer>', 'B'), ('<think>t</think>B', 'B'), ('<think>t</think><answer>B', 'B')],
 )
@@ -167,35 +204,8 @@ def test_an_empty_short_answer_is_a_reply_error():
         pytest.param('{"new": ' + '[' * 40 + '"a sofa"' + ']' * 40 + '}', id='nested'),
         pytest.param('{"new": "a sofa", "x": ' + '[' * 100_000, id='nested-deeper-than-python-reads'),
         pytest.param('{"a": [' * 400 + '"a sofa"', id='nested-and-cut'),
+        pytest.param('{"a": ' * 1500 + '"a sofa"' + '}' * 1500, id='nested-1500-deep'),
     ],
 )
 def test_a_nested_description_is_kept(reply):
     assert 'a sofa' in read_description(reply).text
-
-
-@pytest.mark.parametrize(
-    'unit',
-    [
-        ' ',
-        '\n',
-        '1.\n',
-        '\t',
-        '<think>',
-        '</think>',
-        '<',
-        '< ',
-        '* ',
-        'Action: ',
-        '```',
-        '``` ',
-        'turn ',
-        'moved slightly ',
-    ],
-)
-@pytest.mark.parametrize('start', ['', '</think>', '{"a": "b', '1. a\n2.', 'Action: a\nNew: '])
-def test_a_long_reply_is_read_in_linear_time(start, unit):
-    reply = f'x{start}{unit * (100_000 // len(unit))}x <answer> B'
-    began = time.process_time()
-    read_description(reply)
-    read_short_answer(reply)
-    assert time.process_time() - began < 5  # a quadratic pattern takes 18 s and more
