@@ -309,6 +309,30 @@ def test_what_fails_for_good_is_given_up_in_the_end_and_the_trouble_is_told():
     run(scene())
 
 
+def test_descriptions_that_never_end_do_not_hold_up_those_that_follow_and_are_made_anew():
+    async def scene():
+        async with Bench(max_concurrent_descriptions=2) as bench:
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: len(bench.indices) == 3)
+            bench.perceiver.gate.clear()
+            for index in range(3, 5):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: bench.perceiver.at_once == 2)
+            bench.perceiver.gate = asyncio.Event()  # those two wait for the old one for ever
+            bench.perceiver.gate.set()
+            begun_s = now_s()
+            bench.describer.add(key_frame(5))
+            await bench.until(lambda: 5 in bench.indices)
+            assert now_s() - begun_s == pytest.approx(3.0, abs=0.1)
+            bench.describer.add(key_frame(6))
+            await bench.until(lambda: sorted(bench.indices) == list(range(7)))
+            assert now_s() - begun_s < 10.0
+            assert bench.given_up == []
+
+    run(scene())
+
+
 def test_a_later_key_frame_does_not_wait_for_one_that_rests():
     async def scene():
         async with Bench(max_concurrent_descriptions=1) as bench:
@@ -330,7 +354,7 @@ def test_a_server_that_hangs_costs_attempts():
             bench.perceiver.gate.clear()
             bench.describer.add(key_frame(0))
             await bench.until(lambda: bench.describer.counters['failed'] == 1)
-            given_up = 'key frame 0 is given up after 2 attempts: no description within 1.0 s'
+            given_up = 'key frame 0 is given up after 2 attempts: no description within 1.0 s, or before later ones'
             assert bench.said[-1] == ('error', given_up)
 
     run(scene())
