@@ -20,11 +20,12 @@ _FRAME = r'\bframe\s{0,3}'
 _TO = r'(?:\s{0,3}[-–—]\s{0,3}|\s{1,3}(?:to|through)\s{1,3})'
 _NEXT = rf'{_NUMBER}(?!{_COUNTED})'
 _RANGE_END = rf'(?:{_TO}(?:{_FRAME}{_NUMBER}|{_NEXT}))?'
+# The first letter stands before all else, so that the search passes over other text at once.
 _CITED = re.compile(
-    rf'{_FRAME}{_NUMBER}(?:[-–—]{_NEXT}|{_TO}{_FRAME}{_NUMBER})?'
-    rf'|\bframes\s{{0,3}}{_NUMBER}{_RANGE_END}(?:\s{{0,3}},\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}'
-    rf'(?:\s{{0,3}},?\s{{0,3}}(?:\band\b|\bor\b|&)\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}',
-    re.IGNORECASE,
+    r'[Ff](?<!\w.)(?i:rame(?:'
+    rf'\s{{0,3}}{_NUMBER}(?:[-–—]{_NEXT}|{_TO}{_FRAME}{_NUMBER})?'
+    rf'|s\s{{0,3}}{_NUMBER}{_RANGE_END}(?:\s{{0,3}},\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}'
+    rf'(?:\s{{0,3}},?\s{{0,3}}(?:\band\b|\bor\b|&)\s{{0,3}}{_NEXT}{_RANGE_END}){{0,99}}))'
 )
 _ELEMENT = re.compile(r'((?:frames?\s{0,3})?#?)(\d+)', re.IGNORECASE)
 _RANGE = re.compile(rf'(\d+){_TO}(?:{_FRAME})?#?(\d+)', re.IGNORECASE)

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from operator import add
 
+# So much is read of a text. It holds a question with 26 choices of the longest kind.
+MAX_READ_CHARS = 70_000
+
 _FUNCTION_WORDS = frozenset(
     """
     a about after again ahead all also am an and any are as at away back backward be been before began behind below
@@ -44,7 +47,8 @@ def telling_words(text: str) -> frozenset[str]:
 
     Width, case and function words do not count. A number or a letter alone is no word, as measures, counts and articles
     stand in every text; after a noun it names one of several, so 'chair 2' has the words 'chair' and 'chair 2'. Runs of
-    a script without spaces give each pair of neighbouring characters; a run of one character is a word.
+    a script without spaces give each pair of neighbouring characters; a run of one character is a word. No more than
+    the first 70,000 characters are read.
 
     Args:
         text: in any language; function words are known in English and Chinese.
@@ -54,7 +58,8 @@ def telling_words(text: str) -> frozenset[str]:
     """
     words: set[str] = set()
     noun = ''
-    folded = text if text.isascii() else unicodedata.normalize('NFKC', text)
+    read = text[:MAX_READ_CHARS]
+    folded = read if read.isascii() else unicodedata.normalize('NFKC', read)[:MAX_READ_CHARS]
     for token in _TOKEN.findall(folded.casefold()):
         if not token or token in _FUNCTION_WORDS:
             noun = ''
