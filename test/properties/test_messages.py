@@ -135,7 +135,7 @@ def test_any_reply_of_perception_or_camera_is_used_or_refused(focused, captured)
             found = outcome(conversions.sighting_from_message, sighting)
             if found is not None:
                 can_be_published(conversions.sighting_to_message(found))
-    conversions.ns_from_stamp(captured.stamp)
+    outcome(conversions.ns_from_stamp, captured.stamp)
 
 
 @share(6)
