@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS
 
@@ -28,6 +28,7 @@ FAMILIES = {
 }
 FORWARD, LEFT, RIGHT = 'forward', 'left', 'right'
 MAX_INSTRUCTIONS = 16
+_SHORT_CHARS = 128
 
 ORDINALS = {
     'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5,
@@ -113,7 +114,13 @@ def named_things(text: str) -> list[str]:
     return list(dict.fromkeys(name for _, _, name in mentions(text)))
 
 
-@functools.lru_cache(4096)  # each form of question asks anew
+def _remembered(read: Callable[[str], str]) -> Callable[[str], str]:
+    """The function with its latest results for short texts kept, a megabyte at most: each form of question asks anew."""
+    short = functools.lru_cache(4096)(read)
+    return functools.wraps(read)(lambda text: short(text) if len(text) <= _SHORT_CHARS else read(text))
+
+
+@_remembered
 def bare_name(text: str) -> str:
     """A name without its article: 'The floor lamp.' is 'floor lamp'."""
     return re.sub(rf'^(?:{_ARTICLE} )+', '', plain(text).strip(' .,;:\'"')).strip()
@@ -125,7 +132,7 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(name for name in map(bare_name, parts) if name)
 
 
-@functools.lru_cache(4096)
+@_remembered
 def direction_word(choice: str) -> str:
     """The canonical word ('ahead', 'front-left', ...) for a direction in English, '' where there is none."""
     words = re.findall(r'[a-z]+', choice.lower())
