@@ -115,7 +115,7 @@ def named_things(text: str) -> list[str]:
 
 
 def _remembered(read: Callable[[str], str]) -> Callable[[str], str]:
-    """The function with its latest results for short texts kept, a megabyte at most: each form of question asks anew."""
+    """The function with its latest results for short texts kept, at most a megabyte: each question form asks anew."""
     short = functools.lru_cache(4096)(read)
     return functools.wraps(read)(lambda text: short(text) if len(text) <= _SHORT_CHARS else read(text))
 
