@@ -273,6 +273,8 @@ class Describer:
         outages = self.health.outages
         try:
             description = await self._described(frame)
+            if description is not None and self._is_present(frame):
+                self._note_described(frame, description, begun_s)
         except EmbodiedRError as error:
             if self._is_present(frame):
                 await self._after(frame, error, outages)
@@ -280,15 +282,15 @@ class Describer:
             sentence = self._fault(error)
             if self._is_present(frame):
                 self._failed(frame, InputError(sentence))
-        else:
-            if description is not None and self._is_present(frame):
-                self.counters['described'] += 1
-                self.trouble = ''
-                self.health.worked()
-                latency_s = asyncio.get_running_loop().time() - begun_s
-                self._pace.note(latency_s)
-                self._end_overtaken(begun_s)
-                self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
+
+    def _note_described(self, frame: KeyFrame, description: Description, begun_s: float) -> None:
+        self.counters['described'] += 1
+        self.trouble = ''
+        self.health.worked()
+        latency_s = asyncio.get_running_loop().time() - begun_s
+        self._pace.note(latency_s)
+        self._end_overtaken(begun_s)
+        self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
 
     async def _described(self, frame: KeyFrame) -> Description | None:
         """The description; None where a new session has cut it short."""
