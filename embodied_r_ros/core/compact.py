@@ -34,6 +34,8 @@ from embodied_r_ros.core.question_words import (
 )
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
 from embodied_r_ros.core.records import Completion, Message, Question
+from embodied_r_ros.core.replies import MAX_REPLY_CHARS
+from embodied_r_ros.core.text import clean
 
 MAX_STEPS = 32
 MAX_NAMES = 64
@@ -185,14 +187,15 @@ class CompactPrompt:
         Raises:
             ReplyError: the reply is not of that form, or the answer is no word of the question's answers.
         """
-        text = f'{completion.reasoning} {completion.text}'.strip()
-        match = re.fullmatch(r'(?:<think> ?)?(.*?) ?(?:</think>)? ?<answer> (\S[^<]*?) </answer>.*', text)
-        if match is None:
+        text = clean(f'{completion.reasoning} {completion.text}'[-MAX_REPLY_CHARS:]).strip()
+        start = text.find('<answer> ', max(0, text.rfind('</think>')))
+        answer, closed, _ = text[start:].removeprefix('<answer> ').partition(' </answer>')
+        if start < 0 or not closed or not answer.strip() or '<' in answer:
             raise ReplyError(f'wanted <think> ... </think> <answer> ... </answer>, got {text[-120:]!r}', text)
-        thinking, answer = match[1].strip(), match[2].strip()
+        thinking = text[:start].strip().removeprefix('<think>').removesuffix('</think>').strip()
         return Thought(
             thinking=self._english(thinking),
-            answer=self._answer(answer, text),
+            answer=self._answer(answer.strip(), text),
             cited=self._cited(thinking),
             raw_thinking=thinking,
         )
@@ -232,7 +235,7 @@ class CompactPrompt:
             words |= {'left': 'turn left', 'right': 'turn right', 'behind': 'turn back'}
         parts = answer.split()
         if not all(part in words for part in parts):
-            raise ReplyError(f'the answer {answer!r} is none of {", ".join(words)}', text)
+            raise ReplyError(f'the answer {answer[:120]!r} is none of {", ".join(words)}', text)
         return (', then ' if question.task == ROUTE_PLANNING else ', ').join(words[part] for part in parts)
 
     def _steps(self, tags: str) -> list[int]:
@@ -244,13 +247,17 @@ class CompactPrompt:
     def _cited(self, thinking: str) -> tuple[int, ...]:
         """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""
         if self._question.task == PROGRESS_EVALUATION:
-            now = re.search(r'now (i\d+)', thinking)
-            steps = [int(s) for s, i in re.findall(r's(\d+) \S+ \S+ (i\d+)', thinking) if now and i == now[1]]
+            now = re.search(r'now (i\d{1,3})', thinking)
+            steps = [
+                int(s)
+                for s, i in re.findall(r's(\d{1,3}) \S{1,99} \S{1,99} (i\d{1,3})', thinking)
+                if now and i == now[1]
+            ]
             found = {frame for step in steps if step < len(self._log.steps) for frame in self._log.steps[step].frames}
             return tuple(sorted(found))
         names = {token: name for name, token in self._names.items()}
         seen = self._log.first_seen()
-        looked_up = re.findall(r'q\d (n\d+) o(\d+)', thinking)
+        looked_up = re.findall(r'q\d (n\d{1,3}) o(\d{1,3})', thinking)
         return tuple(
             sorted(
                 {
@@ -272,9 +279,9 @@ class CompactPrompt:
                 return f'{name} o{match[2]}'
             return f'{name} (Frame {seen[name][1].frame})'
 
-        text = re.sub(r'(n\d+) o(\d+)', frame, thinking)
-        text = re.sub(rf'\b({LEFT}|{RIGHT})(\d+deg)', r'\1 \2', text)
-        return re.sub(r'\bn\d+\b', lambda match: names.get(match[0], match[0]), text)
+        text = re.sub(r'(n\d{1,3}) o(\d{1,3})', frame, thinking)
+        text = re.sub(rf'\b({LEFT}|{RIGHT})(\d{{1,3}}deg)', r'\1 \2', text)
+        return re.sub(r'\bn\d{1,3}\b', lambda match: names.get(match[0], match[0]), text)
 
 
 class CompactFormat:
