@@ -28,7 +28,6 @@ FAMILIES = {
 }
 FORWARD, LEFT, RIGHT = 'forward', 'left', 'right'
 MAX_INSTRUCTIONS = 16
-_SHORT_CHARS = 128
 
 ORDINALS = {
     'first': 1, 'second': 2, 'third': 3, 'fourth': 4, 'fifth': 5,
@@ -46,12 +45,16 @@ _ALONG = {
 }
 _TURNS = FAMILIES['lrb']
 
+# Numbers of more digits are none, so that each can be counted with; blanks are single (`_spaced`).
+_NUMBER = r'\d{1,6}(?:\.\d{1,6})?'
 _STEP = re.compile(
-    r'\bturn(?:ing)?\s+(?:to the |to your |to my )?(left|right)\s*(?:by\s+|through\s+)?(\d+(?:\.\d+)?)\s*deg(?:rees?)?'
-    r'|\bturn\s+(around)\b'
-    r'|\b(?:forward|straight(?: ahead| on)?|ahead)\s*(?:for\s+|by\s+)?(\d+(?:\.\d+)?)\s*(?:m|metres?|meters?)\b'
-    r'|\b(\d+(?:\.\d+)?)\s*(?:m|metres?|meters?)\s+(?:forward|straight|ahead)\b'
+    rf'\bturn(?:ing)? (?:to the |to your |to my )?(left|right) ?(?:by |through )?({_NUMBER}) ?deg(?:rees?)?'
+    r'|\bturn (around)\b'
+    rf'|\b(?:forward|straight(?: ahead| on)?|ahead) ?(?:for |by )?({_NUMBER}) ?(?:m|metres?|meters?)\b'
+    rf'|\b({_NUMBER}) ?(?:m|metres?|meters?) (?:forward|straight|ahead)\b'
 )
+# What is remembered of a word is bounded in bytes: so many words of so many characters.
+_WORDS_KEPT, _KEPT_CHARS = 4096, 80
 
 _ARTICLE = r'(?:the|a|an|my)'
 # A thing's name ends before one of these words.
@@ -79,6 +82,12 @@ _GENERIC = re.compile(
 )
 
 
+def _remembered(read: Callable[[str], str]) -> Callable[[str], str]:
+    """The function with a memory of short texts."""
+    kept = functools.lru_cache(_WORDS_KEPT)(read)
+    return functools.wraps(read)(lambda text: kept(text) if len(text) <= _KEPT_CHARS else read(text))
+
+
 def plain(text: str, known: Iterable[str] = ()) -> str:
     """A question in lower case, with single spaces, no question mark, and 'you' told as 'I'.
 
@@ -87,13 +96,17 @@ def plain(text: str, known: Iterable[str] = ()) -> str:
         known: names of things; where one stands in the text it is marked, so that `mentions` knows where it ends.
     """
     text = text.lower().replace('\u2019', "'").replace('\u00b0', ' degrees ')
-    text = re.sub(r'\s+', ' ', text).strip().rstrip('?.! ').strip()
+    text = _spaced(text).rstrip('?.! ')
     for name in sorted((name for name in known if name in text), key=len, reverse=True):
         text = re.sub(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", name.replace(' ', '_') + '_', text)
     text = re.sub(r"\byou are\b|\byou're\b|\bare you\b|\bi'm\b|\bam i\b", 'i am', text)
     text = re.sub(r"\byou'd\b|\bi'd\b", 'i had', text)
     text = re.sub(r'\b(?:yourself|myself|itself)\b', 'me', text)
     return re.sub(rf'\b({_TAKES_ME}) (?:you|the robot|it)\b', r'\1 me', text)
+
+
+def _spaced(text: str) -> str:
+    return ' '.join(text.split())
 
 
 def mentions(text: str) -> list[tuple[int, int, str]]:
@@ -114,13 +127,7 @@ def named_things(text: str) -> list[str]:
     return list(dict.fromkeys(name for _, _, name in mentions(text)))
 
 
-def _remembered(read: Callable[[str], str]) -> Callable[[str], str]:
-    """The function with its latest results for short texts kept, at most a megabyte: each question form asks anew."""
-    short = functools.lru_cache(4096)(read)
-    return functools.wraps(read)(lambda text: short(text) if len(text) <= _SHORT_CHARS else read(text))
-
-
-@_remembered
+@_remembered  # each form of question asks anew
 def bare_name(text: str) -> str:
     """A name without its article: 'The floor lamp.' is 'floor lamp'."""
     return re.sub(rf'^(?:{_ARTICLE} )+', '', plain(text).strip(' .,;:\'"')).strip()
@@ -128,7 +135,7 @@ def bare_name(text: str) -> str:
 
 def listed(text: str) -> tuple[str, ...]:
     """The things in 'the lamp, the desk or the door'."""
-    parts = re.split(r'\s*(?:,|;|->|>|\band then\b|\bthen\b|\band\b|\bor\b)\s*', text)
+    parts = re.split(r' ?(?:,|;|->|>|\band then\b|\bthen\b|\band\b|\bor\b) ?', _spaced(text))
     return tuple(name for name in map(bare_name, parts) if name)
 
 
@@ -158,7 +165,7 @@ def action_word(choice: str) -> str:
 
 def turn_words(choice: str) -> str:
     """The turns that a choice names, in canonical words ('left right' for 'left, then right'); '' for any other."""
-    parts = [part for part in re.split(r'\s*(?:,|;|/|\bthen\b|\band\b)\s*', choice.lower()) if part]
+    parts = [part for part in re.split(r' ?(?:,|;|/|\bthen\b|\band\b) ?', _spaced(choice.lower())) if part]
     words = ['behind' if re.search(r'round|back|behind', part) else direction_word(part) for part in parts]
     return ' '.join(words) if all(word in _TURNS for word in words) else ''
 
@@ -166,7 +173,7 @@ def turn_words(choice: str) -> str:
 def read_plan(text: str) -> tuple[tuple[str, int], ...]:
     """The instructions in a text, in order: ('forward', cells of half a metre) and ('left' or 'right', degrees)."""
     plan: list[tuple[str, int]] = []
-    for match in _STEP.finditer(text):
+    for match in _STEP.finditer(_spaced(text)):
         side, degrees, around, metres, metres_before = match.groups()
         if side:
             plan.append((side, min(max(round(float(degrees) / ANGLE_DEG), 1), 23) * ANGLE_DEG))

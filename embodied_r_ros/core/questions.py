@@ -36,6 +36,9 @@ from embodied_r_ros.core.question_words import (
     read_plan,
     turn_words,
 )
+from embodied_r_ros.core.text import clean
+
+_QUOTED_CHARS = 500
 
 FORMS = {
     LANDMARK_POSITION: 'Where is the sofa now?',
@@ -151,9 +154,12 @@ def read_question(text: str, choices: Sequence[str] = (), known: Iterable[str] =
         if parsed is not None:
             return parsed
     forms = ' '.join(f'[{task}] {form}' for task, form in FORMS.items())
-    raise UnsupportedQuestion(
-        f'the embedded reasoner cannot read {text!r} with choices {list(choices)!r}; it knows: {forms}'
-    )
+    asked, offered = _quoted(text), ', '.join(map(_quoted, choices))
+    raise UnsupportedQuestion(f'the embedded reasoner cannot read {asked} with choices [{offered}]; it knows: {forms}')
+
+
+def _quoted(text: str) -> str:
+    return repr(clean(text[:_QUOTED_CHARS]))
 
 
 def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
@@ -168,7 +174,7 @@ def _progress(asked: str, choices: Sequence[str]) -> ParsedQuestion | None:
 
 def _instruction(choice: str, plan: tuple[tuple[str, int], ...]) -> int:
     """The number of the instruction that a choice means ('step 3', 'the third', 'turn left 90 degrees'); 0 for none."""
-    number = re.search(r'\b(\d+)\b', re.sub(r'\d+(?:\.\d+)?\s*(?:m|deg)\w*', '', choice))
+    number = re.search(r'\b(\d{1,6})\b', re.sub(r'\b\d{1,6}(?:\.\d{1,6})?\s{0,3}(?:m|deg)\w*', '', choice))
     step = read_plan(choice)
     word = next((ORDINALS[word] for word in re.findall(r'\w+', choice) if word in ORDINALS), 0)
     index = int(number[1]) if number else plan.index(step[0]) + 1 if step and step[0] in plan else word
