@@ -99,7 +99,7 @@ class Robot:
 def robot(launched, tmp_path):  # noqa: F811
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(FaultyServer())
-        parameters = {'/**/camera_node': {'ros__parameters': {'max_gap_s': 0.5, 'image_reliability': 'reliable'}}}
+        parameters = {'/**/camera_node': {'ros__parameters': {'max_gap_s': 0.5}}}
         (tmp_path / 'parameters.yaml').write_text(yaml.safe_dump(parameters))
         log = launched(
             'reasoner.launch.py', f'namespace:={NAMESPACE[1:]}', 'respawn:=true', f'vlm_url:={server.url}',
