@@ -43,7 +43,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 _ZSTD_START = b'\x28\xb5\x2f\xfd'
 _STORAGES = ('.mcap', '.db3')
 
-_DISTRO = re.compile(r'^\s*ros_distro:\s*["\']?(\w+)', re.MULTILINE)
+_DISTRO = re.compile(r'^[ \t]*ros_distro:[ \t]*["\']?(\w+)', re.MULTILINE)
 
 _logger = logging.getLogger(__name__)
 

@@ -248,7 +248,8 @@ class Asker:
         if promising:
             observations = await self._focused(request, observations, promising, stages, end_s)
         answer = await self._think(request, observations, stages)
-        if request.focus == 'auto' and not promising and answer.error_code is ErrorCode.CANNOT_TELL:
+        in_doubt = answer.error_code is ErrorCode.CANNOT_TELL and not answer.forced
+        if request.focus == 'auto' and not promising and in_doubt:
             keys = self._likeliest(request, observations)
             again = await self._focused(request, observations, keys, stages, end_s)
             if again is not observations:

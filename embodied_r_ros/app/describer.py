@@ -112,7 +112,8 @@ class Describer:
         # By key: when it was begun, by the steady clock.
         self._in_flight: dict[Key, tuple[float, asyncio.Task[Description]]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._overdue: set[asyncio.Task[None]] = set()
+        # Those that take far longer than the others, the longest under way first.
+        self._overdue: dict[asyncio.Task[None], Key] = {}
         self._pace = Patience(settings.describe_s)
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._looks = 0
@@ -260,13 +261,22 @@ class Describer:
         job = asyncio.ensure_future(self._describe(frame))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
-        while not job.done():
-            await asyncio.wait([job], timeout=self._pace.allowed_s)
-            if not job.done() and len(self._overdue) < self._settings.max_concurrent_descriptions:
-                self._overdue.add(job)
-                job.add_done_callback(self._overdue.discard)
-                return
-        job.result()
+        await asyncio.wait([job], timeout=self._pace.allowed_s)
+        if job.done():
+            job.result()
+            return
+        self._overdue[job] = frame.key
+        job.add_done_callback(lambda done: self._overdue.pop(done, None))
+        if len(self._overdue) > self._settings.max_concurrent_descriptions:
+            self._end_longest()
+
+    def _end_longest(self) -> None:
+        """One more than may be is overdue: the one that is longest under way ends, and the others get more time."""
+        key = self._overdue.pop(next(iter(self._overdue)))
+        if key in self._in_flight:
+            began_s, task = self._in_flight[key]
+            self._pace.note(asyncio.get_running_loop().time() - began_s)
+            task.cancel()
 
     async def _describe(self, frame: KeyFrame) -> None:
         begun_s = asyncio.get_running_loop().time()

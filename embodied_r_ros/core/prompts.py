@@ -196,7 +196,6 @@ class PaperFormat:
             raise InputError(
                 'observations to reason over were wanted, got none; wait for key frames or widen the window'
             )
-        question = clean_question(question)
         frames = '\n'.join(_frame(place, seen) for place, seen in enumerate(observations))
         user = f'{_ROLE} Video content:\n<\n{_PREAMBLE}\n{frames}\n>\nQuestion: {_question(question)}'
         messages = (Message(role='system', content=_SYSTEM), Message(role='user', content=user))
@@ -208,8 +207,8 @@ class PaperFormat:
 
 
 def _frame(place: int, seen: Observation) -> str:
-    text = ' '.join(seen.view.split())
-    action = _imperative(seen.action)
+    text = ' '.join(clean(seen.view).split())
+    action = _imperative(clean(seen.action))
     if place == 0 or not action:
         return f'Frame {place}: Observe: {text}'
     return f'Frame {place}: After {action}, Observe: {text}'
@@ -226,5 +225,6 @@ def _question(question: Question) -> str:
 
 
 def _plain_question(question: Question) -> str:
+    question = clean_question(question)
     choices = [f'{letter(index)}. {choice.strip()}' for index, choice in enumerate(question.choices)]
     return '\n'.join((question.text.strip(), *(['Choices:', *choices] if choices else [])))

@@ -30,6 +30,7 @@ from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence,
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.trajectory import Trajectory
 
+_QUOTED_CHARS = 200
 # The first kind that an error is counts.
 _CODES = (
     (UnsupportedQuestion, ErrorCode.QUESTION_UNSUPPORTED),
@@ -102,6 +103,7 @@ def answer(
         ReplyError: no thought could be read, or none matches a choice.
     """
     answers.validate_question(question)
+    question = answers.clean_question(question)
     if not observations:
         message = 'no observation lies in the window; ask about a longer one, or wait for the first key frame'
         return Answer(error_code=ErrorCode.WINDOW_EMPTY, error_msg=message, model=model_name, prompt_id=format.id)
@@ -232,10 +234,10 @@ def _vote(thought: Thought, question: Question, completion: Completion) -> _Vote
         return _Vote(thought, -1, answers.same_words(thought.answer))
     index = answers.match_choice(thought.answer, question.choices)
     if index is None:
-        options = '; '.join(f'{answers.letter(i)}: {choice}' for i, choice in enumerate(question.choices))
-        raise ReplyError(
-            f'one of the choices ({options}) was wanted, the model answered {thought.answer!r}', completion.text
-        )
+        offered = (choice[:_QUOTED_CHARS] for choice in question.choices)
+        options = '; '.join(f'{answers.letter(i)}: {choice}' for i, choice in enumerate(offered))
+        said = thought.answer[:_QUOTED_CHARS]
+        raise ReplyError(f'one of the choices ({options}) was wanted, the model answered {said!r}', completion.text)
     return _Vote(thought, index, str(index))
 
 

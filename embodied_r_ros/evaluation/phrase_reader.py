@@ -13,14 +13,18 @@ from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import NOTHING_NEW, STILL
 from embodied_r_ros.core.records import Motion, MotionSource, Move, Sighting
 
+# The words stand between single blanks. A number of more digits measures nothing.
+_NUMBER = r'\d{1,6}(?:\.\d{1,6})?'
 _MEASURED = re.compile(
-    r'(?P<verb>moved|rotated|tilted)\s+(?P<way>forward|backward|left|right|upward|downward)\s+'
-    r'(?P<about>about\s+)?(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>m|deg)\b'
+    r'(?P<verb>moved|rotated|tilted) (?P<way>forward|backward|left|right|upward|downward) '
+    rf'(?P<about>about )?(?P<amount>{_NUMBER}) ?(?P<unit>m|deg)\b'
 )
 _SIGHTING = re.compile(
-    r'(?P<name>[^;]+?)\s+(?:(?P<ahead>straight ahead)|(?P<degrees>\d+(?:\.\d+)?)\s*deg\s+(?P<side>left|right))'
-    r'(?:\s+at\s+(?P<distance>\d+(?:\.\d+)?)\s*m)?\s*$'
+    rf'(?P<name>[^;]+?) (?:(?P<ahead>straight ahead)|(?P<degrees>{_NUMBER}) ?deg (?P<side>left|right))'
+    rf'(?: at (?P<distance>{_NUMBER}) ?m)?$'
 )
+# So much is read of words that tell a motion.
+MAX_ACTION_CHARS = 16_384
 _INFINITIVE = {'moved': 'move', 'rotated': 'rotate', 'tilted': 'tilt'}
 _NEGATIVE = ('backward', 'right', 'downward')
 
@@ -43,22 +47,24 @@ def read_motion(action: str) -> Motion | None:
     """The motion that words tell; None for none.
 
     What the words measure becomes moves, climbs and tilts; a part that measures nothing is a move by its name. Words
-    that tell of having moved forward, without saying how far, are taken to come from images.
+    that tell of having moved forward, without saying how far, are taken to come from images. No more than the first
+    16,384 characters are read.
     """
-    action = action.strip()
+    action = ' '.join(action[:MAX_ACTION_CHARS].split())
     if not action:
         return None
     if action == STILL:
         return Motion(name='stay')
     moves: list[Move] = []
     rest = {'up_m': math.nan, 'tilt_up_deg': math.nan}
-    for part in action.split(', '):
+    parts = [part for part in action.split(', ') if part.strip(' ,')]
+    for part in parts:
         matches = list(_MEASURED.finditer(part))
         for match in matches:
             _take(match, moves, rest)
         if not matches:
             moves.append(Move(kind=_name(part), amount=math.nan))
-    unmeasured = 'moved forward' in action.split(', ')
+    unmeasured = 'moved forward' in parts
     source = MotionSource.IMAGES if unmeasured else MotionSource.NONE
     return Motion(name='', moves=tuple(moves), source=source, **rest)
 
@@ -87,7 +93,7 @@ def read_sightings(text: str) -> tuple[tuple[Sighting, ...], str]:
     """The measured sightings in a text whose parts stand between semicolons, and the other parts."""
     sightings, rest = [], []
     for part in (part.strip() for part in text.split(';')):
-        match = _SIGHTING.match(part.rstrip('.'))
+        match = _SIGHTING.match(' '.join(part.rstrip('.').split()))
         if match is None:
             rest.append(part)
             continue
