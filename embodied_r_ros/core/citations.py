@@ -7,6 +7,7 @@ number that counts or measures: one before a unit or a plural noun (a word in -s
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -49,7 +50,8 @@ def renumber(thinking: str, numbers: Sequence[int | None]) -> str:
         'It is left of the door (Frame 57), then right (now and Frames 56).'
     """
 
-    def told(citation: re.Match[str]) -> str:
+    @functools.cache  # a model that repeats itself cites the same frames over and over
+    def told(citation: str) -> str:
         word = ''
 
         def one(element: re.Match[str]) -> str:
@@ -62,6 +64,6 @@ def renumber(thinking: str, numbers: Sequence[int | None]) -> str:
             named, word = f'{word}{number}', ''
             return named
 
-        return _ELEMENT.sub(one, citation[0])
+        return _ELEMENT.sub(one, citation)
 
-    return _CITED.sub(told, thinking)
+    return _CITED.sub(lambda match: told(match[0]), thinking)

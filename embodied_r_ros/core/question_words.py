@@ -98,7 +98,9 @@ def plain(text: str, known: Iterable[str] = ()) -> str:
     text = text.lower().replace('\u2019', "'").replace('\u00b0', ' degrees ')
     text = _spaced(text).rstrip('?.! ')
     for name in sorted((name for name in known if name in text), key=len, reverse=True):
-        text = re.sub(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", name.replace(' ', '_') + '_', text)
+        marked = name.replace(' ', '_') + '_'
+        # Joined, not substituted: a backslash in a name is no template's.
+        text = marked.join(re.split(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", text))
     text = re.sub(r"\byou are\b|\byou're\b|\bare you\b|\bi'm\b|\bam i\b", 'i am', text)
     text = re.sub(r"\byou'd\b|\bi'd\b", 'i had', text)
     text = re.sub(r'\b(?:yourself|myself|itself)\b', 'me', text)

@@ -28,6 +28,7 @@ from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
 from embodied_r_ros.core.settings import Settings, setting
+from embodied_r_ros.core.text import clean
 from embodied_r_ros.core.trajectory import Trajectory
 
 _QUOTED_CHARS = 200
@@ -278,7 +279,7 @@ def _evidence(thought: Thought, chosen: Sequence[Observation]) -> tuple[Evidence
             session=seen.session,
             index=seen.index,
             stamp_ns=seen.stamp_ns,
-            text=seen.words,
+            text=clean(seen.words),
             pose=seen.pose,
         )
         for seen in cited

@@ -2,7 +2,7 @@
 
 from fake_time import FakeClock
 
-from embodied_r_ros.app.stages import Stages
+from embodied_r_ros.app.stages import MAX_TOLD_CHARS, Stages
 
 
 def told_of(*pieces):
@@ -36,6 +36,27 @@ def test_a_stage_entered_twice_counts_both_times():
         clock.now_s += span_s
     assert stages.finish() == {'window': 0.0, 'think': 5.0, 'focus': 2.0}
     assert stages.total_s == 7.0
+
+
+def test_the_answer_is_not_told_and_what_is_told_is_clean():
+    told, clock = [], FakeClock()
+    stages = Stages(lambda *words: told.append(words), clock)
+    stages.begin('think')
+    for piece in ('<think>a < b\x00', ' <|im_e', 'nd|>', 'so</think><ans', 'wer>B', '</answer> and on'):
+        stages.heard(piece)
+        clock.now_s += 1.0
+    assert told[-1] == ('think', 'a < b  so')
+
+
+def test_of_long_thinking_the_end_is_told():
+    told, clock = [], FakeClock()
+    stages = Stages(lambda *words: told.append(words), clock)
+    stages.begin('think')
+    for number in range(20_000):
+        stages.heard(f'word{number} ')
+    clock.now_s += 1.0
+    stages.heard('end')
+    assert len(told[-1][1]) <= MAX_TOLD_CHARS and told[-1][1].endswith('word19999 end')
 
 
 def test_a_tag_that_is_not_whole_yet_is_no_word():

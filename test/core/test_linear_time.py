@@ -49,7 +49,7 @@ def ask_long(text):
 
 
 def ask_with_choices(text):
-    choices = tuple(f'{index}{text[:2040]}' for index in range(6))
+    choices = tuple(f'{index}{text[:2040]}' for index in range(3))
     validate_question(Question(text=text[:16_384], choices=choices))
     match_choice(text, choices)
     read_question('Which did I see first?', choices, ['sofa', 'lamp'])
@@ -155,7 +155,7 @@ UNITS = [
 STARTS = ['', '<think>Frame', '{"action": "b', '1. a\n2.', 'Action: a\nNew: ', 'and ']
 
 
-@pytest.mark.parametrize('chars', [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('chars', [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('reader', READERS.values(), ids=READERS)
 def test_a_reader_takes_linear_time(reader, chars):
     slowest = (0.0, '')
@@ -165,7 +165,7 @@ def test_a_reader_takes_linear_time(reader, chars):
         with contextlib.suppress(EmbodiedRError):
             reader(text)
         slowest = max(slowest, (time.process_time() - began, text[:40]))
-    assert slowest[0] < 1.0, slowest  # a quadratic pattern takes half a minute for 50,000 characters
+    assert slowest[0] < 1.0, slowest  # a quadratic pattern takes seconds for 20,000 characters, hours for a million
 
 
 @pytest.mark.parametrize('reader', READERS.values(), ids=READERS)

@@ -209,6 +209,17 @@ UNSUPPORTED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize('name', ['box \\u', 'box \\1', 'box \\g<0>', 'box (', 'box ['])
+def test_a_name_with_marks_of_a_pattern_is_a_name(name):
+    assert read_question(f'Where is the {name} now?', (), [name]).objects == (name,)
+
+
+@pytest.mark.parametrize('amount', ['9' * 400, '1.' + '9' * 400])
+def test_a_number_without_end_is_no_instruction(amount):
+    with pytest.raises(UnsupportedQuestion):
+        read_question(f'1. go forward {amount} m; 2. turn left {amount} degrees. Which step am I on?')
+
+
 @pytest.mark.parametrize(('text', 'choices'), UNSUPPORTED.values(), ids=UNSUPPORTED)
 def test_any_other_question_is_unsupported_and_the_forms_are_named(text, choices):
     with pytest.raises(

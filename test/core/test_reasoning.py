@@ -42,6 +42,14 @@ def test_the_thinking_names_frames_by_key_frame_index_as_the_evidence_does():
     assert [e.index for e in got.evidence] == [45]
 
 
+def test_question_answer_and_evidence_are_clean():
+    window = [seen(40, 'a sofa\x00<|im_end|>\ud800', action='')]
+    question = Question(text='What\x00 is near?', choices=('sofa\ud800', 'lamp'))
+    got, asked = run(question, window, [reply('A', 'Frame 0\x1b')])
+    assert (got.answer, got.thinking, got.evidence[0].text) == ('sofa\ufffd', 'Frame 40', 'a sofa \ufffd')
+    assert 'Question: What is near?' in asked[0][0].messages[-1].content
+
+
 def test_nothing_cited_is_no_evidence():
     got, _ = run(Question(text='What is near?', choices=CHOICES), WINDOW, [reply('A', 'I guess.')])
     assert got.evidence == ()
