@@ -38,7 +38,11 @@ def share_dir(module: pathlib.Path | None = None) -> pathlib.Path:
 def share_path(path: str | os.PathLike[str]) -> pathlib.Path:
     """A path as it was given, when it exists or is absolute; otherwise taken from the share folder."""
     given = pathlib.Path(path).expanduser()
-    return given if given.is_absolute() or given.exists() else share_dir() / given
+    try:
+        is_there = given.is_absolute() or given.exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it
+        is_there = False
+    return given if is_there else share_dir() / given
 
 
 def _candidates(module: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up an environment in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
 #   base      ROS 2 from the Python index, the interface package, what the nodes import
-#   dev       pytest, ruff, mypy
+#   dev       pytest, hypothesis, ruff, mypy
 #   training  torch, transformers, trl
 # ROS_DISTRO says which ROS 2: jazzy (the default) goes into .venv, kilted into .venv-kilted. A ROS that is sourced in the
 # calling shell sets it too, so one that has no wheels is refused instead of being replaced by another.
@@ -137,7 +137,7 @@ base() {
 }
 
 dev() {
-  step dev 'pytest, ruff, mypy' requirements/dev.txt -- install -r requirements/dev.txt
+  step dev 'pytest, hypothesis, ruff, mypy' requirements/dev.txt -- install -r requirements/dev.txt
 }
 
 training() {

@@ -54,7 +54,7 @@ class FakeOpenAI:
         raw_models: list models with these bytes instead.
         reasoning: goes beside the content, under `reasoning_key`.
         stops: cut the reply at the request's stop strings; `tells_stop` adds vLLM's stop_reason.
-        requests, chats, trials: what came; a trial is a chat of one token, which is answered OK.
+        requests, chats, trials: what came; a trial is the chat of one token of a probe, which is answered OK.
         connections: how many there were; concurrent, max_concurrent: chats under way.
     """
 
@@ -273,7 +273,7 @@ async def _chunk(writer, data: bytes) -> None:
 
 
 def _is_trial(asked) -> bool:
-    return asked.get('max_tokens') == 1
+    return asked.get('max_tokens') == 1 and 'Reply with OK.' in json.dumps(asked['messages'])
 
 
 def _usage(message) -> dict:

@@ -78,14 +78,16 @@ class Robot:
         while time.monotonic() < end_s:
             self._executor.spin_once(timeout_sec=0.02)
 
-    def back_s(self, since_s: float, since_ns: int) -> float:
-        """Seconds from a kill to an OK answer and a description of a key frame that were both begun after it."""
-        while time.monotonic() < since_s + 4 * BACK_S:
+    def back_s(self, since_s: float, since_ns: int) -> tuple[float, float]:
+        """Seconds from a kill to an OK answer and to a description, of a key frame, that were begun after it."""
+        answer_s = description_s = float('inf')
+        while time.monotonic() < since_s + 4 * BACK_S and max(answer_s, description_s) == float('inf'):
             self.spin(0.02)
-            answered_s = self.asker.first_ok_s(since_s)
-            if answered_s is not None and max(self.described_ns, default=0) > since_ns:
-                return time.monotonic() - since_s
-        return float('inf')
+            if self.asker.first_ok_s(since_s) is not None:
+                answer_s = min(answer_s, time.monotonic() - since_s)
+            if max(self.described_ns, default=0) > since_ns:
+                description_s = min(description_s, time.monotonic() - since_s)
+        return answer_s, description_s
 
     def seen_between(self, start_ns: int, end_ns: int) -> int:
         """How many observations of these stamps a question can be answered from; 0 where it is refused."""
@@ -97,7 +99,7 @@ class Robot:
 def robot(launched, tmp_path):  # noqa: F811
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(FaultyServer())
-        parameters = {'/**/camera_node': {'ros__parameters': {'max_gap_s': 0.5, 'image_reliability': 'reliable'}}}
+        parameters = {'/**/camera_node': {'ros__parameters': {'max_gap_s': 0.5}}}
         (tmp_path / 'parameters.yaml').write_text(yaml.safe_dump(parameters))
         log = launched(
             'reasoner.launch.py', f'namespace:={NAMESPACE[1:]}', 'respawn:=true', f'vlm_url:={server.url}',
@@ -108,6 +110,7 @@ def robot(launched, tmp_path):  # noqa: F811
         stack.callback(process.wait)
         stack.callback(process.kill)
         robot = Robot(stack)
+        robot.log = log
         wait_for(lambda: robot.spin(0.2) or robot.asker.first_ok_s(0.0) is not None, log)
         robot.spin(WINDOW_S)
         yield robot
@@ -125,7 +128,9 @@ def test_killed_nodes_are_back_within_seconds_and_nothing_is_lost(robot):
         before = robot.seen_between(*window)
         os.kill(pid_of(name), signal.SIGKILL)
         killed_s, killed_ns = time.monotonic(), time.time_ns()
-        back_s[name].append(robot.back_s(killed_s, killed_ns))
+        answer_s, description_s = robot.back_s(killed_s, killed_ns)
+        print(f'{name} was killed, an answer came after {answer_s:.1f} s, a description after {description_s:.1f} s')
+        back_s[name].append(max(answer_s, description_s))
         # A camera that starts anew begins a new session, across whose begin no window reaches.
         if name != 'camera_node' and robot.seen_between(*window) < before:
             lost.append(f'{name}: {robot.seen_between(*window)} of {before}')
@@ -136,7 +141,7 @@ def test_killed_nodes_are_back_within_seconds_and_nothing_is_lost(robot):
     print(f'{len(asked)} questions, the latest {late_s:.2f} s after its deadline')
     for name, spans in back_s.items():
         print(f'{name} was back after {min(spans):.1f} to {max(spans):.1f} s')
-    assert max(map(max, back_s.values())) < BACK_S
+    assert max(map(max, back_s.values())) < BACK_S, robot.log.read_text()[-4000:]
     assert lost == []
     assert {each.code for each in asked} <= {code.name for code in ErrorCode} - {'INTERNAL'}
     assert late_s <= LATE_S

@@ -15,6 +15,8 @@ from embodied_r_ros.core.statistics import percentile
 RECOVERY_S = 5.0
 RESTART_S = 8.0
 GROWTH_MB = 4.0
+# Of a node that was measured for less, nobody can tell whether it grows or its stores are filling.
+JUDGED_S = 240.0
 MORE_THREADS, MORE_DESCRIPTORS = 2.0, 8.0
 # After a node is active again its askers still have to find it.
 FIND_S = 1.0
@@ -224,6 +226,8 @@ def growth(usage: Sequence[Usage], what: str) -> float:
 
 
 def _grown(name: str, usage: Sequence[Usage]) -> list[str]:
+    if not usage or usage[-1].at_s - usage[0].at_s < JUDGED_S:
+        return []
     limits = (('resident_mb', GROWTH_MB, 'MB'), ('threads', MORE_THREADS, 'threads'))
     limits += (('descriptors', MORE_DESCRIPTORS, 'file descriptors'),)
     return [

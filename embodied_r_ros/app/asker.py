@@ -262,7 +262,8 @@ class Asker:
         if self.health.backend is Backend.DOWN:
             wait_s = min(_PROBE_S, _PROBE_SHARE * (end_s - self._now_s()))
             if not await self.health.soon_ready(wait_s):
-                raise Declined(ErrorCode.SERVER_DOWN, self.health.trouble)
+                code = ErrorCode.SERVER_REFUSED if self.health.refuses else ErrorCode.SERVER_DOWN
+                raise Declined(code, self.health.trouble)
 
     async def _fresh(self, stages: Stages, end_s: float) -> None:
         stages.begin('capture')

@@ -9,9 +9,9 @@ import asyncio
 import collections
 import dataclasses
 import enum
-import time
 from collections.abc import Callable, Sequence
 
+from embodied_r_ros.adapters.patience import Patience
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
 from embodied_r_ros.app.model_health import Backend, Log, ModelHealth
@@ -109,7 +109,12 @@ class Describer:
         # Stamps of those described or given up. Key frames come again when a node is activated again, those of older
         # sessions too; one with another stamp is another frame, as of a recording that is played to a new camera_node.
         self._settled: collections.OrderedDict[Key, int] = collections.OrderedDict()
-        self._in_flight: dict[Key, asyncio.Task[Description]] = {}
+        # By key: when it was begun, by the steady clock.
+        self._in_flight: dict[Key, tuple[float, asyncio.Task[Description]]] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        # Those that take far longer than the others, the longest under way first.
+        self._overdue: dict[asyncio.Task[None], Key] = {}
+        self._pace = Patience(settings.describe_s)
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._looks = 0
         self._look_slots = asyncio.Semaphore(settings.max_concurrent_descriptions)
@@ -159,7 +164,7 @@ class Describer:
             await asyncio.gather(*tasks)
         finally:
             self._rest_no_more()
-            for task in (*tasks, *self._in_flight.values()):
+            for task in (*tasks, *self._jobs):
                 task.cancel()
 
     async def focus(self, keys: Sequence[Key], question: str, budget_s: float | None = None) -> list[Reading]:
@@ -209,7 +214,7 @@ class Describer:
         self._rest_no_more()
         self._sessions.append(session)
         self._held.clear()
-        for task in self._in_flight.values():
+        for _, task in self._in_flight.values():
             task.cancel()
 
     def _is_present(self, frame: KeyFrame) -> bool:
@@ -249,13 +254,37 @@ class Describer:
             if frame is None:
                 self._drop(self._open[key], 'its image had to go before its turn came')
                 continue
-            await self._describe(frame)
+            await self._begin(frame)
+
+    async def _begin(self, frame: KeyFrame) -> None:
+        """Have a key frame described; one that takes far longer than the others does not hold up those that follow."""
+        job = asyncio.ensure_future(self._describe(frame))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        await asyncio.wait([job], timeout=self._pace.allowed_s)
+        if job.done():
+            job.result()
+            return
+        self._overdue[job] = frame.key
+        job.add_done_callback(lambda done: self._overdue.pop(done, None))
+        if len(self._overdue) > self._settings.max_concurrent_descriptions:
+            self._end_longest()
+
+    def _end_longest(self) -> None:
+        """One more than may be is overdue: the one that is longest under way ends, and the others get more time."""
+        key = self._overdue.pop(next(iter(self._overdue)))
+        if key in self._in_flight:
+            began_s, task = self._in_flight[key]
+            self._pace.note(asyncio.get_running_loop().time() - began_s)
+            task.cancel()
 
     async def _describe(self, frame: KeyFrame) -> None:
-        begun_s = time.monotonic()
+        begun_s = asyncio.get_running_loop().time()
         outages = self.health.outages
         try:
             description = await self._described(frame)
+            if description is not None and self._is_present(frame):
+                self._note_described(frame, description, begun_s)
         except EmbodiedRError as error:
             if self._is_present(frame):
                 await self._after(frame, error, outages)
@@ -263,18 +292,20 @@ class Describer:
             sentence = self._fault(error)
             if self._is_present(frame):
                 self._failed(frame, InputError(sentence))
-        else:
-            if description is not None and self._is_present(frame):
-                self.counters['described'] += 1
-                self.trouble = ''
-                self.health.worked()
-                latency_s = time.monotonic() - begun_s
-                self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
+
+    def _note_described(self, frame: KeyFrame, description: Description, begun_s: float) -> None:
+        self.counters['described'] += 1
+        self.trouble = ''
+        self.health.worked()
+        latency_s = asyncio.get_running_loop().time() - begun_s
+        self._pace.note(latency_s)
+        self._end_overtaken(begun_s)
+        self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
 
     async def _described(self, frame: KeyFrame) -> Description | None:
         """The description; None where a new session has cut it short."""
         task = asyncio.ensure_future(self._perceiver.describe(self._held.before(frame.key), frame))
-        self._in_flight[frame.key] = task
+        self._in_flight[frame.key] = (asyncio.get_running_loop().time(), task)
         try:
             await wait_or_cancel([task], self._settings.describe_s)
         finally:
@@ -282,8 +313,15 @@ class Describer:
         if not self._is_present(frame):
             return None
         if not task.done() or task.cancelled():
-            raise BackendTimeout(f'no description within {self._settings.describe_s:.1f} s')
+            raise BackendTimeout(f'no description within {self._settings.describe_s:.1f} s, or before later ones')
         return task.result()
+
+    def _end_overtaken(self, begun_s: float) -> None:
+        """One that was begun at this time is described: those begun long before it hang, whatever comes of them."""
+        allowed_s = self._pace.allowed_s
+        for began_s, task in self._in_flight.values():
+            if began_s < begun_s - allowed_s:
+                task.cancel()
 
     async def _after(self, frame: KeyFrame, error: EmbodiedRError, outages: int) -> None:
         """A key frame costs an attempt only where the perceiver is up; one that is down costs patience."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from embodied_r_ros.app.waiting import let_go, wait_or_cancel
-from embodied_r_ros.core.errors import BackendError, EmbodiedRError, SettingsError
+from embodied_r_ros.core.errors import BackendError, BackendRefused, EmbodiedRError, SettingsError
 
 # Takes a level ('info', 'warning', 'error') and a sentence for people.
 Log = Callable[[str, str], None]
@@ -64,6 +64,7 @@ class ModelHealth:
     Attributes:
         backend: how it stands.
         trouble: why the model cannot be used, or is in doubt; '' while nothing is wrong.
+        refuses: whether what is down is a server that declines what it is asked.
         outages: how often it was found down.
     """
 
@@ -78,6 +79,7 @@ class ModelHealth:
     ) -> None:
         self.backend = Backend.LOADING
         self.trouble = ''
+        self.refuses = False
         self.outages = 0
         self._model = model
         self._purpose = purpose
@@ -175,11 +177,13 @@ class ModelHealth:
 
     async def _outcome(self, probe: Awaitable[None]) -> str:
         """What a probe or ping finds; '' where nothing is wrong."""
+        self.refuses = False
         try:
             await probe
         except SettingsError:
             raise
         except EmbodiedRError as error:
+            self.refuses = isinstance(error, BackendRefused)
             return str(error)
         except Exception as error:  # noqa: BLE001 - a bug must not end the watch
             return self._fault(error)

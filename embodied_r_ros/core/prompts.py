@@ -77,7 +77,8 @@ def describe_prompt(has_previous: bool, motion: Motion | None = None) -> Percept
 
 def focus_prompt(has_previous: bool, question_text: str) -> PerceptionPrompt:
     """Ask what a key frame shows of the things that a question is about, without answering it."""
-    shown, asked = f'{_PAIR} ' if has_previous else '', clean(question_text).strip()
+    shown = f'{_PAIR} ' if has_previous else ''
+    asked = clean(question_text).strip()
     text = (
         f'{_EYE}\n{shown}Later somebody will ask: "{asked}"\nDo not answer that, and name no option. '
         'Of the things it mentions, describe those that can be seen: how they look, where they are as seen from the '
@@ -102,7 +103,6 @@ _PREAMBLE = (
 )
 _LETTER_ONLY = 'Name the frames you rely on as "Frame i". Answer with the letter of one choice.'
 _FORCE = 'Your time is up. Answer now, with the letter of the choice that is most likely and nothing else.'
-_TAG = re.compile(r'</?(?:think|answer)>', re.IGNORECASE)
 MAX_THOUGHT = 4000
 _WORDS_ONLY = 'Name the frames you rely on as "Frame i". Answer in a few words.'
 
@@ -142,8 +142,7 @@ class PaperPrompt:
         """Ask for the letter alone, with the thought so far; None for an open question."""
         if not self.question.choices:
             return None
-        whole = '\n'.join(part for part in (completion.reasoning, completion.text) if part)
-        thought = _TAG.sub('', clean(whole[-MAX_THOUGHT:])).strip()
+        thought = replies.read_thinking(completion.text, completion.reasoning)[-MAX_THOUGHT:]
         if thought:
             turns = (*self.messages, Message(role='assistant', content=thought), Message(role='user', content=_FORCE))
         else:

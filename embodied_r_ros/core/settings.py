@@ -71,7 +71,10 @@ class Settings:
         for name, kind, field in fields(self):
             value, rule = getattr(self, name), field.metadata
             if isinstance(value, int) and not isinstance(value, bool) and kind is float:
-                value = float(value)
+                try:
+                    value = float(value)
+                except OverflowError:
+                    raise SettingsError(f'{name} must be a number that a float can hold') from None
                 object.__setattr__(self, name, value)
             if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
                 raise SettingsError(f'{name} must be of type {kind.__name__}, got {value!r}')

@@ -47,8 +47,8 @@ def telling_words(text: str) -> frozenset[str]:
 
     Width, case and function words do not count. A number or a letter alone is no word, as measures, counts and articles
     stand in every text; after a noun it names one of several, so 'chair 2' has the words 'chair' and 'chair 2'. Runs of
-    a script without spaces give each pair of neighbouring characters; a run of one character is a word. What
-    follows the first 70,000 characters is not read.
+    a script without spaces give each pair of neighbouring characters; a run of one character is a word. No more than
+    the first 70,000 characters are read.
 
     Args:
         text: in any language; function words are known in English and Chinese.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -13,13 +14,22 @@ from rclpy.client import Client
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.peer_services import Declined
-from embodied_r_ros.core.errors import BackendUnavailable
-from embodied_r_ros.core.records import Key
+from embodied_r_ros.core.errors import BackendUnavailable, InputError
+from embodied_r_ros.core.records import ErrorCode, Key
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.async_bridge import AsyncBridge
 from embodied_r_ros.nodes.conversions import NS_PER_S, error_code, ns_from_stamp, sighting_from_message
 from embodied_r_ros.nodes.managed import ManagedNode
+
+
+@contextlib.contextmanager
+def _usable(node: str) -> Iterator[None]:
+    """What a node answers that cannot be used is a fault of that node, not of the question."""
+    try:
+        yield
+    except InputError as error:
+        raise Declined(ErrorCode.INTERNAL, f'what {node} answers cannot be used: {error}') from error
 
 
 class RosPeerServices:
@@ -40,7 +50,8 @@ class RosPeerServices:
     async def capture(self, timeout_s: float) -> tuple[Key, int]:
         """Key and stamp of the newest frame, made a key frame."""
         response = await self._call(self._capture, Capture.Request(), timeout_s)
-        return (response.camera, response.session, response.index), ns_from_stamp(response.stamp)
+        with _usable('camera_node'):
+            return (clean(response.camera), response.session, response.index), ns_from_stamp(response.stamp)
 
     async def focus(self, keys: Sequence[Key], question: str, timeout_s: float) -> dict[Key, Description]:
         """What a second look at key frames of one camera and session found."""
@@ -50,13 +61,14 @@ class RosPeerServices:
         indices = [index for _, _, index in keys]
         request = Focus.Request(camera=camera, session=session, indices=indices, question=question, deadline=deadline)
         response = await self._call(self._focus, request, timeout_s + 0.5)
-        return {
-            (camera, session, seen.index): Description(
-                sightings=tuple(map(sighting_from_message, seen.sightings)), text=seen.text
-            )
-            for seen in response.readings
-            if seen.status == messages.FocusReading.FOUND
-        }
+        with _usable('perception_node'):
+            return {
+                (camera, session, seen.index): Description(
+                    sightings=tuple(map(sighting_from_message, seen.sightings)), text=clean(seen.text)
+                )
+                for seen in response.readings
+                if seen.status == messages.FocusReading.FOUND
+            }
 
     async def _call(self, client: Client, request: Any, timeout_s: float) -> Any:
         if not client.service_is_ready():

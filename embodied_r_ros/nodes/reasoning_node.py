@@ -45,6 +45,7 @@ _TWICE = 'another reasoning_node answers to {!r} too; stop it, or give it a name
 _NOT_ACTIVE = Answer(
     error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
 )
+_RESULTS_KEPT_S = 30
 _CANCELLED = Answer(error_code=ErrorCode.CANCELLED, error_msg='cancelled by the asker')
 
 
@@ -111,6 +112,8 @@ class ReasoningNode(ManagedNode):
             self.counted(self._on_goal),
             callback_group=self._group,
             cancel_callback=guarded(self._on_cancel, self.fault, lambda *_: CancelResponse.ACCEPT),
+            # Each status that is published lists all results that are kept, rclpy's default for 15 minutes.
+            result_timeout=_RESULTS_KEPT_S,
             **profiles,
         )
 

@@ -40,6 +40,8 @@ def request_from_message(message: messages.SpatialQuestion) -> Request:
     start_ns, end_ns, as_of_ns = (
         ns_from_stamp(stamp) or None for stamp in (message.window_start, message.window_end, message.as_of)
     )
+    if min(start_ns or 0, end_ns or 0, as_of_ns or 0) < 0:
+        raise InputError('window_start, window_end and as_of must not lie before 0; leave out what is not meant')
     last_s = None if math.isnan(message.window_last_s) or message.window_last_s == 0.0 else message.window_last_s
     deadline_ns = ns_from_stamp(message.deadline)
     if deadline_ns < 0:

@@ -39,6 +39,8 @@ TOPICS = {'image/compressed': '/camera/image_raw/compressed', 'camera_info': '/c
 PLAYER = 'bag_player_node'
 START_S = 60.0
 CALL_S = 5.0
+# A node that was killed is still offered by name for a while, and a call may go to it alone.
+STATE_S = 1.0
 
 
 class Graph:
@@ -197,21 +199,21 @@ class Graph:
         self.spin_until(functools.partial(self._is_active, name), f'{name} to become active')
 
     def _is_active(self, name: str) -> bool:
-        response = self._call(GetState, f'{name}/get_state', GetState.Request())
+        response = self._call(GetState, f'{name}/get_state', GetState.Request(), STATE_S)
         return response is not None and response.current_state.id == State.PRIMARY_STATE_ACTIVE
 
-    def _call(self, kind: type, service: str, request: Any) -> Any:
-        """The response; None when there is none within CALL_S."""
+    def _call(self, kind: type, service: str, request: Any, timeout_s: float = CALL_S) -> Any:
+        """The response; None when there is none within the time."""
         client = self.node.create_client(kind, service)
         try:
-            end_s = time.monotonic() + CALL_S
+            end_s = time.monotonic() + timeout_s
             while not client.service_is_ready():
                 self.check()
                 if time.monotonic() > end_s:
                     return None
                 self._executor.spin_once(timeout_sec=0.02)
             future = client.call_async(request)
-            self._executor.spin_until_future_complete(future, timeout_sec=CALL_S)
+            self._executor.spin_until_future_complete(future, timeout_sec=timeout_s)
             return future.result() if future.done() else None
         finally:
             self.node.destroy_client(client)

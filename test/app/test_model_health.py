@@ -166,7 +166,7 @@ async def test_a_refusal_that_goes_on_is_down_with_its_sentence(bench):
         bench.model.down = BackendRefused('it wants another key')
         bench.health.doubt(bench.model.down)
         await bench.health.until(Backend.DOWN)
-        assert bench.health.trouble == 'it wants another key'
+        assert (bench.health.trouble, bench.health.refuses) == ('it wants another key', True)
 
 
 @scene

@@ -374,7 +374,7 @@ def test_sigint_with_a_question_under_way_ends_the_process_quickly(graph, robot,
     )
     robot.see(0, 1)
     robot.ask_async(deadline_s=60.0)
-    for _ in range(50):
+    for _ in range(300):
         graph.spin(0.1)
         if server.chats:
             break

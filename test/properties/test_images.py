@@ -12,7 +12,7 @@ from fake_models import key_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embodied_r_ros.adapters import codec
+from embodied_r_ros.adapters import codec, raw_images
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.core.frames import Frame
@@ -100,7 +100,7 @@ SIDE_FIELDS = st.integers(-1, 9) | st.just(2**32 - 1)
     st.binary(max_size=200), st.booleans(),
 )  # fmt: skip
 def test_any_raw_image_is_read_or_refused(encoding, width, height, step, data, is_bigendian):
-    pixels = outcome(codec.from_raw, encoding, width, height, step, data, is_bigendian)
+    pixels = outcome(raw_images.from_raw, encoding, width, height, step, data, is_bigendian)
     if pixels is not None:
         assert pixels.shape == (height, width, 3)
 

@@ -114,7 +114,7 @@ def test_frames_and_poses_of_any_stamps_become_key_frames_or_are_left_out(items)
     framer.finish()
 
 
-HEARD = ('key frame', 'observation', 'heard', 'given up')
+HEARD = ('key frame', 'observation', 'pose', 'given up')
 
 
 @share(3)
@@ -145,8 +145,8 @@ def test_windows_of_any_stamps_are_cut_or_refused(heard, last_s, start_ns, end_n
             seen = dataclasses.replace(observation(index), session=session, stamp_ns=stamp_ns)
             memory.add(seen)
             timeline.observed(seen, at_ns)
-        elif kind == 'heard':
-            timeline.heard(stamp_ns, at_ns)
+        elif kind == 'pose':
+            timeline.pose(stamp_ns, at_ns)
         else:
             timeline.given_up(('', session, index))
 
