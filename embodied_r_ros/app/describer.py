@@ -261,22 +261,28 @@ class Describer:
         job = asyncio.ensure_future(self._describe(frame))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
-        await asyncio.wait([job], timeout=self._pace.allowed_s)
-        if job.done():
-            job.result()
-            return
-        self._overdue[job] = frame.key
-        job.add_done_callback(lambda done: self._overdue.pop(done, None))
-        if len(self._overdue) > self._settings.max_concurrent_descriptions:
-            self._end_longest()
+        while not job.done():
+            await asyncio.wait([job], timeout=self._pace.allowed_s)
+            if not job.done() and self._has_room_overdue():
+                self._overdue[job] = frame.key
+                job.add_done_callback(lambda done: self._overdue.pop(done, None))
+                return
+        job.result()
 
-    def _end_longest(self) -> None:
-        """One more than may be is overdue: the one that is longest under way ends, and the others get more time."""
-        key = self._overdue.pop(next(iter(self._overdue)))
+    def _has_room_overdue(self) -> bool:
+        """Whether one more may be overdue: the longest under way ends for it, but none of those that ended so before.
+
+        A model that has become slow can describe these at their second attempt.
+        """
+        if len(self._overdue) < self._settings.max_concurrent_descriptions:
+            return True
+        ending = next((job for job, key in self._overdue.items() if not self._attempts[key]), None)
+        if ending is None:
+            return False
+        key = self._overdue.pop(ending)
         if key in self._in_flight:
-            began_s, task = self._in_flight[key]
-            self._pace.note(asyncio.get_running_loop().time() - began_s)
-            task.cancel()
+            self._in_flight[key][1].cancel()
+        return True
 
     async def _describe(self, frame: KeyFrame) -> None:
         begun_s = asyncio.get_running_loop().time()
