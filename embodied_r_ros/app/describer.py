@@ -11,7 +11,6 @@ import dataclasses
 import enum
 from collections.abc import Callable, Sequence
 
-from embodied_r_ros.adapters.patience import Patience
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.app.key_frame_store import KeyFrameStore
 from embodied_r_ros.app.model_health import Backend, Log, ModelHealth
@@ -22,6 +21,7 @@ from embodied_r_ros.core.errors import BackendError, BackendTimeout, EmbodiedREr
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import EncodedImage, ErrorCode, Key, KeyFrame
 from embodied_r_ros.core.settings import Settings, setting
+from embodied_r_ros.core.statistics import percentile
 
 MOST_LOOKS = 256
 _SESSIONS_KEPT = 64
@@ -29,6 +29,9 @@ _SETTLED_KEPT = 4096
 # After a failed attempt a key frame waits this long, after each further one twice as long.
 _REST_FIRST_S = 1.0
 _REST_LONGEST_S = 8.0
+# A description is overdue after four times of what three in four took lately, at least 3 s.
+_OVERDUE_TIMES, _OVERDUE_FLOOR_S = 4.0, 3.0
+_LATENCIES_KEPT, _LATENCIES_ENOUGH = 64, 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,7 @@ class Describer:
         self._jobs: set[asyncio.Task[None]] = set()
         # Those that take far longer than the others, the longest under way first.
         self._overdue: dict[asyncio.Task[None], Key] = {}
-        self._pace = Patience(settings.describe_s)
+        self._latencies_s: collections.deque[float] = collections.deque(maxlen=_LATENCIES_KEPT)
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._looks = 0
         self._look_slots = asyncio.Semaphore(settings.max_concurrent_descriptions)
@@ -262,12 +265,20 @@ class Describer:
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         while not job.done():
-            await asyncio.wait([job], timeout=self._pace.allowed_s)
+            await asyncio.wait([job], timeout=self._overdue_s)
             if not job.done() and self._has_room_overdue():
                 self._overdue[job] = frame.key
                 job.add_done_callback(lambda done: self._overdue.pop(done, None))
                 return
         job.result()
+
+    @property
+    def _overdue_s(self) -> float:
+        """A description is overdue after this time: most took far less lately, and those with repeats do not count."""
+        if len(self._latencies_s) < _LATENCIES_ENOUGH:
+            return self._settings.describe_s
+        usual_s = percentile(self._latencies_s, 75)
+        return min(self._settings.describe_s, max(_OVERDUE_FLOOR_S, _OVERDUE_TIMES * usual_s))
 
     def _has_room_overdue(self) -> bool:
         """Whether one more may be overdue: the longest under way ends for it, but none of those that ended so before.
@@ -304,7 +315,7 @@ class Describer:
         self.trouble = ''
         self.health.worked()
         latency_s = asyncio.get_running_loop().time() - begun_s
-        self._pace.note(latency_s)
+        self._latencies_s.append(latency_s)
         self._end_overtaken(begun_s)
         self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
 
@@ -324,9 +335,8 @@ class Describer:
 
     def _end_overtaken(self, begun_s: float) -> None:
         """One that was begun at this time is described: those begun long before it hang, whatever comes of them."""
-        allowed_s = self._pace.allowed_s
         for began_s, task in self._in_flight.values():
-            if began_s < begun_s - allowed_s:
+            if began_s < begun_s - self._overdue_s:
                 task.cancel()
 
     async def _after(self, frame: KeyFrame, error: EmbodiedRError, outages: int) -> None:
