@@ -117,6 +117,7 @@ class Describer:
         self._jobs: set[asyncio.Task[None]] = set()
         # Those that take far longer than the others, the longest under way first.
         self._overdue: dict[asyncio.Task[None], Key] = {}
+        self._ended = 0
         self._latencies_s: collections.deque[float] = collections.deque(maxlen=_LATENCIES_KEPT)
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._looks = 0
@@ -264,36 +265,33 @@ class Describer:
         job = asyncio.ensure_future(self._describe(frame))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
-        while not job.done():
-            await asyncio.wait([job], timeout=self._overdue_s)
-            if not job.done() and self._has_room_overdue():
-                self._overdue[job] = frame.key
-                job.add_done_callback(lambda done: self._overdue.pop(done, None))
-                return
-        job.result()
+        await asyncio.wait([job], timeout=self._overdue_s)
+        if job.done():
+            job.result()
+            return
+        self._overdue[job] = frame.key
+        job.add_done_callback(lambda done: self._overdue.pop(done, None))
+        if len(self._overdue) > self._settings.max_concurrent_descriptions:
+            self._end_longest()
 
     @property
     def _overdue_s(self) -> float:
-        """A description is overdue after this time: most took far less lately, and those with repeats do not count."""
+        """A description is overdue after this time: most took far less lately, and those with repeats do not count.
+
+        It grows with each one that had to be ended, so that a model which has become slow is given its time.
+        """
         if len(self._latencies_s) < _LATENCIES_ENOUGH:
             return self._settings.describe_s
-        usual_s = percentile(self._latencies_s, 75)
-        return min(self._settings.describe_s, max(_OVERDUE_FLOOR_S, _OVERDUE_TIMES * usual_s))
+        usual_s = max(_OVERDUE_FLOOR_S, _OVERDUE_TIMES * percentile(self._latencies_s, 75))
+        patience = 1.0 + self._ended / (2 * self._settings.max_concurrent_descriptions)
+        return min(self._settings.describe_s, patience * usual_s)
 
-    def _has_room_overdue(self) -> bool:
-        """Whether one more may be overdue: the longest under way ends for it, but none of those that ended so before.
-
-        A model that has become slow can describe these at their second attempt.
-        """
-        if len(self._overdue) < self._settings.max_concurrent_descriptions:
-            return True
-        ending = next((job for job, key in self._overdue.items() if not self._attempts[key]), None)
-        if ending is None:
-            return False
-        key = self._overdue.pop(ending)
+    def _end_longest(self) -> None:
+        """One more than may be is overdue: the one that is longest under way ends."""
+        key = self._overdue.pop(next(iter(self._overdue)))
         if key in self._in_flight:
+            self._ended += 1
             self._in_flight[key][1].cancel()
-        return True
 
     async def _describe(self, frame: KeyFrame) -> None:
         begun_s = asyncio.get_running_loop().time()
@@ -316,6 +314,7 @@ class Describer:
         self.health.worked()
         latency_s = asyncio.get_running_loop().time() - begun_s
         self._latencies_s.append(latency_s)
+        self._ended = max(0, self._ended - 1)
         self._end_overtaken(begun_s)
         self._settle(observation_of(frame, description, self._perceiver, latency_s), frame)
 

@@ -93,3 +93,18 @@ def test_a_later_key_frame_does_not_wait_for_one_that_rests():
             await bench.until(lambda: bench.indices == [1, 0])
 
     run(scene())
+
+
+def test_a_model_that_has_become_slow_is_given_its_time():
+    async def scene():
+        async with Bench(max_concurrent_descriptions=2) as bench:
+            for index in range(3):
+                bench.describer.add(key_frame(index))
+            await bench.until(lambda: len(bench.indices) == 3)
+            bench.perceiver.latency_s = 20.0
+            for index in range(3, 60):
+                bench.describer.add(key_frame(index))
+                await asyncio.sleep(2.0)
+            assert len(bench.indices) > 6
+
+    run(scene())
