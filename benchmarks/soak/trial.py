@@ -35,8 +35,9 @@ FAULT_S = (1.0, 6.0)
 CALM_S = 1.0
 # Longer than this is never.
 LONGEST_S = 30.0
+# A node must not grow once so long has passed since its start, when its stores are full.
 SETTLE_S = 300.0
-# Nodes are killed in the first part of the time to settle, so that their stores are full again at its end.
+# Nodes are killed in the first part of that time alone, so that most of a soak counts.
 KILLS_SHARE = 0.6
 ANSWERED_S = 60.0
 LAST_S = max(DEADLINES_S) + 1.5
@@ -81,7 +82,8 @@ class Trial:
             self._graph.spin_until(lambda: self._asker.first_ok_s(0.0), 'the first answer', ANSWERED_S)
             self._asker.asked.clear()
             begun_s = time.monotonic()
-            self._settled_s = begun_s + min(SETTLE_S, self._duration_s / 2)
+            self._settle_s = min(SETTLE_S, self._duration_s / 2)
+            self._settled_s = dict.fromkeys(NODES, begun_s + self._settle_s)
             self._have_faults(begun_s, begun_s + self._duration_s)
             self._asker.stop()
             self._spin(LAST_S)
@@ -98,7 +100,7 @@ class Trial:
         )
 
     def _have_faults(self, begun_s: float, end_s: float) -> None:
-        kills_end_s = begun_s + KILLS_SHARE * (self._settled_s - begun_s)
+        kills_end_s = begun_s + KILLS_SHARE * self._settle_s
         kills = [name for name in self._faults if name in KILLS]
         others = [name for name in self._faults if name not in KILLS]
         waiting: dict[bool, list[str]] = {True: [], False: []}
@@ -166,6 +168,7 @@ class Trial:
         killed_s = time.monotonic()
         self._graph.restart(node)
         self.noted.usage.pop(node, None)
+        self._settled_s[node] = time.monotonic() + self._settle_s
         if node == 'reasoning_node':
             self.noted.outages.append((killed_s, time.monotonic()))
 
@@ -177,11 +180,12 @@ class Trial:
             if processes.status(name) is not None:
                 self.noted.deaths.append(f'{name} ended by itself: {processes.last_line(name)}')
                 self._restart(name)
-        if time.monotonic() >= max(self._settled_s, self._next_sample_s):
-            self._next_sample_s = time.monotonic() + SAMPLE_S
-            for name in NODES:
+        now_s = time.monotonic()
+        if now_s >= self._next_sample_s:
+            self._next_sample_s = now_s + SAMPLE_S
+            for name in (name for name in NODES if now_s >= self._settled_s[name]):
                 used = Usage(
-                    at_s=time.monotonic(),
+                    at_s=now_s,
                     resident_mb=processes.resident_mb(name),
                     threads=processes.threads(name),
                     descriptors=processes.descriptors(name),

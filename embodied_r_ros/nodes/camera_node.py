@@ -212,14 +212,16 @@ class CameraNode(ManagedNode):
         return min(self.diagnostics.age_s('image'), self.diagnostics.age_s('activation'))
 
     def _watch_silence(self) -> None:
-        if self._silence_s() < self._topic_settings.silence_s:
+        silence_s = self._silence_s()
+        if silence_s < self._topic_settings.silence_s:
             return
         # Publishers come and go while this node waits; it logs each new reason once.
         why = self._images.explain_silence()
         if why not in self._reasons_told:
             self._reasons_told.add(why)
-            silence_s = self._silence_s()
             self.get_logger().warning(f'no image for {silence_s:.1f} s on {self._images.describe()}: {why}')
+        if self._images.listen_anew(silence_s):
+            self.diagnostics.count('listened_anew')
 
     def _judge(self) -> Judgement:
         framer = self._framer

@@ -91,21 +91,49 @@ class ImageTopic:
         self._settings = settings
         self._receive = receive
         self._relative, self._type = _TOPICS[settings.image_transport]
+        self._wanted_type = _TYPE_NAMES[settings.image_transport]
         self.name = node.resolve_topic_name(self._relative)
         self.incompatible = ''
         self.gaps = SequenceGaps()
 
     def listen(self) -> None:
         """Subscribe, until the transition that mirrors the one under way."""
+        self._bearable_s = self._settings.silence_s
+        self._subscribe()
+        self._node.held(self, self._unsubscribe)
+
+    def listen_anew(self, silence_s: float) -> bool:
+        """Replace the subscription where a sender that fits is there, each time after twice the silence.
+
+        After a listener was killed, Fast DDS may send nothing more to the others until one is added.
+
+        Args:
+            silence_s: since the last image, or since listening began.
+
+        Returns:
+            whether it was replaced.
+        """
+        if silence_s < self._bearable_s or self.incompatible or self._wanted_type not in self._types_sent():
+            return False
+        self._bearable_s = 2 * silence_s
+        self._unsubscribe()
+        self._subscribe()
+        return True
+
+    def _subscribe(self) -> None:
         self.incompatible = ''
         self.gaps.restart()
         profile = qos.images(self._settings.image_reliability, self._settings.image_depth)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
-        self._node.held(
-            self._node.create_subscription(
-                self._type, self._relative, self._on_message, profile, event_callbacks=events
-            )
+        self._subscription = self._node.create_subscription(
+            self._type, self._relative, self._on_message, profile, event_callbacks=events
         )
+
+    def _unsubscribe(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+
+    def _types_sent(self) -> list[str]:
+        return sorted({sender.topic_type for sender in self._node.get_publishers_info_by_topic(self.name)})
 
     def frame(self, message: ImageMessage) -> Frame:
         """The frame in a message.
@@ -131,16 +159,14 @@ class ImageTopic:
 
     def describe(self) -> str:
         """Name, type and reliability."""
-        kind = _TYPE_NAMES[self._settings.image_transport]
-        return f'{self.name} ({kind}, {self._settings.image_reliability})'
+        return f'{self.name} ({self._wanted_type}, {self._settings.image_reliability})'
 
     def explain_silence(self) -> str:
         """Why no image may be coming, and what to do."""
-        senders = self._node.get_publishers_info_by_topic(self.name)
-        types = sorted({sender.topic_type for sender in senders})
+        types = self._types_sent()
         if self.incompatible:
             return self.incompatible
-        if _TYPE_NAMES[self._settings.image_transport] in types:
+        if self._wanted_type in types:
             return 'a sender of that type is there, but sends nothing that arrives; is the camera or the bag paused?'
         if types:
             return f'what is sent there is of type {", ".join(types)}; set image_transport to fit'
@@ -163,6 +189,7 @@ class ImageTopic:
 
     def _on_message(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
         self.gaps.note(info)
+        self._bearable_s = self._settings.silence_s
         self._receive(message)
 
     def _on_incompatible(self, event: QoSRequestedIncompatibleQoSInfo) -> None:

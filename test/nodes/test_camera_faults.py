@@ -176,3 +176,24 @@ def test_diagnostics_are_an_error_where_images_come_and_none_can_be_used(graph, 
     assert level == DiagnosticStatus.ERROR
     assert sentence.startswith('images come, but none could be used for ')
     assert ('later than the one before' if fault == 'one stamp for all' else 'JPEG or PNG') in sentence
+
+
+def test_a_silent_sender_is_listened_to_anew_and_less_and_less_often(graph):
+    camera = Camera(graph, silence_s=0.2)
+    for _ in range(20):
+        graph.spin(0.1)
+    assert 2 <= camera.counters['listened_anew'] <= 4
+    graph.spin_until(camera.images.get_subscription_count, 'the camera node at the image topic')
+    camera.send(pictures.compressed(pictures.START_NS))
+    assert len(camera.wait_for_key_frames(1)) == 1
+    assert status(camera)[0] == DiagnosticStatus.OK
+
+
+def test_nothing_is_listened_to_anew_where_nobody_sends(graph):
+    camera = Camera(graph, silence_s=0.2)
+    topic = camera.images.topic_name
+    camera.tester.destroy_publisher(camera.images)
+    graph.spin_until(lambda: not camera.node.count_publishers(topic), 'the camera to go')
+    before = camera.counters['listened_anew']
+    graph.spin(1.0)
+    assert camera.counters['listened_anew'] == before
