@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import match_choice
@@ -30,6 +30,7 @@ from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Completion, Question
 from embodied_r_ros.evaluation.samples import Sample, to_observations
+from training.prompts import ask_sample
 from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
 from training.world.questions import Examiner, until
@@ -82,21 +83,43 @@ def lessons(seed: str) -> Iterator[Lesson]:
 
 
 def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
-    """Lessons about samples, without end, in a new order each time round, with worked thoughts on what was seen.
+    """Lessons about samples, without end, in a new order each time round.
 
-    Only thoughts that come to the sample's answer are taught; what was seen wrongly leads others astray.
+    A sample with `replies` is taught by one of them at a time, another by a worked thought on what was seen. Only
+    thoughts that come to the sample's answer are worked out; what was seen wrongly leads others astray.
 
     Raises:
-        InputError: no thought comes to the answer of its sample.
+        InputError: no thought comes to the answer of its sample, and there are no replies that can be taught.
     """
     rng = random.Random(seed)
-    known = [found for found in map(_worked_out, samples) if found is not None]
-    if not known:
+    makers = [found for found in map(_maker, samples) if found is not None]
+    if not makers:
         raise InputError(f'none of {len(samples)} samples can be worked out from its observations; take other ones')
     while True:
-        rng.shuffle(known)
-        for log, parsed in known:
-            yield _lesson(rng, log, parsed, _name_slots(rng, log))
+        rng.shuffle(makers)
+        for make in makers:
+            yield make(rng)
+
+
+def _maker(sample: Sample) -> Callable[[random.Random], Lesson] | None:
+    """What makes lessons about a sample; None where there is nothing to teach."""
+    if 'replies' in sample:
+        replied = _replied(sample)
+        return (lambda rng: rng.choice(replied)) if replied else None
+    worked = _worked_out(sample)
+    if worked is None:
+        return None
+    log, parsed = worked
+    return lambda rng: _lesson(rng, log, parsed, _name_slots(rng, log))
+
+
+def _replied(sample: Sample) -> list[Lesson]:
+    """A lesson for each reply that a sample holds; none where a word is not of the compact language."""
+    try:
+        given = [TOKEN_IDS[BOS], *encode(ask_sample(sample, CompactFormat()).messages[-1].content)]
+        return [Lesson((*given, *encode(reply), TOKEN_IDS[EOS]), len(given)) for reply in sample['replies']]
+    except (InputError, KeyError):
+        return []
 
 
 def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:

@@ -13,8 +13,8 @@ for needed in ('torch', 'trl'):
 
 SOURCES = ('bag', 'captions', 'egoschema', 'mvbench', 'unbias', 'urbanvideo', 'vsibench', 'world')
 COMMANDS = [
-    *('evaluate', 'export', 'grpo', 'perceive', 'prepare', 'question_only_baseline', 'select_hard', 'sft'),
-    *('world.recording', 'world.truth'),
+    *('evaluate', 'export', 'grpo', 'perceive', 'prepare', 'question_only_baseline', 'rejection_sampling'),
+    *('select_hard', 'sft', 'world.recording', 'world.truth'),
     *(f'prepare {source}' for source in SOURCES),
 ]
 # An option's help stands behind two spaces, or in the next line where the option is long.

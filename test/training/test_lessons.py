@@ -17,6 +17,7 @@ from embodied_r_ros.evaluation.samples import read_samples, to_observations
 from training import lessons as taught
 from training import prepare
 from training.lessons import CHECK_SHARE, DRILL_SHARE, TOKEN_IDS, encode, lessons, lessons_of
+from training.prompts import ask_sample
 
 COUNT = 240
 WORDS = vocabulary()
@@ -168,6 +169,23 @@ def test_samples_that_cannot_be_worked_out_are_an_error(samples):
     wrong = [{**sample, 'answer': 'AB'[sample['answer'] == 'A']} for sample in samples]
     with pytest.raises(InputError, match='none of 32 samples can be worked out'):
         next(lessons_of(wrong, 'a'))
+
+
+def test_a_sample_with_replies_is_taught_by_them(samples):
+    replies = ['<think> w4 </think> <answer> left </answer>', '<think> w4 </think> <answer> right </answer>']
+    held = {**samples[0], 'replies': replies}
+    asked = ask_sample(held, CompactFormat()).messages[-1].content
+    taught_by = {
+        (words(one.ids[: one.given]), words(one.ids[one.given :]))
+        for one in itertools.islice(lessons_of([held], 'a'), 20)
+    }
+    assert taught_by == {(f'{BOS} {asked}', f'{reply} {EOS}') for reply in replies}
+
+
+def test_a_sample_whose_replies_have_words_that_the_language_lacks_is_left_out(samples):
+    foreign = {**samples[0], 'replies': ['the sofa is there']}
+    with pytest.raises(InputError, match='none of 1 samples can be worked out'):
+        next(lessons_of([foreign], 'a'))
 
 
 def test_a_drill_beyond_the_words_of_the_language_is_left_out(monkeypatch):

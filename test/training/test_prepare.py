@@ -14,8 +14,10 @@ from embodied_r_ros.evaluation.samples import SPLITS, read_samples, split_of, to
 from training import prepare
 from training.sources import world
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
+from training.world.truth import agreement
 from training.world.views import EXACT, observe
 
+LAST = 'landmark position'  # asked at the end of a walk
 LAYOUTS = {
     'flat': ('sofa', 'floor lamp', 'desk', 'door', 'bed', 'stove'),
     'hall': ('piano', 'bench', 'mirror', 'clock', 'statue', 'plant'),
@@ -62,6 +64,28 @@ def test_observations_end_where_the_question_is_asked(samples):
     pairs = [(sample, asked_at_the_end.get(sample['scene'])) for sample in asked_midway]
     assert all(len(a['observations']) <= len(b['observations']) for a, b in pairs if b)
     assert any(len(a['observations']) < len(b['observations']) for a, b in pairs if b)
+
+
+def test_questions_can_be_asked_after_some_observations(tmp_path):
+    words = ['--questions', '48', '--seed', '5', '--observations', '2', '4']
+    cut = prepared(tmp_path / 'cut.jsonl', *words)
+    held = [len(sample['observations']) for sample in cut if sample['category'] != 'progress evaluation']
+    assert {2, 3, 4} == set(held)
+    progress = [len(sample['observations']) for sample in cut if sample['category'] == 'progress evaluation']
+    assert progress and max(progress) <= 4
+    # The same questions about recordings, which the truth is known of from the simulation itself.
+    named = prepared(tmp_path / 'named.jsonl', *words, '--bags', 'bags')
+    assert [sample['question'] for sample in named] == [sample['question'] for sample in cut]
+    assert all(agreement(sample) for sample in named)
+
+
+def test_a_walk_shorter_than_the_observations_asked_for_is_asked_about_at_its_end(tmp_path):
+    words = ['--questions', '16', '--seed', '5', '--walks', '1', '2']
+    whole = prepared(tmp_path / 'whole.jsonl', *words)
+    longest = {sample['scene']: len(sample['observations']) for sample in whole if sample['category'] == LAST}
+    cut = prepared(tmp_path / 'cut.jsonl', *words, '--observations', '90', '99')
+    assert all(len(sample['observations']) <= longest[sample['scene']] for sample in cut)
+    assert any(len(sample['observations']) == longest[sample['scene']] for sample in cut)
 
 
 def test_the_same_seed_writes_the_same_file(samples, tmp_path):
@@ -216,6 +240,10 @@ def test_rendering_that_was_ended_goes_on_where_it_stood(tmp_path, rendered):
         (
             ['--questions', '1', '--seed', '0', '--legs', '9', '3'],
             '--legs must be two numbers from 1 on',
+        ),
+        (
+            ['--questions', '1', '--seed', '0', '--observations', '0', '3'],
+            '--observations must be two numbers from 1 on, the least first, got 0 3',
         ),
     ],
 )

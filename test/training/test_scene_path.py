@@ -67,6 +67,16 @@ def test_a_pose_is_the_station_with_its_yaw_as_a_quaternion():
     assert math.degrees(pose.yaw_rad) == pytest.approx(-120)
 
 
+def test_a_path_until_a_moment_cuts_the_leg_under_way_and_leaves_out_the_later_ones():
+    path = corner(('forward', 2.0), ('turn', 90.0), ('forward', 1.0))
+    mid_turn_s = (path.times_s[1] + path.times_s[2]) / 2
+    cut = path.until(mid_turn_s)
+    assert [(leg.kind, leg.amount) for leg in cut.legs] == [('forward', 2.0), ('turn', pytest.approx(45.0))]
+    assert near(cut.stations[-1], 2, 0, 0, 45)
+    assert path.until(0.0).legs == ()
+    assert path.until(math.inf) == path
+
+
 def test_a_path_without_legs_stands_still():
     assert Path(()).station_at(5.0) == Station()
     assert Path(()).duration_s == 2 * PAUSE_S

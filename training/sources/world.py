@@ -53,6 +53,8 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     for name, (what, default) in ranges.items():
         told = f'Give MIN to MAX {what} (default: {default[0]} {default[1]}).'
         world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('MIN', 'MAX'), help=told)
+    told = 'Ask after MIN to MAX observations, about progress after at most MAX (default: after all of the walk).'
+    world.add_argument('--observations', type=int, nargs=2, metavar=('MIN', 'MAX'), help=told)
     told = 'Name things as training does, or otherwise (default: %(default)s).'
     world.add_argument('--nouns', choices=['seen', 'unseen'], default='seen', help=told)
     world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='Walk through these layout files.')
@@ -71,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     for name, least in (('questions', 1), ('per_walk', 1), ('seed', 0)):
         if getattr(options, name) < least:
             raise SettingsError(f'--{name.replace("_", "-")} must be at least {least}, got {getattr(options, name)!r}')
-    for name in ('legs', 'things', 'seconds'):
-        least, most = getattr(options, name)
+    for name in ('legs', 'things', 'seconds', 'observations'):
+        least, most = getattr(options, name) or (1, 1)
         if not 1 <= least <= most:
             raise SettingsError(f'--{name} must be two numbers from 1 on, the least first, got {least!r} {most!r}')
     tally = Tally()
@@ -100,11 +102,13 @@ def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterat
     """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     tasks = itertools.cycle(TASKS)
+    least, most = options.observations or (1, 0)
     for walk in walks(options):
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
         exact = observe(walk, RULE, EXACT, rng)
+        counts = sorted({min(count, len(exact)) for count in range(least, most + 1)})
         wanted = list(itertools.islice(tasks, options.per_walk))
-        drafts = questions_about(walk, exact, wanted, rng, asked, tally)
+        drafts = questions_about(walk, exact, wanted, rng, asked, tally, counts)
         seen = [] if options.bags else see(walk, exact)
         split = split_of(walk.scene.site, options.seed)
         for number, draft in enumerate(drafts):

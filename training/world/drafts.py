@@ -44,7 +44,7 @@ class Draft:
 
     Attributes:
         target: what was looked for.
-        end_s: the moment of the walk at which it is asked; infinite for its end.
+        end_s: the moment of the walk at which it is asked; infinite for when all questions are.
     """
 
     slots: tuple[str, ...]
@@ -60,10 +60,11 @@ class Survey:
 
     Args:
         walk: the place and the path, for the truth.
-        observations: exact observations of it, for what has been seen and when.
+        observations: exact observations of it until the questions are asked, for what has been seen and when.
         rng: draws things and wordings.
         asked: how often each target was asked for; the rarest is looked for first, so that no answer is likelier.
         families: per task, the families of direction words to draw from.
+        now_s: the moment of the walk at which the questions are asked, or, about progress, before which.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Survey:
         rng: random.Random,
         asked: collections.Counter[tuple[str, ...]] | None = None,
         families: dict[str, tuple[str, ...]] | None = None,
+        now_s: float = math.inf,
     ) -> None:
         self.walk, self.rng = walk, rng
         self.families = families or FAMILIES_ASKED
@@ -85,7 +87,8 @@ class Survey:
         self.stamps_ns = [observation.stamp_ns for observation in observations]
         self.seen = sorted(self.first_frame)
         self.glimpsed_s = first_glimpses_s(walk)
-        self.end = walk.path.stations[-1]
+        self.now_s, self.path = now_s, walk.path.until(now_s)
+        self.end = self.path.stations[-1]
 
     def by_need(self, *targets: tuple[str, ...]) -> list[tuple[str, ...]]:
         """The targets, the least asked for first."""
@@ -161,7 +164,7 @@ def turn_groups(path: Path) -> list[list[int]]:
 
 
 def _counterfactual(survey: Survey) -> Draft | None:
-    rng, path, stamps_ns = survey.rng, survey.walk.path, survey.stamps_ns
+    rng, path, stamps_ns = survey.rng, survey.path, survey.stamps_ns
     groups = turn_groups(path)
     task = forms.COUNTERFACTUAL
     family = survey.family(task)
@@ -194,6 +197,10 @@ class PlanStep:
     start_s: float
     end_s: float
 
+    def at_s(self, share: float) -> float:
+        """The moment at which a share (0 to 1) of it is done."""
+        return self.start_s + share * (self.end_s - self.start_s)
+
 
 def plan_of(path: Path) -> list[PlanStep] | None:
     """The walk as instructions, climbs left out; None when two turns would run into each other."""
@@ -212,19 +219,22 @@ def plan_of(path: Path) -> list[PlanStep] | None:
 
 
 def _progress(survey: Survey) -> Draft | None:
-    """Ask in the midst of a leg long enough to hold a key frame; all choices are such legs, so none is likelier."""
+    """Ask in the midst of a leg long enough to hold a key frame; all choices might be asked, so none is likelier."""
     plan = plan_of(survey.walk.path)
     if plan is None or not 2 <= len(plan) <= MAX_INSTRUCTIONS:
         return None
     long = [number for number, step in enumerate(plan, start=1) if abs(step.amount) >= LONG_STEP[step.kind]]
     if len(long) < 3 or any(abs(step.amount) > LONGEST_STEP[step.kind] for step in plan):
         return None
-    now = survey.rng.choice(long)
-    others = survey.rng.sample([number for number in long if number != now], min(3, len(long) - 1))
+    asked_s = {number: plan[number - 1].at_s(PROGRESS_SHARE) for number in long}
+    candidates = [number for number in long if asked_s[number] <= survey.now_s]
+    if len(candidates) < 2:
+        return None
+    now = survey.rng.choice(candidates)
+    others = survey.rng.sample([number for number in candidates if number != now], min(3, len(candidates) - 1))
     text = '; '.join(f'{number}. {instruction(step)}' for number, step in enumerate(plan, start=1))
-    end_s = plan[now - 1].start_s + PROGRESS_SHARE * (plan[now - 1].end_s - plan[now - 1].start_s)
     choices = tuple(f'step {number}' for number in sorted([now, *others]))
-    return Draft((), choices, f'step {now}', {'plan': text}, end_s=end_s)
+    return Draft((), choices, f'step {now}', {'plan': text}, end_s=asked_s[now])
 
 
 def instruction(step: PlanStep | Leg) -> str:

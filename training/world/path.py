@@ -104,6 +104,15 @@ class Path:
         """The pose of the agent's base at a moment."""
         return self.station_at(t_s).pose
 
+    def until(self, t_s: float) -> Path:
+        """The walk as far as a moment; the leg under way then is cut short."""
+        legs = []
+        for leg, start_s, end_s in zip(self.legs, self.times_s, self.times_s[1:]):
+            share = min(1.0, (t_s - start_s) / (end_s - start_s))
+            if share > 0.0:
+                legs.append(dataclasses.replace(leg, amount=leg.amount * share))
+        return Path(tuple(legs))
+
     def mirrored(self, number: int) -> Path:
         """The walk as it would be with one leg, counted from 0, the other way."""
         leg = dataclasses.replace(self.legs[number], amount=-self.legs[number].amount)

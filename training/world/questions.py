@@ -49,7 +49,7 @@ class Examiner(Survey):
         choices = list(draft.choices)
         self.rng.shuffle(choices)
         text = self.rng.choice(PHRASINGS[task]).format(*draft.slots, **draft.extra)
-        return Asked(task, text, tuple(choices), draft.truth, draft.target, draft.end_s)
+        return Asked(task, text, tuple(choices), draft.truth, draft.target, min(draft.end_s, self.now_s))
 
     def draft(self, task: str) -> Draft | None:
         """A question of a task before it is put into English; None when the walk has no such question."""
@@ -72,6 +72,7 @@ def questions_about(
     rng: random.Random,
     asked: collections.Counter[tuple[str, ...]] | None = None,
     tally: Tally | None = None,
+    counts: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """A question of each of the tasks about a walk, no two alike, each with an answer that its exact text leads to.
 
@@ -82,6 +83,8 @@ def questions_about(
         rng: draws things and wordings.
         asked: how often each target was asked for on other walks, see `Examiner`.
         tally: counts what was kept and why the rest was not.
+        counts: each question is asked after one of these numbers of observations, drawn among those that there is such
+            a question after; without any, after all.
 
     Returns:
         Samples without `id` and what was observed: source, scene, category, question, choices, the letter of the
@@ -89,26 +92,38 @@ def questions_about(
         another.
     """
     tally = tally if tally is not None else Tally()
-    examiner = Examiner(walk, observations, rng, asked)
-    samples: list[dict[str, Any]] = []
-    texts: set[str] = set()
+    asked = collections.Counter() if asked is None else asked
+    moments_s = [(observations[count - 1].stamp_ns - observations[0].stamp_ns) / 1e9 for count in counts] or [math.inf]
+    examiners = [Examiner(walk, until(observations, now_s), rng, asked, now_s=now_s) for now_s in moments_s]
+    questions: list[Asked] = []
     for task in [*tasks, *TASKS]:
-        if len(samples) == len(tasks):
+        if len(questions) == len(tasks):
             break
-        for _ in range(DRAFTS):
-            question = examiner.ask(task)
-            if question is None:
-                tally.none += 1
-                break
-            if not leads_to(coarse_log(until(observations, question.end_s)), question):
-                tally.coarse += 1
-            elif question.text not in texts:
-                tally.kept += 1
-                texts.add(question.text)
-                examiner.asked[question.target] += 1
-                samples.append(_sample(walk, question))
-                break
-    return samples
+        rng.shuffle(examiners)
+        new = (_new_question(examiner, task, observations, questions, tally) for examiner in examiners)
+        question = next((found for found in new if found is not None), None)
+        if question is None:
+            tally.none += 1
+            continue
+        tally.kept += 1
+        asked[question.target] += 1
+        questions.append(question)
+    return [_sample(walk, question) for question in questions]
+
+
+def _new_question(
+    examiner: Examiner, task: str, observations: Sequence[Observation], others: Sequence[Asked], tally: Tally
+) -> Asked | None:
+    """A question of a task whose exact text leads to its answer and whose words none of the others has."""
+    for _ in range(DRAFTS):
+        question = examiner.ask(task)
+        if question is None:
+            return None
+        if not leads_to(coarse_log(until(observations, question.end_s)), question):
+            tally.coarse += 1
+        elif question.text not in [other.text for other in others]:
+            return question
+    return None
 
 
 def _sample(walk: Walk, question: Asked) -> dict[str, Any]:

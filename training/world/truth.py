@@ -154,17 +154,12 @@ def _progress(question: ParsedQuestion, ground: Ground) -> Verdict:
 
 def ground_of(walk: Walk, now_s: float, camera: Intrinsics = CAMERA) -> Ground:
     """What is so in a walk simulated with a camera, at a moment."""
-    legs = []
-    for leg, start_s, end_s in zip(walk.path.legs, walk.path.times_s, walk.path.times_s[1:]):
-        share = min(1.0, (now_s - start_s) / (end_s - start_s))
-        if share > 0.0:
-            legs.append(dataclasses.replace(leg, amount=leg.amount * share))
     first_s: dict[str, float] = {}
     for index in range(int(now_s / SAMPLE_S * 2) + 1):
         for name in in_view(walk.scene, walk.path.station_at(index * SAMPLE_S / 2), camera):
             first_s.setdefault(name.lower(), index * SAMPLE_S / 2)
     places = {thing.name.lower(): (thing.center_m[0], thing.center_m[1]) for thing in walk.scene.objects}
-    return Ground(places, walk.path.station_at(now_s), tuple(legs), first_s)
+    return Ground(places, walk.path.station_at(now_s), walk.path.until(now_s).legs, first_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
