@@ -26,11 +26,11 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import PROMPT_FORMATS, REASONERS, ReasonerModel, purposes, served
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
-from embodied_r_ros.evaluation.intervals import interval, macro_interval
+from embodied_r_ros.evaluation.intervals import difference_interval, interval, macro_interval
 from embodied_r_ros.evaluation.samples import Sample, chance, read_samples, to_observations
 from training.judge import Case, InProcessJudge, Judge, admit
 from training.prompts import ask_sample
-from training.question_only_baseline import question_only_right
+from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_right
 from training.rewards import relative_accuracy
 from training.trials import trials
 
@@ -190,9 +190,12 @@ def score(sample: Sample, answer: Answer) -> float:
 
 
 def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval, beside chance and the question-only baseline, in all and per task."""
+    """Accuracy with its 95 % interval, beside chance and the question-only baseline, in all and per task.
+
+    The baseline is None where there are too few questions to fit it on.
+    """
     scores = _scores(samples, replies)
-    question_only = question_only_right(samples)
+    question_only = question_only_right(samples) if len(samples) >= LEAST_CROSS_FITTED else None
     guessed = np.array([chance(sample) for sample in samples])
     scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
     per_task = {}
@@ -203,7 +206,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
             'accuracy': _mean(scores[of]),
             'interval': interval(scores[of], scenes[of]),
             'chance': _mean(guessed[of]),
-            'question_only': _mean(question_only[of]),
+            'question_only': None if question_only is None else _mean(question_only[of]),
         }
     codes = [reply.answer.error_code.name for reply in replies]
     lengths = [reply.completion.tokens for reply in replies if reply.completion and reply.completion.tokens]
@@ -215,7 +218,7 @@ def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, 
         'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
         'macro_interval': macro_interval(scores, scenes, tasks),
         'chance': _mean(guessed),
-        'question_only': _mean(question_only),
+        'question_only': None if question_only is None else _mean(question_only),
         'consistency': None,
         'tokens': round(float(np.mean(lengths)), 1) if lengths else None,
         'codes': {code: codes.count(code) for code in dict.fromkeys(codes)},
@@ -230,14 +233,14 @@ def compare(samples: Sequence[Sample], replies: Sequence[Reply], others: Sequenc
     per_task = {
         task: {
             'difference': _mean((scores - other)[tasks == task]),
-            'interval': interval((scores - other)[tasks == task], scenes[tasks == task]),
+            'interval': difference_interval((scores - other)[tasks == task], scenes[tasks == task]),
         }
         for task in dict.fromkeys(tasks.tolist())
     }
     return {
         'accuracy': _mean(other),
         'difference': _mean(scores - other),
-        'interval': interval(scores - other, scenes),
+        'interval': difference_interval(scores - other, scenes),
         'better': int((scores > other).sum()),
         'worse': int((scores < other).sum()),
         'per_task': per_task,
@@ -290,7 +293,7 @@ def table(report: dict[str, Any]) -> str:
         low, high = entry['interval']
         lines.append(
             f'{name:22} {entry["questions"]:5} {entry["accuracy"]:6.1%}  [{low:6.1%}, {high:6.1%}] '
-            f'{entry["chance"]:6.1%} {entry["question_only"]:13.1%}'
+            f'{entry["chance"]:6.1%} {percent(entry["question_only"]):>13}'
         )
     lines.append('codes: ' + ', '.join(f'{code} {count}' for code, count in report['codes'].items()))
     if report['tokens'] is not None:
@@ -309,10 +312,16 @@ def table(report: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
+def percent(share: float | None) -> str:
+    """A share for people; '-' where there is none."""
+    return '-' if share is None else f'{share:.1%}'
+
+
 def _entry(sample: Sample, answer: Answer) -> dict[str, Any]:
     entry = dataclasses.asdict(answer) | {'error_code': answer.error_code.name}
     return {
         'id': sample['id'],
+        'scene': sample['scene'],
         'category': sample['category'],
         'question': sample['question'],
         'truth': sample['answer'],

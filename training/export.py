@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
+from training.evaluate import percent
 from training.model_folder import load_model, load_tokenizer, save_tokenizer
 
 # In training.json these are paths; their last part says enough, and tells nothing about the machine.
@@ -174,7 +175,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
             low, high = entry['interval']
             rows.append(
                 f'| {task} | {entry["questions"]} | {entry["accuracy"]:.1%} | {low:.1%} to {high:.1%} | '
-                f'{entry["chance"]:.1%} | {entry["question_only"]:.1%} |'
+                f'{entry["chance"]:.1%} | {percent(entry["question_only"])} |'
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(

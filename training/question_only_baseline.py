@@ -17,12 +17,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_r_ros.core.errors import EmbodiedRError
+from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.evaluation.samples import SPLITS, Sample, chance, read_samples
 from training.rewards import relative_accuracy
 
 SLOTS = 1 << 14
 FOLDS = 5
+LEAST_CROSS_FITTED = 5_000  # with fewer questions the readers learn too little to find what they give away
 EPOCHS, RATE, DECAY = 8, 0.3, 1e-4
 
 Rate = Callable[[NDArray[np.float64], int], float]
@@ -40,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         samples = read_samples(options.samples, options.split)
-        right = question_only_right(samples, read_samples(options.fit, options.fit_split) if options.fit else None)
+        fit_on = read_samples(options.fit, options.fit_split) if options.fit else None
+        if fit_on is None and len(samples) < LEAST_CROSS_FITTED:
+            raise InputError(
+                f'at least {LEAST_CROSS_FITTED} questions were wanted, to fit readers on a part of them, got '
+                f'{len(samples)}; fit on others with --fit'
+            )
+        right = question_only_right(samples, fit_on)
     except EmbodiedRError as error:
         print(f'training.question_only_baseline: {error}', file=sys.stderr)
         return 2

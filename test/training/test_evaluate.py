@@ -80,13 +80,23 @@ def whole(exam):
 def test_a_model_that_thinks_the_worked_thoughts_is_right_throughout(exam, whole):
     entries, _ = exam
     report = summarise(entries, whole)
-    assert (report['accuracy'], report['interval'], report['macro']) == (1.0, [1.0, 1.0], 1.0)
+    assert (report['accuracy'], report['macro']) == (1.0, 1.0)
+    assert report['interval'] == report['macro_interval'] == [pytest.approx(0.025**0.25, abs=1e-4), 1.0]  # of 4 scenes
     assert report['codes'] == {'OK': len(entries)}
     assert report['questions'] == len(entries) > 25
     assert report['scenes'] == 4
     assert set(report['per_task']) == set(TASKS)
     assert 0.24 < report['chance'] < 0.29
     assert report['consistency'] is None
+    assert report['question_only'] is None, 'so few questions fit no reader'
+    assert {entry['question_only'] for entry in report['per_task'].values()} == {None}
+
+
+def test_enough_questions_are_read_alone_as_well(exam, whole, monkeypatch):
+    monkeypatch.setattr(evaluate, 'LEAST_CROSS_FITTED', 8)
+    report = summarise(exam[0], whole)
+    assert 0.0 <= report['question_only'] <= 1.0
+    assert f'{report["question_only"]:.1%}' in table(report).split('\n')[-2]
 
 
 def test_evidence_comes_with_the_answers(exam, whole):
@@ -290,6 +300,7 @@ def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
     assert report['against']['difference'] == 0.0
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [line['id'] for line in lines] == [entry['id'] for entry in entries]
+    assert [line['scene'] for line in lines] == [entry['scene'] for entry in entries]
     assert sum(line['score'] for line in lines) == lefts
     assert {line['thinking'] for line in lines} == {'hm'}
     assert {line['error_code'] for line in lines} == {'OK'}

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
 MADE = {'model': '/home/someone/out/sft', 'samples': '/data/world.jsonl', 'seed': 7, 'commit': 'abc123', 'judge': ''}
 PART = {'questions': 10, 'accuracy': 0.9, 'interval': [0.8, 1.0], 'chance': 0.25, 'question_only': 0.27}
-SCORES = {**PART, 'macro': 0.91, 'consistency': None, 'per_task': {'route planning': {**PART, 'accuracy': 0.5}}}
+OF_TASK = {**PART, 'accuracy': 0.5, 'question_only': None}
+SCORES = {**PART, 'macro': 0.91, 'consistency': None, 'per_task': {'route planning': OF_TASK}}
 
 
 @pytest.fixture(scope='module')
@@ -111,7 +112,7 @@ def test_the_card_says_what_the_model_was_made_from_and_how_good_it_is(trained, 
         '| samples | `world.jsonl` |',
         '| seed | `7` |',
         '| commit | `abc123` |',
-        '| route planning | 10 | 50.0% | 80.0% to 100.0% | 25.0% | 27.0% |',
+        '| route planning | 10 | 50.0% | 80.0% to 100.0% | 25.0% | - |',
         '| all | 10 | 90.0% | 80.0% to 100.0% | 25.0% | 27.0% |',
         'Mean over tasks 91.0%.',
         '    vllm serve out --tokenizer out/tokenizer',

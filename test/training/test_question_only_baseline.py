@@ -7,7 +7,8 @@ import random
 
 import numpy as np
 
-from training.question_only_baseline import main, question_only_right, question_only_shares
+from training import question_only_baseline
+from training.question_only_baseline import LEAST_CROSS_FITTED, main, question_only_right, question_only_shares
 
 SIDES = ('ahead', 'right', 'behind', 'left')
 
@@ -115,5 +116,15 @@ def test_the_splits_of_one_file_are_read_apart(tmp_path, capsys):
     splits = ['--fit-split', 'train', '--split', 'test']
     assert main(['--fit', str(file), '--samples', str(file), *splits]) == 0
     assert 'all                       30 question only 100.0% chance  25.0%' in capsys.readouterr().out
+    assert main(['--samples', str(file)]) == 2
+    assert f'at least {LEAST_CROSS_FITTED} questions were wanted, to fit' in capsys.readouterr().err
+
+
+def test_enough_questions_are_read_by_readers_fitted_on_the_others(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(question_only_baseline, 'LEAST_CROSS_FITTED', 120)
+    file = tmp_path / 's.jsonl'
+    samples = exam(120, lambda rng, noun, choices: choices[2])
+    entries = [{**sample, 'id': str(number), 'source': 'test'} for number, sample in enumerate(samples)]
+    file.write_text(''.join(json.dumps(entry) + '\n' for entry in entries))
     assert main(['--samples', str(file)]) == 0
     assert 'all                      120 question only 100.0% chance  25.0%' in capsys.readouterr().out
