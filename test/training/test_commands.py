@@ -13,7 +13,7 @@ for needed in ('torch', 'trl'):
 
 SOURCES = ('bag', 'captions', 'egoschema', 'mvbench', 'unbias', 'urbanvideo', 'vsibench', 'world')
 COMMANDS = [
-    *('evaluate', 'export', 'grpo', 'perceive', 'prepare', 'question_only_baseline', 'rejection_sampling'),
+    *('arms', 'evaluate', 'export', 'grpo', 'perceive', 'prepare', 'question_only_baseline', 'rejection_sampling'),
     *('select_hard', 'sft', 'world.recording', 'world.truth'),
     *(f'prepare {source}' for source in SOURCES),
 ]
