@@ -24,7 +24,7 @@ from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Generation, Message
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
-from training.question_only_baseline import question_only_shares
+from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_shares
 from training.rewards import relative_accuracy
 from training.sources.journal import Journal
 from training.sources.progress import progress
@@ -83,21 +83,22 @@ def run(options: argparse.Namespace) -> int:
             f'at least {threshold}; raise --threshold'
         )
     write_samples(options.out, kept)
-    print(table(samples, shares, threshold))
+    print(table(samples, shares, threshold, bool(options.lm_url) or len(samples) >= LEAST_CROSS_FITTED))
     return 0
 
 
-def table(samples: Sequence[Sample], shares: Sequence[float], threshold: float) -> str:
-    """Per category: samples kept and left out, and the mean share that the words alone answer."""
+def table(samples: Sequence[Sample], shares: Sequence[float], threshold: float, with_share: bool) -> str:
+    """Per category: samples kept and left out, and, if wanted, the mean share that the words alone answer."""
     rows = collections.defaultdict(list)
     for sample, share in zip(samples, shares):
         rows[sample['category']].append(share)
     rows['all'] = list(shares)
     width = max(map(len, (*rows, 'category')))
-    lines = [f'{"category":{width}} {"kept":>6} {"left out":>8} {"question only":>13}']
+    lines = [f'{"category":{width}} {"kept":>6} {"left out":>8}' + (' question only' if with_share else '')]
     for name, found in rows.items():
         out = sum(share >= threshold for share in found)
-        lines.append(f'{name:{width}} {len(found) - out:6} {out:8} {sum(found) / len(found):13.1%}')
+        told = f' {sum(found) / len(found):13.1%}' if with_share else ''
+        lines.append(f'{name:{width}} {len(found) - out:6} {out:8}{told}')
     return '\n'.join(lines)
 
 
