@@ -151,6 +151,7 @@ UNITS = [
         '\\boxed{',
     ),
     *('n1 o1 ', 'q1 n1 o1 ', 's1 forward 2m i1 ', 'now i', 'moved a, ', '5 deg left ', 'facing the ', 'not to '),
+    *('not sure, ', 'cannot x ', 'B is wrong, ', 'not B, ', 'unclear '),
 ]
 STARTS = ['', '<think>Frame', '{"action": "b', '1. a\n2.', 'Action: a\nNew: ', 'and ']
 
