@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.observations import Observation
@@ -193,8 +194,13 @@ class CompactPrompt:
     def force(self, completion: Completion) -> None:
         """Nothing: this reasoner was taught to answer after its thought alone."""
 
-    def check(self, thought: Thought) -> CompactPrompt:
-        """Ask for the answer that the thinking alone leads to; its own last words are left out."""
+    def check(self, thought: Thought) -> CompactPrompt | None:
+        """Ask for the answer that the thinking alone leads to; its own last words are left out.
+
+        None where nothing is left.
+        """
+        if not has_words(conclusion_cut(self._ask.question, thought.raw_thinking)):
+            return None
         content = write_check(self._ask, self._names, thought.raw_thinking)
         return CompactPrompt(content, self._ask, self._log, self._names)
 

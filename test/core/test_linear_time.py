@@ -67,6 +67,7 @@ READERS = {
     'citations': lambda text: cited_frames(text, 32),
     'renumbering': lambda text: renumber(text, range(32)),
     'words': telling_words,
+    'conclusion': lambda text: PAPER.check(PAPER.read(Completion(text=f'<think>{text}</think><answer>B</answer>'))),
     'clean': clean,
     'stream': hear,
     'compact reply': lambda text: WHERE.read(Completion(text=f'<think> {text} </think> <answer> ahead </answer>')),

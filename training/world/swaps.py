@@ -104,9 +104,14 @@ def _swap_instruction(rng: random.Random, ask: Ask, worked: Worked) -> Worked | 
 def unsupported(rng: random.Random, ask: Ask, worked: Worked) -> Worked:
     """A claim drawn at random, with no more of the thought than can be said before the last thing is looked up."""
     claim = rng.choice(possible_answers(ask.question))
+    return Worked(claimed(rng, ask, worked, claim), NOWHERE)
+
+
+def claimed(rng: random.Random, ask: Ask, worked: Worked, claim: str) -> str:
+    """A thought that claims an answer, around the beginning of another one that holds no evidence."""
     before, after = rng.randint(0, MAX_CLAIMS - 1), rng.randint(1, MAX_CLAIMS)
     parts = [*[claim] * before, without_evidence(rng, ask, worked), *[claim] * after]
-    return Worked(' '.join(filter(None, parts)), NOWHERE)
+    return ' '.join(filter(None, parts))
 
 
 def without_evidence(rng: random.Random, ask: Ask, worked: Worked) -> str:
