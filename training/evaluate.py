@@ -28,7 +28,8 @@ from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
 from embodied_r_ros.evaluation.intervals import difference_interval, interval, macro_interval
 from embodied_r_ros.evaluation.samples import Sample, chance, read_samples, to_observations
-from training.judge import Case, InProcessJudge, Judge, admit
+from training.admission import admit
+from training.judge import Case, InProcessJudge, Judge
 from training.prompts import ask_sample
 from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_right
 from training.rewards import relative_accuracy
@@ -254,7 +255,7 @@ def judged(
 
     An answer that the judge failed on is left out of the share.
     """
-    admission = admit(judge, *trials(TRIALS, compact=isinstance(prompt_format, CompactFormat)))
+    admission = admit(judge, trials(TRIALS, compact=isinstance(prompt_format, CompactFormat)))
     found: dict[str, Any] = {'judge': str(admission), 'consistency': None}
     if not admission.admitted:
         return found

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient
 from embodied_r_ros.core.answers import MAX_CHOICES, letter, match_choice
-from embodied_r_ros.core.compact import UNKNOWN, CompactPrompt, vocabulary
-from embodied_r_ros.core.errors import BackendError, InputError, ReplyError, SettingsError
+from embodied_r_ros.core.compact import NOWHERE, UNKNOWN, CompactPrompt, vocabulary
+from embodied_r_ros.core.errors import BackendError, ReplyError, SettingsError
 from embodied_r_ros.core.formats import Prompt, Thought
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperPrompt
@@ -28,8 +28,8 @@ from training.packing import Tokens, next_scores, prepare
 
 logger = logging.getLogger(__name__)
 
-# What a judge has to reach before a figure of consistency means anything.
-MIN_TRUE, MIN_SWAPPED = 0.98, 0.95
+# The judgement on a thought that leads to none of the choices.
+NO_CHOICE = -1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Judge(Protocol):
     """Whoever says where thoughts lead; equal cases are judged once."""
 
     def judge(self, cases: Sequence[Case]) -> list[int | None]:
-        """The index of the choice that each thinking leads to; None where the judge failed.
+        """The index of the choice that each thinking leads to, NO_CHOICE for none; None where the judge failed.
 
         Raises:
             SettingsError: the judge cannot read or write the language that the cases are in.
@@ -68,29 +68,43 @@ class Posed:
     candidates: Mapping[str, int]
 
 
-def pose(case: Case, seed: int) -> Posed:
-    """Ask where a thought leads; the order in which the choices are shown is drawn from seed and case."""
+def pose(case: Case, seed: int) -> Posed | None:
+    """Ask where a thought leads; the order in which the choices are shown is drawn from seed and case.
+
+    None where nothing is left of the thought without its conclusion: it leads to no choice.
+    """
     if isinstance(case.asked, CompactPrompt):
         return _pose_compact(case, case.asked)
     order = list(range(len(case.choices)))
     random.Random(f'{seed} {case.question} {case.thinking}').shuffle(order)
     question = Question(text=case.question, choices=tuple(case.choices[index] for index in order))
     prompt = PaperPrompt((), 0, question).check(Thought(thinking=case.thinking, answer=''))
+    if prompt is None:
+        return None
     return Posed(prompt.messages, {letter(place): index for place, index in enumerate(order)})
 
 
-def _pose_compact(case: Case, asked: CompactPrompt) -> Posed:
+def _pose_all(cases: Iterable[Case], seed: int) -> dict[Case, Posed]:
+    """Each case that there is something to ask about."""
+    posed = {case: pose(case, seed) for case in dict.fromkeys(cases)}
+    return {case: asked for case, asked in posed.items() if asked is not None}
+
+
+def _pose_compact(case: Case, asked: CompactPrompt) -> Posed | None:
     """The compact check names no choice, so there is none to shuffle; the reply goes on behind the opened answer."""
-    messages = asked.check(Thought(thinking='', answer='', raw_thinking=case.thinking)).messages
-    opened = dataclasses.replace(messages[-1], content=f'{messages[-1].content} <answer>')
-    return Posed((*messages[:-1], opened), _meanings(asked, case.choices))
+    prompt = asked.check(Thought(thinking='', answer='', raw_thinking=case.thinking))
+    if prompt is None:
+        return None
+    last = prompt.messages[-1]
+    opened = dataclasses.replace(last, content=f'{last.content} <answer>')
+    return Posed((*prompt.messages[:-1], opened), _meanings(asked, case.choices))
 
 
 @functools.lru_cache(maxsize=1024)  # a group of completions has one prompt
 def _meanings(asked: CompactPrompt, choices: tuple[str, ...]) -> Mapping[str, int]:
-    """The answers in the compact language that mean a choice."""
+    """The answers in the compact language that mean a choice, and the verdict that the thought leads to none."""
     meant = {written: match_choice(words, choices) for written, words in asked.answers().items()}
-    return {written: index for written, index in meant.items() if index is not None}
+    return {written: index for written, index in meant.items() if index is not None} | {NOWHERE: NO_CHOICE}
 
 
 class InProcessJudge:
@@ -142,7 +156,7 @@ class InProcessJudge:
         """As `Judge` says; a case too long for the model, or without candidates, has no judgement."""
         for case in cases:
             self._know(isinstance(case.asked, CompactPrompt))
-        posed = {case: pose(case, self._seed) for case in dict.fromkeys(cases)}
+        posed = _pose_all(cases, self._seed)
         prompts = self._ids(self._texts(posed.values()))
         words = list(dict.fromkeys(word for asked in posed.values() for word in asked.candidates))
         spelt = dict(zip(words, self._ids(words)))
@@ -153,7 +167,7 @@ class InProcessJudge:
         failed = list(told.values()).count(None)
         if failed:
             logger.warning('%d of %d thoughts were not judged: too long, or no candidate', failed, len(told))
-        return [told[case] for case in cases]
+        return [told.get(case, NO_CHOICE) for case in cases]
 
     def _texts(self, posed: Iterable[Posed]) -> list[str]:
         """The prompts as the model reads them."""
@@ -243,14 +257,14 @@ class HttpJudge:
 
     def judge(self, cases: Sequence[Case]) -> list[int | None]:
         """As `Judge` says; a case that the server did not answer, or not with a candidate, has no judgement."""
-        posed = {case: pose(case, self._seed) for case in dict.fromkeys(cases)}
+        posed = _pose_all(cases, self._seed)
         told = dict(zip(posed, self._loop.run_until_complete(self._judge_all(list(posed.values())))))
         reasons = [reason for _, reason in told.values() if reason]
         if reasons:
             logger.warning(
                 '%d of %d thoughts were not judged, the first because %s', len(reasons), len(told), reasons[0]
             )
-        return [told[case][0] for case in cases]
+        return [told[case][0] if case in told else NO_CHOICE for case in cases]
 
     async def _judge_all(self, asked: Sequence[Posed]) -> list[tuple[int | None, str]]:
         return await asyncio.gather(*map(self._judge, asked))
@@ -278,56 +292,3 @@ class HttpJudge:
 
 def _packed(text: str) -> str:
     return ''.join(text.split())
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trial:
-    """A thought whose end is known by program: a case, and the index of the choice that it leads to."""
-
-    case: Case
-    leads_to: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Admission:
-    """How a judge did on thoughts whose end is known; shares in [0, 1], a failure counts as wrong."""
-
-    true: float
-    swapped: float
-    true_cases: int
-    swapped_cases: int
-
-    @property
-    def admitted(self) -> bool:
-        """Whether its judgements may be reported."""
-        return self.true >= MIN_TRUE and self.swapped >= MIN_SWAPPED
-
-    def __str__(self) -> str:
-        return (
-            f'judge {"admitted" if self.admitted else "not admitted"}: right on {self.true:.1%} of {self.true_cases} '
-            f'true thoughts (at least {MIN_TRUE:.0%} wanted), followed {self.swapped:.1%} of {self.swapped_cases} '
-            f'swapped ones (at least {MIN_SWAPPED:.0%})'
-        )
-
-
-def admit(judge: Judge, true_cases: Sequence[Trial], swapped_cases: Sequence[Trial]) -> Admission:
-    """Try a judge on worked thoughts, and on thoughts whose sides or numbers were swapped so that they lead elsewhere.
-
-    Raises:
-        InputError: there is nothing to try it on.
-        SettingsError: as `Judge.judge` says.
-    """
-    if not true_cases or not swapped_cases:
-        raise InputError(
-            f'true and swapped thoughts to try a judge on were wanted, got {len(true_cases)} and {len(swapped_cases)}; '
-            'make more'
-        )
-    told = judge.judge([trial.case for trial in (*true_cases, *swapped_cases)])
-    right = [choice == trial.leads_to for choice, trial in zip(told, (*true_cases, *swapped_cases))]
-    count = len(true_cases)
-    return Admission(
-        true=sum(right[:count]) / count,
-        swapped=sum(right[count:]) / len(swapped_cases),
-        true_cases=count,
-        swapped_cases=len(swapped_cases),
-    )

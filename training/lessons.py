@@ -17,6 +17,7 @@ from embodied_r_ros.core.compact import (
     EOS,
     MAX_NAMES,
     MAX_STEPS,
+    Ask,
     CompactFormat,
     name_tokens,
     tie,
@@ -35,13 +36,15 @@ from training.world.drafts import FAMILIES_ASKED
 from training.world.drills import drill
 from training.world.questions import Examiner, until
 from training.world.scene import make_walk
-from training.world.swaps import swapped
-from training.world.thoughts import think
+from training.world.swaps import swapped, unsupported
+from training.world.thoughts import Worked, think
 from training.world.views import EXACT, ROBOT, WITHOUT_ODOMETRY, KeyFrameRule, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
-DRILL_SHARE, CHECK_SHARE, SWAPPED_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.20, 0.5, 0.6, 0.3
+DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.20, 0.6, 0.3
+# Of the checks; the others show worked thoughts.
+SWAPPED_SHARE, UNSUPPORTED_SHARE = 0.4, 0.25
 LEGS = ((2, 5), (5, 8), (8, 11), (8, 11), (11, 15), (15, 22))
 REACH_M = (7.0, 8.0)
 
@@ -173,13 +176,21 @@ def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: d
     ask = tie(parsed, log)
     worked = think(log, ask, names)
     if rng.random() < CHECK_SHARE:
-        other = swapped(rng, ask, worked) if rng.random() < SWAPPED_SHARE else None
-        judged = other or worked
+        judged = _to_judge(rng, ask, worked)
         prompt, reply = write_check(ask, names, judged.thought), f'<answer> {judged.answer} </answer>'
     else:
         prompt, reply = f'{write_log(log, names)} {write_ask(ask, names)}', worked.reply
     given = [TOKEN_IDS[BOS], *encode(prompt)]
     return Lesson((*given, *encode(reply), TOKEN_IDS[EOS]), len(given))
+
+
+def _to_judge(rng: random.Random, ask: Ask, worked: Worked) -> Worked:
+    """The worked thought, or one changed so that it leads elsewhere or nowhere."""
+    drawn = rng.random()
+    if drawn < UNSUPPORTED_SHARE:
+        return unsupported(rng, ask, worked)
+    other = swapped(rng, ask, worked) if drawn < UNSUPPORTED_SHARE + SWAPPED_SHARE else None
+    return other or worked
 
 
 def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:

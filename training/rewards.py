@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from embodied_r_ros.core.answers import letter, match_choice
+from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.formats import Prompt, Thought
 from embodied_r_ros.core.prompts import PaperPrompt
 from embodied_r_ros.core.records import Completion, Question
-from training.judge import Case, Judge
+from training.judge import NO_CHOICE, Case, Judge
 
-# The whole reply: one thought, then one answer, neither empty, with no other tag of the four anywhere.
+# The whole reply: one thought, then one answer, with no other tag of the four anywhere.
 _TAG = r'</?(?:think|answer)>'
-_BLOCK = rf'(?!\s*{_TAG})(?:(?!{_TAG}).)+'
+_BLOCK = rf'((?:(?!{_TAG}).)+)'
 _WHOLE = re.compile(rf'\s*<think>{_BLOCK}</think>\s*<answer>{_BLOCK}</answer>\s*', re.DOTALL)
 _NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d+(?:\.\d+)?|\.\d+)')
 _PAPER = PaperPrompt((), 0, Question(text=''))
@@ -47,8 +48,9 @@ def read(completion: Reply, asked: Prompt | None) -> Thought | None:
 
 
 def format_reward(completions: Sequence[Reply], **columns: Any) -> list[float | None]:
-    """1 for a reply that is a think block and then an answer block, each once, neither empty, and nothing else."""
-    return [float(_WHOLE.fullmatch(text_of(completion)) is not None) for completion in completions]
+    """1 for a reply that is a think block and then an answer block, each once and with words, and nothing else."""
+    found = [_WHOLE.fullmatch(text_of(completion)) for completion in completions]
+    return [float(blocks is not None and all(map(has_words, blocks.groups()))) for blocks in found]
 
 
 def accuracy_reward(
@@ -93,7 +95,7 @@ def consistency_reward(
     cases = cases_to_judge(completions, question, choices, answer, asked)
     rewards: list[float | None] = [0.0 if options else None for options in choices]
     for index, choice in zip(cases, judge.judge(list(cases.values())) if cases else []):
-        rewards[index] = None if choice is None else float(letter(choice) == answer[index])
+        rewards[index] = None if choice is None else float(choice != NO_CHOICE and letter(choice) == answer[index])
     return rewards
 
 
@@ -108,7 +110,7 @@ def cases_to_judge(
     cases: dict[int, Case] = {}
     thoughts = _read_all(completions, asked)
     for index, (thought, options, truth) in enumerate(zip(thoughts, choices, answer)):
-        if options and thought and thought.thinking.strip() and _accuracy(thought, truth, options):
+        if options and thought and has_words(thought.thinking) and _accuracy(thought, truth, options):
             cases[index] = Case(
                 question=question[index],
                 choices=tuple(options),

@@ -1,4 +1,4 @@
-"""Thoughts whose end is known, to try a judge on: worked about simulated walks, true or swapped by program."""
+"""Thoughts whose end is known, to try a judge on: about simulated walks, worked, swapped by program, or only claims."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from embodied_r_ros.core.coarse import coarse_log
 from embodied_r_ros.core.compact import CompactFormat, CompactPrompt, name_tokens, tie
 from embodied_r_ros.core.questions import TASKS, read_question
 from embodied_r_ros.core.records import Completion, Question
-from training.judge import Case, Trial
+from training.admission import Trial, Trials
+from training.judge import Case
 from training.world.questions import questions_about, until
 from training.world.scene import make_walk
-from training.world.swaps import swapped
+from training.world.swaps import claimed, swapped
 from training.world.thoughts import Worked, think
 from training.world.views import EXACT, KeyFrameRule, observe
 
@@ -25,7 +26,20 @@ FIRST_WALK, WALKS_APART = 100_000, 10_000
 SWAPS = 24
 
 
-def trials(count: int, seed: int = 0, compact: bool = True) -> tuple[list[Trial], list[Trial]]:
+# How claims without evidence are put in the paper's words, where most but not all of them are cut off as conclusions.
+CLAIMS = (
+    'So it is {0}.',
+    'The answer is {0}.',
+    'I think it must be {0}.',
+    'Clearly, {0} is the correct answer.',
+    'Let me think about the question. Therefore it is {0}.',
+    'Based on all the frames, I am sure that it is {0}.',
+    'Let me recall the video. The right choice is therefore {0}, I believe.',
+    'Everything that I saw points to {0}.',
+)
+
+
+def trials(count: int, seed: int = 0, compact: bool = True) -> Trials:
     """Thoughts about simulated walks, of the eight tasks in turn.
 
     Args:
@@ -33,22 +47,21 @@ def trials(count: int, seed: int = 0, compact: bool = True) -> tuple[list[Trial]
         seed: of the walks, below 90.
         compact: whether the judge is asked in the compact language; otherwise in the paper's words, and the thoughts
             have their nouns.
-
-    Returns:
-        (worked thoughts, thoughts swapped to lead to another of the choices), `count` of each.
     """
-    kept: tuple[list[Trial], list[Trial]] = ([], [])
+    kept: tuple[list[Trial], list[Trial], list[Trial]] = ([], [], [])
     walk_seeds = itertools.count(FIRST_WALK + WALKS_APART * seed)
     while min(map(len, kept)) < count:
-        for true, other in _about_walk(next(walk_seeds), compact):
-            for trials_, trial in zip(kept, (true, other)):
+        for found in _about_walk(next(walk_seeds), compact):
+            for trials_, trial in zip(kept, found):
                 trials_.extend([trial] if trial else [])
-    return kept[0][:count], kept[1][:count]
+    true, swaps, claims = (trials_[:count] for trials_ in kept)
+    return Trials(true=true, swapped=swaps, unsupported=claims)
 
 
-def _about_walk(walk_seed: int, compact: bool) -> Iterator[tuple[Trial | None, Trial | None]]:
-    """The trials of each question about a walk."""
+def _about_walk(walk_seed: int, compact: bool) -> Iterator[tuple[Trial | None, Trial | None, Trial | None]]:
+    """The trials of each question about a walk: true, swapped, unsupported."""
     rng, walk = random.Random(f'trials {walk_seed}'), make_walk(walk_seed)
+    claims_rng = random.Random(f'claims {walk_seed}')
     observations = observe(walk, KeyFrameRule(), EXACT, rng)
     for sample in questions_about(walk, observations, TASKS, rng):
         question = Question(text=sample['question'], choices=tuple(sample['choices']))
@@ -59,7 +72,18 @@ def _about_walk(walk_seed: int, compact: bool) -> Iterator[tuple[Trial | None, T
         swaps = filter(None, (swapped(rng, ask, worked) for _ in range(SWAPS)))
         others = (_trial(question, prompt, other, compact) for other in swaps)
         true = _trial(question, prompt, worked, compact)
-        yield true, next((other for other in others if other and other != true), None)
+        other = next((other for other in others if other and other != true), None)
+        claim, written = claims_rng.choice(_claims(question, prompt))
+        thinking = claims_rng.choice(CLAIMS).format(question.choices[claim])
+        if compact:
+            thinking = claimed(claims_rng, ask, worked, written)
+        yield true, other, Trial(case=_case(question, prompt, thinking, compact), leads_to=claim)
+
+
+def _claims(question: Question, prompt: CompactPrompt) -> list[tuple[int, str]]:
+    """The choices, each with an answer in the compact language that means it."""
+    told = ((match_choice(words, question.choices), written) for written, words in prompt.answers().items())
+    return [(choice, written) for choice, written in told if choice is not None]
 
 
 def _trial(question: Question, prompt: CompactPrompt, worked: Worked, compact: bool) -> Trial | None:
@@ -69,6 +93,9 @@ def _trial(question: Question, prompt: CompactPrompt, worked: Worked, compact: b
     if choice is None:
         return None
     thinking = thought.raw_thinking if compact else thought.thinking
+    return Trial(case=_case(question, prompt, thinking, compact), leads_to=choice)
+
+
+def _case(question: Question, prompt: CompactPrompt, thinking: str, compact: bool) -> Case:
     asked = prompt if compact else None
-    case = Case(question=question.text, choices=question.choices, thinking=thinking, asked=asked)
-    return Trial(case=case, leads_to=choice)
+    return Case(question=question.text, choices=question.choices, thinking=thinking, asked=asked)

@@ -9,6 +9,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Question
@@ -46,6 +47,22 @@ _LEAD_IN = re.compile(
 _LETTER_IS_RIGHT = re.compile(
     r'(?P<letter>[a-z])(?: is (?:the )?(?:(?:correct|right)(?: (?:answer|option|choice|one))?|answer|option|choice)'
     r'| ?(?:[选選]?[项項]|是?(?:正确|正確|对|對)的?)?(?:答案)?)'
+)
+# 'Not sure', 'I cannot tell which': whoever says so has not answered. 'I cannot tell how far' is about something else.
+_DOUBT = re.compile(
+    r"(?:\b(?:not|cannot|(?:hard|difficult|unable|impossible) to)|n't) (?:\w{1,20} ){0,2}?"
+    r'(?:sure|certain|confident|know|tell|say|decide|determined?|(?<!the )answer(?:ed)?)\b'
+    r'(?! (?:how|where|when|why|who)\b)'
+    r'|\b(?:not |un)clear (?:which|whether|what|if)\b|\bun(?:sure|certain|decided)\b|\bno idea\b'
+    r'|不[能太是很]{0,2}(?:确定|確定|清楚|知道|好说|好說)|[无無]法(?:确定|確定|判断|判斷|回答|得知)|[说說]不准'
+)
+_DENIAL = re.compile(
+    r"\b(?:not|no|cannot|wrong|incorrect)\b|(?:\bca)?n't\b|不(?:是|[对對]|正[确確]|[选選])|(?<![不没沒])[错錯][误誤]?[的了]?"
+)
+# What a denial says beside the choice that it denies; without one, it denies what was said before it.
+_NEUTRAL = re.compile(
+    r'\b(?:it|that|this|which|is|are|was|be|can|could|would|must|seems|looks|the|answer|option|choice|one|right|correct'
+    r"|true|so|clearly|definitely|probably|just)\b|'s\b"
 )
 # 'A. left B. right' lists options and chooses none.
 _LISTED = re.compile(r'(?:^|[\s(\[])([a-z])[.):\]]\s')
@@ -99,8 +116,10 @@ def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
     An answer is read clause by clause. A clause names a choice if it is nothing but a letter in its usual forms ('B',
     '(b)', 'Option B', '选项B', 'B is correct') or the choice's own words (width, case, articles and punctuation aside);
     other clauses are comment. The first clause, or one with a lead-in ('so', 'the answer is'), must name the choice,
-    and no clause may name another: 'A or B', 'B: the lamp' where B is the sofa, and a list of options mean none. What
-    follows 'because' is not read, nor what follows the first 8,192 characters. The article 'a' is not option A.
+    and no clause may name another: 'A or B', 'B: the lamp' where B is the sofa, and a list of options mean none. Nor
+    may a comment take the choice back ('B. The sofa is wrong', 'B? No', 'B. It is not B') or say that nobody can tell
+    ('B. I am not sure'), unless these are the choice's own words. What follows 'because' is not read, nor what follows
+    the first 8,192 characters. The article 'a' is not option A.
 
     Args:
         answer_text: what stood in the answer block; the thinking is never looked at.
@@ -128,6 +147,8 @@ def match_choice(answer_text: str, choices: Sequence[str]) -> int | None:
             is_said = is_said or is_open
         elif _REASON.match(clauses.texts[at]):
             break
+        else:
+            meant -= clauses.taken_back(forms, meant if is_said else frozenset())
         is_open = is_open and not forms[-1]
         at = after
     return meant.pop() if is_said and len(meant) == 1 else None
@@ -197,6 +218,25 @@ class _Clauses:
             if named is not None:
                 return named, after
         return None, at + 1
+
+    def taken_back(self, forms: Sequence[str], said: AbstractSet[int]) -> AbstractSet[int]:
+        """The choices that a comment denies: the one that it names, or else what was said before; all where it doubts.
+
+        A comment in a choice's own words denies nothing.
+        """
+        own = f' {" ".join(_words(forms[0]))} '
+        if any(own in f' {" ".join(choice)} ' for choice in self._choices):
+            return set()
+        if _DOUBT.search(forms[0]):
+            return set(range(len(self._choices)))
+        kept, denials = _DENIAL.subn('', forms[-1])
+        if denials % 2 == 0:  # 'not wrong'
+            return set()
+        asked = {word for choice in self._choices for word in choice}
+        words = _words(_NEUTRAL.sub(lambda word: word[0] if word[0] in asked else '', kept))
+        lettered = LETTERS.find(words[0].upper()) if len(words) == 1 and len(words[0]) == 1 else -1
+        named = {index for index, choice in enumerate(self._choices) if index == lettered or choice == words}
+        return named if words else said
 
     def _by_words(self, form: str, at: int) -> tuple[set[int] | None, int]:
         """The choices whose words begin with the form's and end with its clause or a later one, the longest first."""

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.observations import Observation
@@ -41,6 +42,8 @@ MAX_STEPS = 32
 MAX_NAMES = 64
 MAX_COORDINATE = 80
 PAD, BOS, EOS, UNKNOWN = '<pad>', '<s>', '</s>', '<unk>'
+# The verdict on a thought that leads to no answer.
+NOWHERE = '?'
 
 _WORDS = (
     'start see stay forward left right ahead behind . , ; : ? = - where if go to at facing from nearest of '
@@ -163,6 +166,21 @@ def write_plan(plan: Sequence[tuple[str, int]]) -> str:
     return ' '.join(f'i{index} {amount(CoarseStep(kind, size))}' for index, (kind, size) in enumerate(plan, start=1))
 
 
+def possible_answers(question: ParsedQuestion) -> list[str]:
+    """Every answer that a question can have, as tokens."""
+    tags = [f'q{index}' for index in range(1, len(question.objects) + 1)]
+    if question.task == APPEARANCE_ORDER:
+        taken = itertools.permutations(tags, 1 if question.family == 'first' else len(tags))
+        return [' '.join(tags) for tags in taken]
+    if question.task == RELATIVE_DISTANCE:
+        return tags[1:]
+    if question.task == ROUTE_PLANNING:
+        return [' '.join(pair) for pair in itertools.product(FAMILIES['lrb'], repeat=2)]
+    if question.task == PROGRESS_EVALUATION:
+        return [f'i{index}' for index in range(1, len(question.plan) + 1)]
+    return list(FAMILIES[question.family])
+
+
 class CompactPrompt:
     """A question in the compact language; implements `core.formats.Prompt`."""
 
@@ -176,8 +194,13 @@ class CompactPrompt:
     def force(self, completion: Completion) -> None:
         """Nothing: this reasoner was taught to answer after its thought alone."""
 
-    def check(self, thought: Thought) -> CompactPrompt:
-        """Ask for the answer that the thinking alone leads to; its own last words are left out."""
+    def check(self, thought: Thought) -> CompactPrompt | None:
+        """Ask for the answer that the thinking alone leads to; its own last words are left out.
+
+        None where nothing is left.
+        """
+        if not has_words(conclusion_cut(self._ask.question, thought.raw_thinking)):
+            return None
         content = write_check(self._ask, self._names, thought.raw_thinking)
         return CompactPrompt(content, self._ask, self._log, self._names)
 
@@ -202,20 +225,7 @@ class CompactPrompt:
 
     def answers(self) -> dict[str, str]:
         """Every answer that the question can have: in the compact language, and in words as `read` tells it."""
-        question = self._question
-        tags = [f'q{index}' for index in range(1, len(question.objects) + 1)]
-        if question.task == APPEARANCE_ORDER:
-            taken = itertools.permutations(tags, 1 if question.family == 'first' else len(tags))
-            written = [' '.join(tags) for tags in taken]
-        elif question.task == RELATIVE_DISTANCE:
-            written = tags[1:]
-        elif question.task == ROUTE_PLANNING:
-            written = [' '.join(pair) for pair in itertools.product(FAMILIES['lrb'], repeat=2)]
-        elif question.task == PROGRESS_EVALUATION:
-            written = [f'i{index}' for index in range(1, len(question.plan) + 1)]
-        else:
-            written = list(FAMILIES[question.family])
-        return {answer: self._answer(answer, '') for answer in written}
+        return {answer: self._answer(answer, '') for answer in possible_answers(self._question)}
 
     def _answer(self, answer: str, text: str) -> str:
         question = self._question

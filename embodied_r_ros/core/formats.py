@@ -53,8 +53,11 @@ class Prompt(Protocol):
             ReplyError: there is no answer in it.
         """
 
-    def check(self, thought: Thought) -> Prompt:
-        """Ask again with the thinking but no observations (paper, consistency reward)."""
+    def check(self, thought: Thought) -> Prompt | None:
+        """Ask again with the thinking, its conclusion cut off, and no observations (paper, consistency reward).
+
+        None where nothing is left of the thinking.
+        """
 
     def force(self, completion: Completion) -> Prompt | None:
         """Ask for one of the choices after a reply that cannot be read; None where the format knows no way to."""

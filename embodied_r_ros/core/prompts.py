@@ -15,6 +15,7 @@ from typing import Any
 from embodied_r_ros.core import replies
 from embodied_r_ros.core.answers import clean_question, letter
 from embodied_r_ros.core.citations import cited_frames
+from embodied_r_ros.core.conclusions import has_words, without_conclusion
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.motion import ACTIONS
@@ -128,13 +129,19 @@ class PaperPrompt:
             thinking=thinking, answer=answer, cited=cited_frames(thinking, self.count), raw_thinking=thinking
         )
 
-    def check(self, thought: Thought) -> PaperCheckPrompt:
-        """Ask which answer the thinking alone leads to (paper, section on the consistency reward)."""
+    def check(self, thought: Thought) -> PaperCheckPrompt | None:
+        """Ask which answer the thinking alone leads to (paper, section on the consistency reward).
+
+        None where the thinking says nothing, or nothing but its conclusion, which is cut off.
+        """
+        thinking = without_conclusion(thought.raw_thinking or thought.thinking, self.question)
+        if not has_words(thinking):
+            return None
         what = 'letter of the choice' if self.question.choices else 'answer in a few words'
         user = (
             f'Somebody who saw the video thought about a question. Say which answer that thought leads to, right or '
             f'wrong. Write only the {what}, without any reasoning of your own.\n'
-            f'Question: {_plain_question(self.question)}\nThought: {thought.raw_thinking or thought.thinking}'
+            f'Question: {_plain_question(self.question)}\nThought: {thinking}'
         )
         return PaperCheckPrompt((Message(role='user', content=user),), 0, self.question)
 

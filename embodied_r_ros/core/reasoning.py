@@ -255,6 +255,8 @@ def _consistency(
 ) -> Generator[list[Generation], list[Completion], float]:
     """1.0 when the thinking alone leads to the same answer, 0.0 to another or to none; NaN when the model failed."""
     again = prompt.check(best.thought)
+    if again is None:
+        return 0.0
     try:
         completions = yield _requests(again, 1, settings)
     except BackendError:

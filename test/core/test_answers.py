@@ -211,6 +211,68 @@ def test_an_answer_in_other_forms_means_one_choice_or_none(answer, choices, inde
     assert match_choice(answer, choices) == index
 
 
+HIDDEN = ('I see the sofa.', 'I cannot see the sofa, but I see a lamp.', 'The sofa is not within my field of view.')
+
+
+@pytest.mark.parametrize(
+    ('answer', 'choices', 'index'),
+    [
+        pytest.param('B. Not sure, perhaps C', FOUR, None, id='not-sure-perhaps-another'),
+        pytest.param('B. Not sure', FOUR, None, id='not-sure'),
+        pytest.param('B. I am not really certain.', FOUR, None, id='not-really-certain'),
+        pytest.param("B. I'm unsure", FOUR, None, id='unsure'),
+        pytest.param("B (I don't know)", FOUR, None, id='do-not-know'),
+        pytest.param('B, but I cannot tell which', FOUR, None, id='cannot-tell-which'),
+        pytest.param('B. It is not possible to say', FOUR, None, id='not-possible-to-say'),
+        pytest.param('The sofa, though it is hard to say', FOUR, None, id='hard-to-say'),
+        pytest.param('B. It cannot be determined', FOUR, None, id='cannot-be-determined'),
+        pytest.param('B. It is unclear whether it is nearer', FOUR, None, id='unclear-whether'),
+        pytest.param('Not sure, perhaps B', FOUR, None, id='not-sure-before'),
+        pytest.param('B，不确定', FOUR, None, id='chinese-not-sure'),
+        pytest.param('B，我不知道', FOUR, None, id='chinese-do-not-know'),
+        pytest.param('B. the sofa is wrong', FOUR, None, id='its-words-are-wrong'),
+        pytest.param('B. The sofa is not the answer', FOUR, None, id='its-words-are-not-the-answer'),
+        pytest.param("B. That isn't right", FOUR, None, id='that-is-not-right'),
+        pytest.param('B. Wrong!', FOUR, None, id='wrong-alone'),
+        pytest.param('B? No.', FOUR, None, id='no-alone'),
+        pytest.param('B. Option B is incorrect', FOUR, None, id='letter-is-incorrect'),
+        pytest.param('B. It is not B', FOUR, None, id='is-not-its-letter'),
+        pytest.param("B. It can't be the sofa", FOUR, None, id='cannot-be-its-words'),
+        pytest.param('B，不对', FOUR, None, id='chinese-wrong'),
+        pytest.param('B. 红色沙发不对', ('灯', '红色沙发'), None, id='chinese-words-are-wrong'),
+        # Answers all the same.
+        pytest.param('B. The lamp is wrong', FOUR, 1, id='another-is-wrong'),
+        pytest.param('B. It is not the lamp', FOUR, 1, id='not-another'),
+        pytest.param('B. A is not the answer', FOUR, 1, id='another-letter-is-not-the-answer'),
+        pytest.param('It is not A. The answer is B.', FOUR, 1, id='not-another-first'),
+        pytest.param('A is wrong, so it is B', FOUR, 1, id='another-is-wrong-first'),
+        pytest.param('No, it is B', FOUR, 1, id='no-before'),
+        pytest.param('B. It is not far off', FOUR, 1, id='not-in-a-description'),
+        pytest.param('B, no doubt', FOUR, 1, id='no-doubt'),
+        pytest.param('B. No other thing is nearer', FOUR, 1, id='no-other'),
+        pytest.param('B. I cannot tell how far it is', FOUR, 1, id='cannot-tell-how-far'),
+        pytest.param('B. The way there is not clear', FOUR, 1, id='not-clear-as-a-way'),
+        pytest.param('B, most likely', FOUR, 1, id='most-likely-behind'),
+        pytest.param('B, because I am not sure that it is A', FOUR, 1, id='not-sure-in-a-reason'),
+        pytest.param('B，没错', FOUR, 1, id='chinese-not-wrong'),
+        pytest.param('B. That is not wrong', FOUR, 1, id='not-wrong'),
+        pytest.param('B. There is no lamp beside it', FOUR, 1, id='no-in-a-description'),
+        pytest.param('A. It is not right', ('to the left', 'to the right'), 0, id='right-is-a-side'),
+        pytest.param('A. I was wrong at first', SIDES, 0, id='wrong-at-first'),
+        *(pytest.param(f'{"ABC"[i]}. {HIDDEN[i]}', HIDDEN, i, id=f'not-in-the-choice-{i}') for i in range(3)),
+        *(pytest.param(HIDDEN[i], HIDDEN, i, id=f'not-in-the-choice-{i}-alone') for i in range(3)),
+        pytest.param('B. I cannot see the sofa', HIDDEN, 1, id='part-of-a-choice-with-not'),
+        pytest.param('C. Not within my field of view', HIDDEN, 2, id='end-of-a-choice-with-not'),
+        pytest.param('B. I am not sure', ('yes', 'I am not sure'), 1, id='the-choice-is-a-doubt'),
+        pytest.param('B. Cannot be determined', ('left', 'Cannot be determined'), 1, id='the-choice-is-cannot-tell'),
+        pytest.param('B. No', ('yes', 'no'), 1, id='the-choice-is-no'),
+        pytest.param('A. No', ('yes', 'no'), None, id='the-other-choice-is-no'),
+    ],
+)
+def test_an_answer_that_doubts_or_takes_itself_back_means_none(answer, choices, index):
+    assert match_choice(answer, choices) == index
+
+
 EIGHT = ('bed', 'sofa', 'tap', 'rug', 'mug', 'cup', 'vase', 'hat')
 
 

@@ -350,6 +350,14 @@ def test_a_check_reads_the_question_as_it_was_read():
 
 
 @pytest.mark.parametrize(
+    ('question', 'thinking'),
+    [('landmark position', 'left'), ('landmark position', ''), ('landmark position', '\u200b x')],
+)
+def test_there_is_no_check_of_a_thought_that_is_all_conclusion(question, thinking):
+    assert checked(question, thinking, 'to my left') is None
+
+
+@pytest.mark.parametrize(
     ('question', 'thinking', 'cut'),
     [
         ('landmark position', 'a = 285deg left', 'a = 285deg'),

@@ -67,6 +67,7 @@ READERS = {
     'citations': lambda text: cited_frames(text, 32),
     'renumbering': lambda text: renumber(text, range(32)),
     'words': telling_words,
+    'conclusion': lambda text: PAPER.check(PAPER.read(Completion(text=f'<think>{text}</think><answer>B</answer>'))),
     'clean': clean,
     'stream': hear,
     'compact reply': lambda text: WHERE.read(Completion(text=f'<think> {text} </think> <answer> ahead </answer>')),
@@ -151,6 +152,7 @@ UNITS = [
         '\\boxed{',
     ),
     *('n1 o1 ', 'q1 n1 o1 ', 's1 forward 2m i1 ', 'now i', 'moved a, ', '5 deg left ', 'facing the ', 'not to '),
+    *('not sure, ', 'cannot x ', 'B is wrong, ', 'not B, ', 'unclear '),
 ]
 STARTS = ['', '<think>Frame', '{"action": "b', '1. a\n2.', 'Action: a\nNew: ', 'and ']
 

@@ -61,12 +61,26 @@ def test_a_reply_is_read_with_the_frames_that_it_cites_within_the_prompt():
 
 
 def test_the_consistency_question_holds_the_thinking_and_no_observation():
-    thought = Thought(thinking='for people', raw_thinking='It is left.', answer='A')
+    thought = Thought(thinking='for people', raw_thinking='It was left of me.', answer='A')
     asked = PaperFormat().ask(Question(text='Where?', choices=('left', 'right')), [seen(0, '', 'A lamp.')])
     prompt = asked.check(thought)
     text = '\n'.join(message.content for message in prompt.messages)
-    assert 'It is left.' in text and 'B. right' in text and 'Frame' not in text
+    assert 'It was left of me.' in text and 'B. right' in text and 'Frame' not in text
     assert prompt.read(Completion(text='A')).answer == 'A'
+
+
+@pytest.mark.parametrize('choices', [('left', 'right'), ()])
+@pytest.mark.parametrize('thinking', ['', ' ', '\u200b', '...'])
+def test_there_is_no_consistency_question_about_a_thought_without_words(thinking, choices):
+    asked = PaperFormat().ask(Question(text='Where?', choices=choices), [seen(0, '', 'A lamp.')])
+    assert asked.check(Thought(thinking=thinking, answer='A')) is None
+
+
+def test_the_consistency_question_holds_no_conclusion():
+    asked = PaperFormat().ask(Question(text='Where?', choices=('left', 'right')), [seen(0, '', 'A lamp.')])
+    prompt = asked.check(Thought(thinking='It was ahead before I turned right. So it is left.', answer='A'))
+    assert prompt.messages[-1].content.endswith('\nThought: It was ahead before I turned right.')
+    assert asked.check(Thought(thinking='So it is left.', answer='A')) is None
 
 
 def test_the_first_frame_is_asked_for_a_view():

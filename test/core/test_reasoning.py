@@ -131,6 +131,12 @@ def test_consistency_asks_again_with_the_thinking_but_without_observations(said,
     assert set(got.timings_s) == {'prompt', 'think', 'read', 'check'}
 
 
+def test_a_thought_that_only_claims_its_answer_is_consistent_with_none_without_asking():
+    question = Question(text='What is near?', choices=CHOICES, check_consistency=True)
+    got, asked = run(question, WINDOW, [reply('B', 'So the answer is B, the lamp.')])
+    assert (got.answer, got.consistency, len(asked)) == ('lamp', 0.0, 1)
+
+
 def test_timings_are_told_per_stage():
     got, _ = run(Question(text='Near?', choices=CHOICES), WINDOW, [reply('A')])
     assert set(got.timings_s) == {'prompt', 'think', 'read'}

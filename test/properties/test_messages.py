@@ -158,7 +158,9 @@ def read_back(prompt_format, question, seen, said):
     for message in prompt.messages:
         message.content.encode()
     thought = prompt.read(Completion(text=said))
-    prompt.check(thought).read(Completion(text=said))
+    again = prompt.check(thought)
+    if again is not None:
+        again.read(Completion(text=said))
 
 
 @share(4)

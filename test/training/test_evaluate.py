@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import random
+import re
 
 import pytest
 from fake_openai import FakeOpenAI
@@ -20,6 +21,7 @@ from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question
 from embodied_r_ros.evaluation.samples import from_observations, write_samples
 from training import evaluate
 from training.evaluate import answer_all, compare, judged, score, summarise, table
+from training.judge import NO_CHOICE
 from training.world.questions import questions_about, until
 from training.world.scene import make_walk
 from training.world.thoughts import think
@@ -202,7 +204,7 @@ def test_a_model_in_this_process_is_asked_one_at_a_time(exam, whole):
 
 
 class Reader:
-    """A judge that reads where a compact thought ends, or says what it is told to."""
+    """A judge that reads the conclusion of a compact thought, or says what it is told to."""
 
     def __init__(self, always=None):
         self.always, self.cases = always, []
@@ -212,9 +214,9 @@ class Reader:
         return [self._choice(case) if self.always is None else self.always for case in cases]
 
     def _choice(self, case):
-        ends = [text for text in case.asked.answers() if case.thinking.endswith(f' {text}')]
-        words = case.asked.answers()[max(ends, key=len)] if ends else ''
-        return match_choice(words, case.choices)
+        reason = r'(?:deg|order|first|now|min \d+|\.)'
+        ends = [text for text in case.asked.answers() if re.search(f'{reason} {text}$', case.thinking)]
+        return match_choice(case.asked.answers()[max(ends, key=len)], case.choices) if ends else NO_CHOICE
 
 
 def test_consistency_is_what_an_admitted_judge_says_of_the_thoughts(exam, monkeypatch):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 import pytest
 from fake_openai import FakeOpenAI
 
 from embodied_r_ros.core.answers import match_choice
+from embodied_r_ros.core.compact import NOWHERE
 from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, InputError
 from embodied_r_ros.core.models import ServerSettings
-from training.judge import Admission, Case, HttpJudge, Trial, admit, pose
+from training.admission import Admission, Trial, Trials, admit
+from training.judge import NO_CHOICE, Case, HttpJudge, pose
 from training.trials import trials
 
 CHOICES = ('the lamp', 'the bed', 'the sofa', 'the door')
@@ -64,21 +67,24 @@ def test_the_order_is_drawn_from_seed_and_case():
 
 
 def test_the_judge_reads_question_choices_and_thinking_but_no_observation(tried):
-    case = tried[0][0].case
+    case = tried.true[0].case
     text = spoken(Case(question=case.question, choices=case.choices, thinking='I saw it.', asked=None))
     assert case.question in text
     assert 'I saw it.' in text
     assert case.asked.messages[0].content.startswith('s0 start ')
-    for each in tried[0]:
+    for each in tried.true:
         assert spoken(each.case).startswith('check ')
         assert 's0 start ' not in spoken(each.case)
 
 
-def test_the_compact_candidates_are_the_answers_that_mean_a_choice(tried):
-    for trial in (*tried[0], *tried[1]):
+def test_the_compact_candidates_are_the_answers_that_mean_a_choice_and_the_verdict_that_none_does(tried):
+    for trial in (*tried.true, *tried.swapped):
         candidates, answers = pose(trial.case, 0).candidates, trial.case.asked.answers()
         meant = {written: match_choice(words, trial.case.choices) for written, words in answers.items()}
-        assert candidates == {written: index for written, index in meant.items() if index is not None}
+        assert candidates == {
+            **{written: index for written, index in meant.items() if index is not None},
+            NOWHERE: NO_CHOICE,
+        }
         assert trial.leads_to in candidates.values()
         assert spoken(trial.case).endswith(' ? <answer>')
 
@@ -96,7 +102,7 @@ class TestHttp:
         assert asked['messages'][-1]['content'] == spoken(CASE)
 
     def test_compact_candidates_are_told_without_white_space_and_their_reply_is_read_so(self, serve, tried):
-        trial = next(trial for trial in tried[0] if ' ' in next(iter(pose(trial.case, 0).candidates)))
+        trial = next(trial for trial in tried.true if ' ' in next(iter(pose(trial.case, 0).candidates)))
         candidates = pose(trial.case, 0).candidates
         written = next(written for written, index in candidates.items() if index == trial.leads_to)
         server, judge = serve(reply=f' {written}')
@@ -147,62 +153,88 @@ class TestHttp:
 
 
 class Tells:
-    """A judge of trials: `wrong` of them it gets wrong, `failed` it does not judge."""
+    """A judge that follows true and swapped thoughts and no claims, but for the odd judgement, by place."""
 
-    def __init__(self, known, wrong=0, failed=0):
-        self.known = {trial.case: trial.leads_to for trials_ in known for trial in trials_}
-        self.wrong, self.failed = wrong, failed
+    def __init__(self, known, odd=()):
+        self.known = {trial.case: trial.leads_to for trial in (*known.true, *known.swapped)}
+        self.odd = dict(odd)
 
     def judge(self, cases):
-        told = [self.known[case] for case in cases]
-        told[: self.wrong] = [choice + 1 for choice in told[: self.wrong]]
-        return told[: len(told) - self.failed] + [None] * self.failed
+        told = [self.known.get(case, NO_CHOICE) for case in cases]
+        return [self.odd.get(place, choice) for place, choice in enumerate(told)]
 
 
 def numbered_trials(count):
-    cases = numbered(2 * count)
-    return [[Trial(case=case, leads_to=2) for case in part] for part in (cases[:count], cases[count:])]
+    cases = [Trial(case=case, leads_to=2) for case in numbered(3 * count)]
+    return Trials(true=cases[:count], swapped=cases[count : 2 * count], unsupported=cases[2 * count :])
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'failed', 'admitted'),
+    ('odd', 'admitted'),
     [
-        pytest.param(0, 0, True, id='all right'),
-        pytest.param(2, 5, True, id='just enough'),
-        pytest.param(3, 0, False, id='true thoughts misjudged'),
-        pytest.param(0, 6, False, id='swapped thoughts not judged'),
+        pytest.param({}, True, id='all right'),
+        pytest.param({0: 1, 1: 1, 100: 1, 101: NO_CHOICE, 102: None, 103: 1, 104: 1}, True, id='just enough'),
+        pytest.param({0: 1, 1: NO_CHOICE, 2: None}, False, id='true thoughts misjudged'),
+        pytest.param(dict.fromkeys(range(100, 106)), False, id='swapped thoughts not judged'),
+        pytest.param(dict.fromkeys(range(200, 235), 2), True, id='a few claims followed'),
+        pytest.param(dict.fromkeys(range(200, 236), 2), False, id='claims followed'),
+        pytest.param(dict.fromkeys(range(200, 236)), False, id='claims not judged'),
+        pytest.param(dict.fromkeys(range(200, 300), 1), True, id='claims taken for another choice'),
     ],
 )
-def test_a_judge_is_admitted_by_its_shares_of_true_and_swapped_thoughts(wrong, failed, admitted):
+def test_a_judge_is_admitted_by_what_it_makes_of_true_and_swapped_thoughts_and_of_claims(odd, admitted):
     known = numbered_trials(100)
-    found = admit(Tells(known, wrong, failed), *known)
-    assert found == Admission(true=1 - wrong / 100, swapped=1 - failed / 100, true_cases=100, swapped_cases=100)
+    found = admit(Tells(known, odd), known)
     assert found.admitted is admitted
+    assert (found.chance, found.cases) == (0.25, (100, 100, 100))
 
 
 def test_an_admission_says_its_figures():
     known = numbered_trials(50)
-    assert str(admit(Tells(known, wrong=2), *known)) == (
+    found = admit(Tells(known, {0: 1, 1: 1, 100: 2}), known)
+    assert found == Admission(true=0.96, swapped=1.0, unsupported=0.02, chance=0.25, cases=(50, 50, 50))
+    assert str(found) == (
         'judge not admitted: right on 96.0% of 50 true thoughts (at least 98% wanted), '
-        'followed 100.0% of 50 swapped ones (at least 95%)'
+        'followed 100.0% of 50 swapped ones (at least 95%) '
+        'and 2.0% of 50 claims without evidence (at most 35.0%, chance is 25.0%)'
     )
 
 
 def test_a_judge_that_answers_from_the_question_alone_is_not_admitted(tried):
-    known = {trial.case.question: trial.leads_to for trial in tried[0]}
+    known = {trial.case.question: trial.leads_to for trial in tried.true}
 
     class Stubborn:
         def judge(self, cases):
             return [known.get(case.question) for case in cases]
 
-    found = admit(Stubborn(), *tried)
+    found = admit(Stubborn(), tried)
     assert found.true > 0.9
     assert found.swapped < 0.1
 
 
+def test_a_judge_that_believes_the_last_word_is_not_admitted(tried):
+    claims = {trial.case: trial.leads_to for part in (tried.true, tried.swapped, tried.unsupported) for trial in part}
+
+    class Gullible:
+        def judge(self, cases):
+            return [claims[case] for case in cases]
+
+    found = admit(Gullible(), tried)
+    assert (found.true, found.swapped, found.unsupported) == (1.0, 1.0, 1.0)
+    assert not found.admitted
+
+
 def test_nothing_to_try_a_judge_on_is_an_error():
-    with pytest.raises(InputError, match='true and swapped thoughts to try a judge on were wanted, got 2 and 0'):
-        admit(Tells([]), numbered_trials(2)[0], [])
+    known = numbered_trials(2)
+    for kind in ('true', 'swapped', 'unsupported'):
+        with pytest.raises(
+            InputError, match='true, swapped and unsupported thoughts to try a judge on were wanted, got'
+        ):
+            admit(Tells(known), dataclasses.replace(known, **{kind: []}))
+
+
+def kinds(tried):
+    return tried.true, tried.swapped, tried.unsupported
 
 
 class TestTrials:
@@ -210,24 +242,47 @@ class TestTrials:
 
     def test_there_are_as_many_as_asked_for_of_all_tasks_and_the_same_each_time(self, tried):
         again = trials(16)
-        assert [len(part) for part in tried] == [16, 16]
-        for part, other in zip(tried, again):
+        assert [len(part) for part in kinds(tried)] == [16, 16, 16]
+        for part, other in zip(kinds(tried), kinds(again)):
             assert [(t.case.question, t.case.thinking, t.leads_to) for t in part] == [
                 (t.case.question, t.case.thinking, t.leads_to) for t in other
             ]
             assert len({t.case.asked.messages[0].content.split(' . ')[-1].split()[0] for t in part}) >= 5
 
     def test_another_seed_takes_other_walks(self, tried):
-        assert not {t.case.thinking for t in tried[0]} & {t.case.thinking for t in trials(8, seed=1)[0]}
+        assert not {t.case.thinking for t in tried.true} & {t.case.thinking for t in trials(8, seed=1).true}
 
     def test_a_swapped_thought_leads_to_another_choice_than_the_true_one(self, tried):
-        truth = {trial.case.question: trial.leads_to for trial in tried[0]}
-        common = [trial for trial in tried[1] if trial.case.question in truth]
+        truth = {trial.case.question: trial.leads_to for trial in tried.true}
+        common = [trial for trial in tried.swapped if trial.case.question in truth]
         assert len(common) > 8
         for trial in common:
             assert trial.leads_to != truth[trial.case.question]
 
+    def test_a_claim_is_in_the_language_of_the_judge_and_drawn_whatever_is_true(self):
+        found = trials(160, seed=2)
+        truth = {trial.case.question: trial.leads_to for trial in found.true}
+        right = [truth.get(trial.case.question) == trial.leads_to for trial in found.unsupported]
+        assert 0.1 < sum(right) / len(right) < 0.4
+        for trial in found.unsupported:
+            written = [text for text in trial.case.asked.answers() if trial.case.thinking.endswith(text)]
+            assert match_choice(trial.case.asked.answers()[max(written, key=len)], trial.case.choices) == trial.leads_to
+
     def test_in_the_papers_words_the_thoughts_have_their_nouns(self):
-        for trial in trials(8, compact=False)[0]:
+        for trial in trials(8, compact=False).true:
             assert trial.case.asked is None
             assert 'q1 n' not in trial.case.thinking
+
+    def test_in_the_papers_words_claims_are_english_and_few_outlast_the_cut(self):
+        claims = trials(80, compact=False).unsupported
+        for trial in claims:
+            assert trial.case.choices[trial.leads_to] in trial.case.thinking
+        seen = sum(claim_is_posed(trial) for trial in claims)
+        assert 0 < seen / len(claims) < 0.3
+
+
+def claim_is_posed(trial):
+    posed = pose(trial.case, 0)
+    return (
+        posed is not None and trial.case.choices[trial.leads_to] in posed.messages[-1].content.rpartition('Thought:')[2]
+    )

@@ -15,7 +15,7 @@ from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Question
 from embodied_r_ros.evaluation.phrase_reader import from_words
-from training.judge import HttpJudge, pose
+from training.judge import NO_CHOICE, HttpJudge, pose
 from training.rewards import (
     STAGES,
     StagedReward,
@@ -86,6 +86,9 @@ def consistency(completion, truth, judge, choices=SOFA):
         pytest.param('<think>a</think>', 0.0, id='no answer'),
         pytest.param('<think> \n </think><answer>C</answer>', 0.0, id='empty thought'),
         pytest.param('<think>a</think><answer> </answer>', 0.0, id='empty answer'),
+        pytest.param('<think>\u200b</think><answer>C</answer>', 0.0, id='thought without width'),
+        pytest.param('<think>...</think><answer>C</answer>', 0.0, id='thought of points'),
+        pytest.param('<think>a</think><answer>-</answer>', 0.0, id='answer of a dash'),
         pytest.param(reply('C') + '<answer>D</answer>', 0.0, id='two answers'),
         pytest.param('<think>a</think>' + reply('C'), 0.0, id='two thoughts'),
         pytest.param('<think>a<answer>B</answer></think><answer>C</answer>', 0.0, id='answer inside the thought'),
@@ -172,6 +175,8 @@ def test_none_of_the_twelve_known_bugs_is_here(reward, expected):
         pytest.param(reply('C'), Says(None), None, id='judge failed'),
         pytest.param(reply('B'), Never(), 0.0, id='wrong, though the judge might agree'),
         pytest.param('<answer>C</answer>', Never(), 0.0, id='right without a thought'),
+        pytest.param(reply('C', '\u200b'), Never(), 0.0, id='right with a thought without width'),
+        pytest.param(reply('C'), Says(NO_CHOICE), 0.0, id='right, but the thought leads nowhere'),
         pytest.param('C', Never(), 0.0, id='unreadable'),
     ],
 )

@@ -25,7 +25,8 @@ MIN_EQUAL = 0.99
 
 @pytest.mark.skipif(not URL, reason='EMBODIED_R_TEST_EMBEDDED_URL names no server of the embedded reasoner')
 def test_the_served_judge_judges_as_in_process():
-    cases = [trial.case for part in trials(100, seed=3) for trial in part]
+    tried = trials(100, seed=3)
+    cases = [trial.case for part in (tried.true, tried.swapped, tried.unsupported) for trial in part]
     served = HttpJudge(ServerSettings(url=URL))
     try:
         there = served.judge(cases)

@@ -9,14 +9,14 @@ import random
 import pytest
 
 from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import conclusion_cut, name_tokens, tie
+from embodied_r_ros.core.compact import NOWHERE, conclusion_cut, name_tokens, possible_answers, tie
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.question_words import PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
 from embodied_r_ros.core.questions import TASKS, read_question
 from training.lessons import FAMILIES_TAUGHT, encode
 from training.world.questions import Examiner, until
 from training.world.scene import make_walk
-from training.world.swaps import swapped
+from training.world.swaps import swapped, unsupported
 from training.world.thoughts import sector, think
 from training.world.views import EXACT, KeyFrameRule, observe
 
@@ -83,3 +83,24 @@ def test_a_swapped_nearest_is_the_one_with_the_least_distance(pairs):
 def test_a_swapped_instruction_lies_within_the_plan(pairs):
     for ask, _, other in changed(pairs, PROGRESS_EVALUATION):
         assert 1 <= int(other.answer.removeprefix('i')) <= len(ask.question.plan)
+
+
+def test_an_unsupported_thought_claims_an_answer_and_lacks_what_it_would_rest_on(pairs):
+    rng = random.Random(0)
+    claimed = collections.Counter()
+    for ask, worked, _ in pairs:
+        for _ in range(20):
+            other = unsupported(rng, ask, worked)
+            claims = [answer for answer in possible_answers(ask.question) if other.thought.endswith(answer)]
+            kept = other.thought.replace(claims[0], '')
+            assert other.answer == NOWHERE and encode(other.thought)
+            assert f' q{len(ask.question.objects)} ' not in kept and ' dist ' not in kept and ' rest ' not in kept
+            claimed[claims[0] == worked.answer] += 1
+    assert 0.1 < claimed[True] / claimed.total() < 0.4
+
+
+def test_an_unsupported_thought_may_go_as_far_as_the_look_up_before_the_last(pairs):
+    rng = random.Random(0)
+    thoughts = [unsupported(rng, ask, worked).thought for ask, worked, _ in pairs for _ in range(20)]
+    assert any(' r2 ' in thought for thought in thoughts)
+    assert any('p0 ' not in thought for thought in thoughts)

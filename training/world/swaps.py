@@ -1,6 +1,7 @@
-"""Thoughts that lead elsewhere: a worked thought with its sides or numbers changed, and the answer it then leads to.
+"""Thoughts that lead elsewhere, or nowhere: what a judge of consistency is taught on, and tried on.
 
-A judge of consistency must follow them: one that answers from the question alone, or from what is usual, does not.
+A judge must follow a worked thought whose sides or numbers were changed: one that answers from the question alone, or
+from what is usual, does not. It must not follow a thought that claims an answer and holds nothing that it rests on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import random
 import re
 
 from embodied_r_ros.core.coarse import ANGLE_DEG
-from embodied_r_ros.core.compact import Ask
+from embodied_r_ros.core.compact import NOWHERE, Ask, possible_answers
 from embodied_r_ros.core.question_words import APPEARANCE_ORDER, PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
 from training.world.thoughts import Worked, sector, sort
 
@@ -17,6 +18,8 @@ _TURN = re.compile(r'dir \d+deg - (\d+)deg = \d+deg (\S+)')
 _DISTANCE = re.compile(r'dist (\d+) (q\d)')
 _PLACE_IN_ORDER = re.compile(r'(q\d) (n\d+) o(\d+)')
 _INSTRUCTION = re.compile(r'\bi(\d+)\b')
+_CLAUSE_END = re.compile(r' [;.] ')
+MAX_CLAIMS = 3
 
 
 def swapped(rng: random.Random, ask: Ask, worked: Worked) -> Worked | None:
@@ -96,3 +99,25 @@ def _swap_instruction(rng: random.Random, ask: Ask, worked: Worked) -> Worked | 
     shift = rng.randint(1, len(ask.question.plan) - last)
     thought = _INSTRUCTION.sub(lambda match: f'i{int(match[1]) + shift}', worked.thought)
     return Worked(thought, thought.rpartition(' ')[2])
+
+
+def unsupported(rng: random.Random, ask: Ask, worked: Worked) -> Worked:
+    """A claim drawn at random, with no more of the thought than can be said before the last thing is looked up."""
+    claim = rng.choice(possible_answers(ask.question))
+    return Worked(claimed(rng, ask, worked, claim), NOWHERE)
+
+
+def claimed(rng: random.Random, ask: Ask, worked: Worked, claim: str) -> str:
+    """A thought that claims an answer, around the beginning of another one that holds no evidence."""
+    before, after = rng.randint(0, MAX_CLAIMS - 1), rng.randint(1, MAX_CLAIMS)
+    parts = [*[claim] * before, without_evidence(rng, ask, worked), *[claim] * after]
+    return ' '.join(filter(None, parts))
+
+
+def without_evidence(rng: random.Random, ask: Ask, worked: Worked) -> str:
+    """The beginning of a thought, up to a place drawn before its last look-up; nothing where each row is evidence."""
+    if ask.question.task in (APPEARANCE_ORDER, PROGRESS_EVALUATION):
+        return ''
+    *_, last = _PLACE_IN_ORDER.finditer(worked.thought)
+    ends = [0, *(end.start() for end in _CLAUSE_END.finditer(worked.thought[: last.start()]))]
+    return worked.thought[: rng.choice(ends)]
