@@ -9,9 +9,11 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+from embodied_r_ros.adapters.weights import check_folder
 from embodied_r_ros.core.errors import SettingsError
 
 disable_progress_bar()  # for each file of weights, read or written
@@ -23,10 +25,10 @@ def load_model(folder: pathlib.Path, dtype: Any) -> Any:
     Raises:
         SettingsError: there is no such folder, or no model in it.
     """
-    _want_folder(folder, 'config.json')
+    check_folder(folder)
     try:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise SettingsError(f'a causal language model was wanted in {str(folder)!r}: {_line(error)}') from error
 
 
@@ -38,7 +40,9 @@ def load_tokenizer(folder: pathlib.Path) -> Any:
     """
     own = folder / 'tokenizer'
     place = own if own.is_dir() else folder
-    _want_folder(place, 'tokenizer_config.json')
+    if not (place / 'tokenizer_config.json').is_file():
+        check_folder(folder)
+        raise SettingsError(f'a tokenizer was wanted in {str(place)!r}, tokenizer_config.json is not there')
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, padding_side='left')
     except (OSError, ValueError, KeyError) as error:
@@ -53,13 +57,6 @@ def save_tokenizer(tokenizer: Any, folder: pathlib.Path) -> None:
     tokenizer.save_pretrained(folder)
     if type(AutoTokenizer.from_pretrained(folder)) is not type(tokenizer):
         tokenizer.save_pretrained(folder / 'tokenizer')
-
-
-def _want_folder(folder: pathlib.Path, name: str) -> None:
-    if not (folder / name).is_file():
-        found = 'a folder without it' if folder.is_dir() else 'no folder'
-        hint = '; merge the adapter with training.export' if (folder / 'adapter_config.json').is_file() else ''
-        raise SettingsError(f'a model folder with {name} was wanted, {str(folder)!r} is {found}{hint}')
 
 
 def _line(error: BaseException) -> str:
