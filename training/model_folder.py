@@ -9,6 +9,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -50,6 +51,22 @@ def load_tokenizer(folder: pathlib.Path) -> Any:
     if not tokenizer.chat_template:
         raise SettingsError(f'the tokenizer in {str(place)!r} must have a chat template, found none; add one')
     return tokenizer
+
+
+def template_tokens(tokenizer: Any, turns: list[dict[str, str]], *, is_whole: bool = False) -> int:
+    """How many tokens chat turns have, with the beginning of a reply behind them unless they are whole.
+
+    Raises:
+        SettingsError: the chat template has no place for such turns.
+    """
+    try:
+        return len(tokenizer.apply_chat_template(turns, add_generation_prompt=not is_whole)['input_ids'])
+    except TemplateError as error:
+        roles = ', '.join(turn['role'] for turn in turns)
+        raise SettingsError(
+            f'a chat template that writes turns of {roles} was wanted, that of the model says {_line(error)!r}; '
+            'put one that does into the folder, as chat_template.jinja'
+        ) from error
 
 
 def save_tokenizer(tokenizer: Any, folder: pathlib.Path) -> None:
