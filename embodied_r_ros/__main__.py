@@ -31,6 +31,7 @@ from embodied_r_ros.core.models import (
 )
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
+from embodied_r_ros.core.settings import unknown_name
 from embodied_r_ros.evaluation.observation_json import to_entry
 
 EXIT_NO_ANSWER = 1
@@ -100,8 +101,9 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     add('--tag-size', type=float, default=TagSettings().tag_size_m, metavar='M', help=size)
     add('--reasoner', choices=REASONERS, help=f"This backend thinks (default: the pair's). {purposes(REASONERS)}")
     add('--lm-url', metavar='U', help='The language model is on this server.')
-    add('--lm-model', metavar='M', help='The server lists the model by this id; in the process, this is its folder.')
-    add('--prompt-format', choices=PROMPT_FORMATS, help="Prompts have this format (default: the pair's).")
+    add('--lm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
+    add('--lm-folder', metavar='F', help='The weights are in this folder; numpy or transformers runs them.')
+    add('--prompt-format', choices=PROMPT_FORMATS, help='Prompts have this format (default: as the model needs it).')
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:
@@ -174,18 +176,19 @@ def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, TagSettin
 
 
 def _reasoner(options: argparse.Namespace) -> ReasonerModel:
-    in_process = bool(options.reasoner) and 'folder' in REASONERS[options.reasoner].takes
     if options.lm_url and options.reasoner and options.reasoner not in served(REASONERS):
         raise SettingsError(
             f'--lm-url needs --reasoner {" or ".join(served(REASONERS))}, got {options.reasoner}; leave one of them out'
         )
+    if options.lm_model and options.reasoner and options.reasoner not in served(REASONERS):
+        raise unknown_name('option', 'lm_model', ['lm_folder'], f' for --reasoner {options.reasoner}')
     return backends.reasoner_model(
         backends.ReasonerBackend(
             models=options.models,
             backend=options.reasoner,
             url=options.lm_url,
-            model='' if in_process else options.lm_model,
-            folder=options.lm_model if in_process else '',
+            model=options.lm_model,
+            folder=options.lm_folder,
             prompt_format=options.prompt_format,
         )
     )
@@ -224,7 +227,7 @@ def readable(result: offline.OfflineAnswer, question: Question) -> str:
         lines += ['Rests on']
         lines += [f'  Frame {cited.index:<3d}{_age(cited, first_ns)}  {cited.text}' for cited in answer.evidence]
     spans = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in answer.timings_s.items())
-    return '\n'.join([*lines, f'Seconds: {spans}'])
+    return '\n'.join([*lines, f'Model: {answer.model}, asked in the format {answer.prompt_id}', f'Seconds: {spans}'])
 
 
 def _verdict(answer: Answer, question: Question) -> str:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from fake_openai import FakeOpenAI
-from tiny_models import chain_folder
+from tiny_models import chain_folder, make_foreign, with_template
 
 from embodied_r_ros.__main__ import main
 from embodied_r_ros.adapters import openai_http
@@ -147,6 +147,17 @@ def test_model_servers_look_and_think(video, pair, capsys):
     assert 'a lamp' in asked
 
 
+@pytest.mark.torch
+def test_a_folder_alone_is_asked_in_the_format_of_its_model_which_the_answer_tells(video, tmp_path, capfd):
+    folder = chain_folder(tmp_path / 'other', {'<unk>': REPLY}, max_position_embeddings=4096)
+    make_foreign(with_template(folder))
+    status, captured = run(capfd, 'answer', video, *QUESTION, '--lm-folder', folder)
+    assert status == 0, captured
+    assert 'Answer: B: to the right' in captured.out.splitlines()
+    assert 'Model: other, asked in the format paper' in captured.out.splitlines()
+    assert captured.err == ''
+
+
 @pytest.mark.parametrize('as_json', [True, False], ids=['json', 'people'])
 def test_no_answer_is_a_code_and_status_1(video, pair, capsys, as_json):
     options = ['--models', pair, '--lm-url', 'http://127.0.0.1:1/v1', *(['--json'] if as_json else [])]
@@ -181,9 +192,19 @@ def test_no_answer_is_a_code_and_status_1(video, pair, capsys, as_json):
         ),
         pytest.param(['answer', '{video}', *QUESTION, '--models', 'nothing'], 'nothing.yaml', id='no such pair'),
         pytest.param(
-            ['answer', '{video}', *QUESTION, '--models', '{pair}', '--reasoner', 'numpy', '--lm-model', '/nowhere'],
-            "wanted a model folder .* at '/nowhere'",
+            ['answer', '{video}', *QUESTION, '--models', '{pair}', '--lm-folder', '/nowhere'],
+            "a model folder with config.json was wanted, '/nowhere' does not exist",
             id='no such model',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--reasoner', 'numpy', '--lm-model', '{folder}'],
+            "option 'lm_model' is now called 'lm_folder'; rename it for --reasoner numpy",
+            id='a folder by its old name',
+        ),
+        pytest.param(
+            ['answer', '{video}', *QUESTION, '--lm-model', 'qwen'],
+            "model 'qwen' is an id on a server, and reasoner numpy asks none",
+            id='an id without a server',
         ),
         pytest.param(
             ['answer', '{video}', *QUESTION, '--models', '{pair}', '--labels', '/nowhere.yaml'],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 SPECIAL = ('<pad>', '<s>', '</s>', '<unk>')
+TEMPLATE = "{{ bos_token }} {{ messages[-1]['content'] }}"
 
 
 def tokenizer_json(words: list[str], **changes: Any) -> dict[str, Any]:
@@ -97,11 +98,31 @@ def write_folder(
     return folder
 
 
+def with_template(folder: pathlib.Path, template: str | None = TEMPLATE) -> pathlib.Path:
+    """Give a folder's tokenizer a chat template."""
+    settings = {'tokenizer_class': 'PreTrainedTokenizerFast', 'chat_template': template}
+    settings.update(zip(('pad_token', 'bos_token', 'eos_token', 'unk_token'), SPECIAL))
+    (folder / 'tokenizer_config.json').write_text(json.dumps(settings))
+    return folder
+
+
 def random_folder(folder: pathlib.Path, seed: int = 0, **changes: Any) -> pathlib.Path:
     """A model of 96 words with random weights; `changes` go to its config."""
     words = [f'w{number}' for number in range(92)]
     config = config_json(len(words) + len(SPECIAL), **changes)
     return write_folder(folder, config, random_tensors(config, seed), words)
+
+
+def foreign_folder(folder: pathlib.Path, **changes: Any) -> pathlib.Path:
+    """As `random_folder`, with a tokenizer that is none of the compact language, and a chat template."""
+    return make_foreign(with_template(random_folder(folder, **changes)))
+
+
+def make_foreign(folder: pathlib.Path) -> pathlib.Path:
+    """Give a folder a tokenizer that is none of the compact language, with the same words."""
+    path = folder / 'tokenizer.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'normalizer': {'type': 'NFC'}}))
+    return folder
 
 
 def chain_folder(folder: pathlib.Path, replies: dict[str, str], **changes: Any) -> pathlib.Path:

@@ -70,7 +70,7 @@ def add_reasoner_options(parser: argparse.ArgumentParser) -> None:
     backend = f'This backend thinks (default: as in the pair). {purposes(REASONERS)}'
     parser.add_argument('--reasoner', default='', choices=REASONERS, help=backend)
     parser.add_argument(
-        '--format', default='', choices=PROMPT_FORMATS, help='The reasoner reads this format (default: as in the pair).'
+        '--format', default='', choices=PROMPT_FORMATS, help='The reasoner reads this format (default: as it needs it).'
     )
     parser.add_argument('--lm-url', default='', help='The reasoner is on this server, where --model is its id.')
 
@@ -115,7 +115,7 @@ def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
             backend=options.reasoner,
             url=options.lm_url,
             model=model if on_server else '',
-            folder='' if on_server or not model else str(pathlib.Path(model).resolve()),
+            folder='' if on_server else model,
             prompt_format=options.format,
         )
     )

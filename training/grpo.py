@@ -9,6 +9,7 @@ one GPU is the matter of `accelerate launch`, with one of the files in training/
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import pathlib
 import sys
@@ -26,7 +27,7 @@ from embodied_r_ros.evaluation.samples import read_samples
 from training.grpo_settings import GrpoSettings, lora, trl_config
 from training.judge import Case, HttpJudge, InProcessJudge, Judge
 from training.metrics import RunLog
-from training.model_folder import load_model, load_tokenizer, save_tokenizer
+from training.model_folder import load_model, load_tokenizer, save_tokenizer, template_tokens
 from training.prompts import Asked, ask_all
 from training.rewards import StagedReward
 from training.run_folder import begin, finish, made_from, set_up
@@ -91,7 +92,7 @@ def make_trainer(options: argparse.Namespace, settings: GrpoSettings) -> StagedT
     asked = ask_all(
         read_samples(options.samples, options.split, without=options.without),
         prompt_format(settings.format),
-        lambda turns: len(tokenizer.apply_chat_template(turns, add_generation_prompt=True)['input_ids']),
+        functools.partial(template_tokens, tokenizer),
         settings.max_prompt_length,
     )
     if asked.left_out and PartialState().is_main_process:

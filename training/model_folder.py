@@ -9,9 +9,12 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+from embodied_r_ros.adapters.weights import check_folder
 from embodied_r_ros.core.errors import SettingsError
 
 disable_progress_bar()  # for each file of weights, read or written
@@ -23,10 +26,10 @@ def load_model(folder: pathlib.Path, dtype: Any) -> Any:
     Raises:
         SettingsError: there is no such folder, or no model in it.
     """
-    _want_folder(folder, 'config.json')
+    check_folder(folder)
     try:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise SettingsError(f'a causal language model was wanted in {str(folder)!r}: {_line(error)}') from error
 
 
@@ -38,7 +41,9 @@ def load_tokenizer(folder: pathlib.Path) -> Any:
     """
     own = folder / 'tokenizer'
     place = own if own.is_dir() else folder
-    _want_folder(place, 'tokenizer_config.json')
+    if not (place / 'tokenizer_config.json').is_file():
+        check_folder(folder)
+        raise SettingsError(f'a tokenizer was wanted in {str(place)!r}, tokenizer_config.json is not there')
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, padding_side='left')
     except (OSError, ValueError, KeyError) as error:
@@ -48,18 +53,27 @@ def load_tokenizer(folder: pathlib.Path) -> Any:
     return tokenizer
 
 
+def template_tokens(tokenizer: Any, turns: list[dict[str, str]], *, is_whole: bool = False) -> int:
+    """How many tokens chat turns have, with the beginning of a reply behind them unless they are whole.
+
+    Raises:
+        SettingsError: the chat template has no place for such turns.
+    """
+    try:
+        return len(tokenizer.apply_chat_template(turns, add_generation_prompt=not is_whole)['input_ids'])
+    except TemplateError as error:
+        roles = ', '.join(turn['role'] for turn in turns)
+        raise SettingsError(
+            f'a chat template that writes turns of {roles} was wanted, that of the model says {_line(error)!r}; '
+            'put one that does into the folder, as chat_template.jinja'
+        ) from error
+
+
 def save_tokenizer(tokenizer: Any, folder: pathlib.Path) -> None:
     """Write the tokenizer beside a saved model, and where transformers would misread it, in the sub-folder as well."""
     tokenizer.save_pretrained(folder)
     if type(AutoTokenizer.from_pretrained(folder)) is not type(tokenizer):
         tokenizer.save_pretrained(folder / 'tokenizer')
-
-
-def _want_folder(folder: pathlib.Path, name: str) -> None:
-    if not (folder / name).is_file():
-        found = 'a folder without it' if folder.is_dir() else 'no folder'
-        hint = '; merge the adapter with training.export' if (folder / 'adapter_config.json').is_file() else ''
-        raise SettingsError(f'a model folder with {name} was wanted, {str(folder)!r} is {found}{hint}')
 
 
 def _line(error: BaseException) -> str:

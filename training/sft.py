@@ -1,6 +1,9 @@
 """Supervised fine-tuning on TRL: teach the embedded reasoner from worked thoughts, after a warm-up of copying.
 
 python -m training.sft --steps 10000 --seed 0 --out out/sft
+
+With --model FOLDER it teaches another language model the paper's prompt format instead, and has other options:
+python -m training.sft --model FOLDER --help lists them.
 """
 
 from __future__ import annotations
@@ -16,18 +19,20 @@ from typing import Any
 
 import torch
 from datasets import IterableDataset
-from transformers import Qwen2ForCausalLM, TrainerState
-from trl import SFTConfig, SFTTrainer
+from transformers import Qwen2ForCausalLM
+from trl import SFTConfig
 
 from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
 from embodied_r_ros.evaluation.samples import Sample, read_samples
+from training import own_model
 from training.lessons import TOKEN_IDS, Lesson, lessons, lessons_of
 from training.metrics import RunLog
 from training.model_folder import load_model
 from training.reasoner import make_model, make_tokenizer, save
-from training.run_folder import Resumable, begin, finish, made_from, newest_checkpoint, set_up
+from training.run_folder import begin, finish, made_from, newest_checkpoint, set_up
+from training.teacher import Teacher
 
 IGNORED = -100
 POOL = 1200
@@ -46,19 +51,12 @@ class SftSettings(Settings):
     threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
 
 
-class Teacher(Resumable, SFTTrainer):
-    """TRL's SFTTrainer, with whole checkpoints."""
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """As TRL, and go on counting tokens, which begins anew otherwise."""
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        state = TrainerState.load_from_json(str(pathlib.Path(resume_from_checkpoint) / 'trainer_state.json'))
-        counted = [log['num_tokens'] for log in state.log_history if 'num_tokens' in log]
-        self._total_train_tokens = counted[-1] if counted else 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    other = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    other.add_argument('--model')
+    if other.parse_known_args(arguments)[0].model is not None:
+        return own_model.main(arguments)
     parser = argparse.ArgumentParser(
         prog='python -m training.sft', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from embodied_r_ros.adapters.lazy_model import LazyLanguageModel
 from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.adapters.perception import Perceiver
+from embodied_r_ros.adapters.weights import prompt_format_of
 from embodied_r_ros.core import models as core_models
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.formats import PromptFormat
@@ -55,10 +57,10 @@ class ReasonerBackend(Settings):
     backend: str = setting('', "This backend thinks; '' takes the pair's, or openai with a url.", choices=REASONERS)
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
-    folder: str = setting('', "The weights of a backend in the process are in this folder; '' takes the pair's.")
+    folder: str = setting('', "The weights are in this folder, for a backend in the process; '' takes the pair's.")
     prompt_format: str = setting(
         '',
-        "The weights were trained on this format; '' takes the pair's, or paper where a server replaces weights.",
+        "Prompts have this format; '' takes the pair's, for other weights their own, for another server paper.",
         choices=PROMPT_FORMATS,
     )
 
@@ -90,19 +92,46 @@ def with_eyes(model: PerceptionModel, eyes: str) -> PerceptionModel:
 def reasoner_model(given: ReasonerBackend) -> ReasonerModel:
     """The pair's reasoner with the node's parameters over it.
 
+    A folder alone chooses the backend that runs it, and other weights than the pair's their prompt format.
+
     Raises:
-        SettingsError: the pair's file cannot be used, or a value is not allowed.
+        SettingsError: the pair's file or the folder cannot be used, or a value is not allowed.
     """
     pair = _pair(given.models).reasoner
+    folder = os.path.abspath(share_path(given.folder)) if given.folder else ''
+    own_format = prompt_format_of(folder, given.folder) if folder else pair.prompt_format
     backend = given.backend or _backend(REASONERS, pair.backend, given.url)
-    turned_to_server = backend in served(REASONERS) and pair.backend not in served(REASONERS)
-    return dataclasses.replace(
+    if folder and not given.backend and not given.url:
+        backend = 'numpy' if own_format == 'compact' else 'transformers'
+    if folder and backend in served(REASONERS):
+        raise SettingsError(f'folder {given.folder!r} is for a reasoner in the process, got {backend}; leave one out')
+    if given.model and backend not in served(REASONERS):
+        raise SettingsError(
+            f'model {given.model!r} is an id on a server, and reasoner {backend} asks none; name the url of the '
+            'server, or weights by their folder'
+        )
+    if backend in served(REASONERS) and pair.backend not in served(REASONERS):
+        own_format = 'paper'
+    model = dataclasses.replace(
         pair,
         backend=backend,
-        folder=str(share_path(given.folder)) if given.folder else pair.folder,
-        prompt_format=given.prompt_format or ('paper' if turned_to_server else pair.prompt_format),
+        folder=folder or pair.folder,
+        prompt_format=given.prompt_format or own_format,
         server=_server(pair.server, given.url, given.model),
     )
+    if not model.prompt_format:
+        model = dataclasses.replace(model, prompt_format=_own_format(model))
+    elif given.prompt_format == 'compact' and _own_format(model, 'compact') != 'compact':
+        raise SettingsError(
+            f'prompt_format compact is the language of the embedded reasoner, {model.folder!r} holds another model; '
+            'take paper, or leave it out'
+        )
+    return model
+
+
+def _own_format(model: ReasonerModel, served_one: str = 'paper') -> str:
+    """The format that the weights need; that of a server's cannot be seen."""
+    return prompt_format_of(model.folder) if 'folder' in REASONERS[model.backend].takes else served_one
 
 
 def own_settings(*registries: Mapping[str, BackendRow]) -> list[type[Any]]:

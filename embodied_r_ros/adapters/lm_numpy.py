@@ -122,7 +122,8 @@ class NumpyLanguageModel:
         prompt = self._tokenizer.encode(f'{BEGIN} {request.messages[-1].content}')
         stops = (*request.stop, END)
         reach = max(map(len, stops))
-        text, count = '', 0
+        text, count, is_cut = '', 0, False
+        room = min(request.max_tokens, self._model.shape.context - len(prompt) + 1)
         for token in self.generate_ids(
             prompt, temperature=request.temperature, seed=request.seed, max_tokens=request.max_tokens
         ):
@@ -133,7 +134,8 @@ class NumpyLanguageModel:
                 on_text(text[len(before) :])
             if len(text) < len(before) + len(piece) or text.endswith(stops) or cancelled():
                 break
-        return Completion(text=text, tokens=count, latency_s=time.monotonic() - begun)
+            is_cut = count == room
+        return Completion(text=text, tokens=count, latency_s=time.monotonic() - begun, is_cut=is_cut)
 
 
 def _cut(text: str, stops: Sequence[str], start: int) -> str:

@@ -73,6 +73,7 @@ class OpenAILanguageModel:
             reasoning=reply.reasoning,
             latency_s=time.monotonic() - start_s,
             tokens=reply.tokens,
+            is_cut=reply.finish_reason == 'length',
         )
 
     async def _option(self, messages: list[dict[str, str]], options: Sequence[str]) -> str:

@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from embodied_r_ros.adapters.lm import OnText
+from embodied_r_ros.adapters.repetition import Repetition, endless
+from embodied_r_ros.adapters.weights import check_folder
 from embodied_r_ros.adapters.worker_thread import WorkerThread, in_this_loop
 from embodied_r_ros.core.errors import BackendError, BackendRefused, SettingsError
 from embodied_r_ros.core.records import Completion, Generation
+from embodied_r_ros.core.replies import answer_end
 
 EXTRA = 'embodied_r_ros[transformers]'
 
@@ -30,7 +33,7 @@ class TransformersLanguageModel:
         """Load a model.
 
         Args:
-            folder: a Hugging Face folder, or the name of a model in the local cache or on the hub.
+            folder: a Hugging Face folder.
             device: 'cuda', 'cpu', ..., or 'auto' for a GPU where there is one.
             dtype: 'float32', 'bfloat16', ..., or 'auto' for the one that the weights were saved in.
 
@@ -38,13 +41,16 @@ class TransformersLanguageModel:
             SettingsError: torch or transformers is missing, or the model cannot be loaded or has no chat template.
         """
         self.name = pathlib.Path(folder).name
+        check_folder(folder)
         self._torch, transformers = _library('torch'), _library('transformers')
+        transformers.utils.logging.disable_progress_bar()  # one for each file of weights
+        damaged = _library('safetensors').SafetensorError
         self._device = device if device != 'auto' else 'cuda' if self._torch.cuda.is_available() else 'cpu'
         try:
             self._tokenizer = _tokenizer_class(transformers, pathlib.Path(folder)).from_pretrained(folder)
             loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
             self._model = loaded.to(self._device).eval()
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, damaged) as error:
             reason = ' '.join(str(error).split())
             raise SettingsError(
                 f'wanted a causal language model that transformers loads to {self._device!r}, got {str(folder)!r}: '
@@ -52,6 +58,8 @@ class TransformersLanguageModel:
             ) from error
         if not self._tokenizer.chat_template:
             raise SettingsError(f'the tokenizer of {str(folder)!r} must have a chat template, found none; add one')
+        ends = self._model.generation_config.eos_token_id
+        self._end_ids = [] if ends is None else [ends] if isinstance(ends, int) else ends
         self._thread = WorkerThread('reasoner')
 
     async def probe(self) -> None:
@@ -70,12 +78,13 @@ class TransformersLanguageModel:
         Cancelling the waiting task stops the model at the next token.
 
         Args:
-            request: its stop strings end the reply and are kept.
+            request: its stop strings end the reply and are kept; so does an answer block behind the thinking.
             on_text: gets the reply piece by piece; called in the event loop.
 
         Raises:
             BackendRefused: the prompt is longer than the model's context.
             BackendError: the device ran out of memory or failed.
+            ReplyError: the model repeats itself without end.
         """
         return await self._thread.run(functools.partial(self._reply, request, in_this_loop(on_text)))
 
@@ -94,7 +103,7 @@ class TransformersLanguageModel:
                 'ask about a shorter window or put fewer observations before it'
             )
         room = request.max_tokens if context is None else min(request.max_tokens, context - length)
-        watch = _Watch(self._torch, self._tokenizer, length, request.stop, on_text, cancelled)
+        watch = _Watch(self._torch, self._tokenizer, self._end_ids, length, request.stop, on_text, cancelled)
         try:
             if request.options:
                 watch.text = self._likeliest(inputs['input_ids'], request.options, cancelled)
@@ -103,7 +112,10 @@ class TransformersLanguageModel:
         except RuntimeError as error:
             reason = ' '.join(str(error).split())
             raise BackendError(f'{self.name} failed on {self._device!r} at {length} prompt tokens: {reason}') from error
-        return Completion(text=watch.text, tokens=watch.tokens, latency_s=time.monotonic() - begun)
+        if watch.repeated:
+            raise endless(watch.repeated, watch.text)
+        is_cut = not request.options and not watch.has_ended and watch.tokens == room
+        return Completion(text=watch.text, tokens=watch.tokens, latency_s=time.monotonic() - begun, is_cut=is_cut)
 
     def _likeliest(self, prompt: Any, options: Sequence[str], cancelled: Callable[[], bool]) -> str:
         """The option that the model is likeliest to continue the prompt with, of token ids (1, n)."""
@@ -147,29 +159,37 @@ class _Watch:
         self,
         torch: Any,
         tokenizer: Any,
+        end_ids: Sequence[int],
         prompt_length: int,
         stops: Sequence[str],
         on_text: OnText | None,
         cancelled: Callable[[], bool],
     ) -> None:
-        self._torch, self._tokenizer, self._prompt_length = torch, tokenizer, prompt_length
+        self._torch, self._tokenizer, self._end_ids, self._prompt_length = torch, tokenizer, end_ids, prompt_length
         self._stops, self._on_text, self._cancelled = stops, on_text, cancelled
+        self._repetition = Repetition()
         self.text = ''
         self.tokens = 0
+        self.repeated = ''
+        self.has_ended = False
 
     def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
         """A tensor of one truth value: whether the reply ends here."""
         reply = ids[0, self._prompt_length :].tolist()
         text = self._tokenizer.decode(reply, skip_special_tokens=True)
         ends = [at + len(stop) for stop in self._stops if stop and (at := text.find(stop)) >= 0]
+        ends += [end] if (end := answer_end(text)) >= 0 else []
         text = text[: min(ends)] if ends else text
         self.tokens = len(reply)
+        self.has_ended = bool(ends) or reply[-1] in self._end_ids
         # A character that is still short of bytes decodes to U+FFFD; it is passed on once it is whole.
-        if self._on_text is not None and len(text) > len(self.text) and not text.endswith('\ufffd'):
-            self._on_text(text[len(self.text) :])
         if ends or not text.endswith('\ufffd'):
-            self.text = text
-        return self._torch.tensor([bool(ends) or self._cancelled()], device=ids.device)
+            piece, self.text = text[len(self.text) :], text
+            self.repeated = self._repetition.unit(piece)
+            if self._on_text is not None and piece:
+                self._on_text(piece)
+        over = self.has_ended or bool(self.repeated) or self._cancelled()
+        return self._torch.tensor([over], device=ids.device)
 
 
 def _tokenizer_class(transformers: Any, folder: pathlib.Path) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from embodied_r_ros.adapters.masking import Mask, MaskedPieces
-from embodied_r_ros.adapters.repetition import Repetition
+from embodied_r_ros.adapters.repetition import Repetition, endless
 from embodied_r_ros.core.errors import ReplyError
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -153,7 +153,7 @@ class Gathered:
         unit = self._repetition.unit(reasoning + text)
         if unit:
             said = ''.join((*self._reasonings, *self._texts))
-            raise ReplyError(f'a reply that ends was wanted, the model repeats {self.mask(unit)!r} without end', said)
+            raise endless(self.mask(unit), said)
         if choice.get('finish_reason'):
             self._last = choice
         self._logprobs += _logprobs(choice.get('logprobs'), self.mask)

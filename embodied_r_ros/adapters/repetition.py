@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from embodied_r_ros.core.errors import ReplyError
+
 # So many characters at the end of a text, all of them a repetition of so many at most, are no text any more.
 TAIL = 512
 LONGEST_UNIT = 64
 _LOOK_EACH = 128
+
+
+def endless(unit: str, said: str) -> ReplyError:
+    """The error for a reply that repeats a piece of text to no end."""
+    return ReplyError(f'a reply that ends was wanted, the model repeats {unit!r} without end', said)
 
 
 class Repetition:

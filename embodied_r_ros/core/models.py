@@ -8,7 +8,7 @@ reasoner:
   backend: openai            # a row of REASONERS
   url: http://127.0.0.1:8001/v1
   model: EmbodiedCity/Embodied-R
-  prompt_format: paper       # the words that the weights were trained on
+  prompt_format: paper       # the words that the weights were trained on; chosen by the model where it is left out
 
 A new backend is one adapter and one row here; parameters, launch arguments, options and documentation follow.
 """
@@ -190,7 +190,11 @@ class ReasonerModel(Settings):
     """What thinks about the observations."""
 
     backend: str = setting('numpy', 'This backend runs the reasoner.', choices=REASONERS)
-    prompt_format: str = setting('compact', 'The weights were trained on this prompt format.', choices=PROMPT_FORMATS)
+    prompt_format: str = setting(
+        '',
+        "Prompts have this format; '' is the weights' own: compact for the embedded reasoner, else paper.",
+        choices=PROMPT_FORMATS,
+    )
     folder: str = setting('', 'The weights are in this folder, relative to the file of the model pair.')
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
 

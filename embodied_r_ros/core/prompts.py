@@ -124,7 +124,7 @@ class PaperPrompt:
         Raises:
             ReplyError: there is not exactly one answer block, or nothing in it.
         """
-        thinking, answer = replies.read_thought(completion.text, completion.reasoning)
+        thinking, answer = replies.read_thought(completion.text, completion.reasoning, completion.is_cut)
         return Thought(
             thinking=thinking, answer=answer, cited=cited_frames(thinking, self.count), raw_thinking=thinking
         )

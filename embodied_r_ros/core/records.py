@@ -340,9 +340,15 @@ class Generation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Completion:
-    """A language model's reply; `reasoning` is what a server splits off as its own field, '' otherwise."""
+    """A language model's reply.
+
+    Attributes:
+        reasoning: what a server splits off as its own field, '' otherwise.
+        is_cut: whether max_tokens or the context ended it, and not the model.
+    """
 
     text: str
     reasoning: str = ''
     latency_s: float = 0.0
     tokens: int = 0
+    is_cut: bool = False

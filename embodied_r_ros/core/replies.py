@@ -123,7 +123,7 @@ def normalise_action(text: str) -> str:
     return _named(_ACTION, text[:_MAX_ACTION_CHARS])
 
 
-def read_thought(text: str, reasoning: str = '') -> tuple[str, str]:
+def read_thought(text: str, reasoning: str = '', is_cut: bool = False) -> tuple[str, str]:
     """Split a reply into its thinking and what stands in its single answer block.
 
     Tags inside the thinking and text after the answer do not count. The closing tag may be missing at the end of the
@@ -132,6 +132,7 @@ def read_thought(text: str, reasoning: str = '') -> tuple[str, str]:
     Args:
         text: the reply's content.
         reasoning: what the server split off as thinking; where the content is empty, the whole reply.
+        is_cut: whether the reply was cut off at its greatest length.
 
     Returns:
         (thinking, answer), both stripped and clean.
@@ -147,7 +148,12 @@ def read_thought(text: str, reasoning: str = '') -> tuple[str, str]:
         )
     ends = f'the reply ends in {_end_of(raw)}'
     if not reply.answers:
-        raise ReplyError(f'an <answer> block was wanted, {ends}; it may need more max_tokens', raw)
+        why = (
+            'it was cut off there; allow more max_tokens'
+            if is_cut
+            else 'the model ended it there; take one that was trained on this prompt format'
+        )
+        raise ReplyError(f'an <answer> block was wanted, {ends}; {why}', raw)
     if len(reply.answers) > 1:
         raise ReplyError(f'one <answer> block was wanted, the reply has {len(reply.answers)}; {ends}', raw)
     answer = reply.answer()
@@ -159,6 +165,17 @@ def read_thought(text: str, reasoning: str = '') -> tuple[str, str]:
 def read_thinking(text: str, reasoning: str = '') -> str:
     """What was thought, clean, in a reply whose answer cannot be read: all that stands before its answer block."""
     return _Reply(text, reasoning).thinking()
+
+
+def answer_end(text: str) -> int:
+    """Where a reply that grows is over: behind the answer block that follows its thinking; -1 while it is not.
+
+    As long as no thinking has ended, an answer block may be one that the thought only rehearses.
+    """
+    tags = list(_TAG.finditer(text))
+    thought_end = max((tag.end() for tag in tags if _is(tag, 'think', '/')), default=len(text))
+    opened = min((tag.end() for tag in tags if _is(tag, 'answer') and tag.start() >= thought_end), default=len(text))
+    return min((tag.end() for tag in tags if _is(tag, 'answer', '/') and tag.start() >= opened), default=-1)
 
 
 def read_short_answer(text: str, reasoning: str = '') -> str:

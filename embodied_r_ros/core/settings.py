@@ -23,6 +23,7 @@ Kind = TypeVar('Kind')
 RENAMED = {
     'present_motion': ('latest_motion',),
     'least_confidence': ('min_confidence',),
+    'lm_model': ('lm_folder',),
     'concurrency': ('max_concurrent_descriptions', 'max_concurrent_requests'),
 }
 

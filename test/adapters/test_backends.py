@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from fake_models import FakeReasoner, key_frame
+from tiny_models import foreign_folder, random_folder
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.codec import encode_jpeg
@@ -22,6 +23,7 @@ perception:
 reasoner:
   backend: numpy
   folder: weights
+  prompt_format: compact
 """
 
 
@@ -85,6 +87,35 @@ def test_the_format_of_a_served_model_can_be_named(pair):
     assert backends.reasoner_model(given).prompt_format == 'compact'
 
 
+@pytest.mark.parametrize(
+    ('models', 'backend', 'prompt_format'),
+    [('embedded', 'numpy', 'compact'), ('paper', 'numpy', 'compact')],
+    ids=['in the process', 'a server'],
+)
+def test_the_folder_of_an_embedded_reasoner_alone_leads_to_numpy(models, backend, prompt_format, tmp_path):
+    folder = random_folder(tmp_path)
+    found = backends.reasoner_model(backends.ReasonerBackend(models=models, folder=str(folder)))
+    assert (found.backend, found.prompt_format, found.folder) == (backend, prompt_format, str(folder))
+
+
+@pytest.mark.parametrize('models', ['embedded', 'paper'])
+@pytest.mark.parametrize('backend', ['', 'transformers'])
+def test_the_folder_of_another_model_leads_to_transformers_and_the_format_that_any_model_reads(
+    models, backend, tmp_path
+):
+    given = backends.ReasonerBackend(models=models, backend=backend, folder=str(foreign_folder(tmp_path)))
+    found = backends.reasoner_model(given)
+    assert (found.backend, found.prompt_format) == ('transformers', 'paper')
+
+
+@pytest.mark.parametrize(('write', 'prompt_format'), [(foreign_folder, 'paper'), (random_folder, 'compact')])
+def test_a_pair_need_not_name_the_format(write, prompt_format, tmp_path):
+    write(tmp_path / 'weights')
+    file = tmp_path / 'pair.yaml'
+    file.write_text(PAIR.replace('numpy', 'transformers').replace('  prompt_format: compact\n', ''))
+    assert backends.reasoner_model(backends.ReasonerBackend(models=str(file))).prompt_format == prompt_format
+
+
 def test_another_url_does_not_ask_for_the_pairs_model():
     given = backends.ReasonerBackend(models='paper', url='http://gpu:8001')
     assert backends.reasoner_model(given).server.model == ''
@@ -99,11 +130,21 @@ def test_another_url_does_not_ask_for_the_pairs_model():
         ({'url': 'gpu'}, 'url must look like'),
         ({'backend': 'onnx'}, 'backend must be one of'),
         ({'prompt_format': 'poem'}, 'prompt_format must be one of'),
+        ({'model': 'qwen'}, "model 'qwen' is an id on a server, and reasoner numpy asks none; name the url"),
+        ({'folder': 'data/reasoner', 'url': 'http://gpu'}, "folder 'data/reasoner' is for a reasoner in the process"),
+        ({'folder': 'data/reasoner', 'backend': 'openai'}, 'got openai; leave one out'),
+        ({'folder': 'org/name-1B'}, r'hf download org/name-1B --local-dir FOLDER'),
     ],
 )
 def test_what_cannot_be_used_is_refused(values, words):
     with pytest.raises(SettingsError, match=words):
         backends.reasoner_model(backends.ReasonerBackend(**values))
+
+
+def test_the_language_of_the_embedded_reasoner_is_refused_for_another_model(tmp_path):
+    given = backends.ReasonerBackend(folder=str(foreign_folder(tmp_path)), prompt_format='compact')
+    with pytest.raises(SettingsError, match='prompt_format compact is the language of the embedded reasoner'):
+        backends.reasoner_model(given)
 
 
 @pytest.mark.parametrize('backend', ['numpy', pytest.param('transformers', marks=pytest.mark.torch)])

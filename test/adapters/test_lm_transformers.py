@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
-from tiny_models import SPECIAL, chain_folder, random_folder
+from tiny_models import chain_folder, random_folder, with_template
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.adapters.lm_transformers import TransformersLanguageModel
-from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, SettingsError
+from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, ReplyError, SettingsError
 from embodied_r_ros.core.records import Generation, Message
 
-TEMPLATE = "{{ bos_token }} {{ messages[-1]['content'] }}"
 REPLY = '<think> the sofa is left </think> <answer> to-my-left </answer>'
 
 pytestmark = pytest.mark.torch
@@ -23,13 +21,6 @@ pytestmark = pytest.mark.torch
 def one_thread():
     pytest.importorskip('transformers')
     pytest.importorskip('torch').set_num_threads(1)
-
-
-def with_template(folder, template=TEMPLATE):
-    settings = {'tokenizer_class': 'PreTrainedTokenizerFast', 'chat_template': template}
-    settings.update(zip(('pad_token', 'bos_token', 'eos_token', 'unk_token'), SPECIAL))
-    (folder / 'tokenizer_config.json').write_text(json.dumps(settings))
-    return folder
 
 
 @pytest.fixture
@@ -59,6 +50,38 @@ def test_replies_and_streams(chain, prompt, changes, text):
     pieces = []
     assert generate(chain, prompt, pieces.append, **changes).text == text
     assert ''.join(pieces) == text
+
+
+def test_a_reply_is_over_behind_its_answer_block(chain):
+    assert generate(chain, 'where').text == REPLY
+
+
+@pytest.mark.parametrize(
+    ('prompt', 'changes', 'is_cut'),
+    [
+        pytest.param('when', {'max_tokens': 3}, True, id='max tokens'),
+        pytest.param('when', {'max_tokens': 4}, False, id='end token'),
+        pytest.param('where', {}, False, id='answer'),
+        pytest.param('where', {'stop': ('is',), 'max_tokens': 4}, False, id='stop string'),
+    ],
+)
+def test_a_reply_tells_whether_it_was_cut_off(chain, prompt, changes, is_cut):
+    assert generate(chain, prompt, **changes).is_cut is is_cut
+
+
+def test_a_model_that_repeats_itself_is_stopped(tmp_path):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+    pieces = []
+    with pytest.raises(ReplyError, match=r"the model repeats '.*w\d+.*' without end") as caught:
+        generate(model, 'w1', pieces.append, max_tokens=500)
+    assert len(caught.value.raw) < 1500
+    assert ''.join(pieces) == caught.value.raw
+
+
+def test_loading_and_answering_print_nothing(tmp_path, capfd):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path)), device='cpu')
+    generate(model, 'w1', max_tokens=4)
+    assert capfd.readouterr() == ('', '')
 
 
 def test_says_the_same_as_numpy(tmp_path):
@@ -122,8 +145,15 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match='wanted a causal language model that transformers loads'):
+    with pytest.raises(SettingsError, match='a model folder with config.json was wanted'):
         TransformersLanguageModel(tmp_path, device='cpu')
+
+
+def test_weights_that_cannot_be_loaded_are_refused(tmp_path):
+    folder = with_template(random_folder(tmp_path))
+    (folder / 'model.safetensors').write_bytes(b'none')
+    with pytest.raises(SettingsError, match='wanted a causal language model that transformers loads'):
+        TransformersLanguageModel(folder, device='cpu')
 
 
 def test_of_several_options_the_likeliest_is_the_reply(tmp_path):

@@ -8,6 +8,7 @@ from embodied_r_ros.core.errors import ReplyError
 from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.replies import (
     Described,
+    answer_end,
     normalise_action,
     read_description,
     read_short_answer,
@@ -150,6 +151,33 @@ def test_actions_are_normalised_to_the_ten(text, action):
 )
 def test_a_thought_is_split(text, reasoning, thinking, answer):
     assert read_thought(text, reasoning) == (thinking, answer)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        pytest.param('<think>t</think><answer>B</answer>', id='tags'),
+        pytest.param('t</think> <ANSWER> B </ Answer>', id='opening-tag-in-the-template'),
+        pytest.param('<think>so <answer>C</answer></think><answer>B</answer>', id='rehearsed-in-the-thought'),
+    ],
+)
+def test_a_reply_is_over_behind_the_answer_that_follows_its_thinking(text):
+    assert answer_end(text + ' and <answer>more</answer>') == len(text)
+    assert all(answer_end(text[:end]) == -1 for end in range(len(text)))
+
+
+@pytest.mark.parametrize('text', ['', 'B', '<answer>B</answer>', '<think>so <answer>B</answer>', '</think></answer>'])
+def test_a_reply_whose_thinking_has_not_ended_is_not_over(text):
+    assert answer_end(text) == -1
+
+
+@pytest.mark.parametrize(
+    ('is_cut', 'advice'),
+    [(True, 'it was cut off there; allow more max_tokens'), (False, 'the model ended it there; take one that was')],
+)
+def test_only_a_reply_that_was_cut_off_is_said_to_need_more_tokens(is_cut, advice):
+    with pytest.raises(ReplyError, match=advice):
+        read_thought('<think>on and on', is_cut=is_cut)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import re
 
 import pytest
 from fake_openai import FakeOpenAI
-from tiny_models import chain_folder
+from tiny_models import chain_folder, make_foreign, with_template
 
 from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.coarse import coarse_log
@@ -306,6 +306,18 @@ def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
     assert sum(line['score'] for line in lines) == lefts
     assert {line['thinking'] for line in lines} == {'hm'}
     assert {line['error_code'] for line in lines} == {'OK'}
+
+
+@pytest.mark.torch
+def test_any_other_model_is_evaluated_by_its_folder_alone(exam, tmp_path, capsys):
+    path, reply = tmp_path / 'samples.jsonl', '<think> hm </think> <answer> A </answer>'
+    entries = sides(exam[0])[:2]
+    write_samples(path, entries)
+    other = make_foreign(
+        with_template(chain_folder(tmp_path / 'other', {'<unk>': reply}, max_position_embeddings=4096))
+    )
+    assert evaluate.main(['--samples', str(path), '--model', str(other), '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['codes'] == {'OK': len(entries)}
 
 
 def test_the_command_line_prints_a_table(exam, parrot, tmp_path, capsys):

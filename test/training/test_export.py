@@ -151,5 +151,5 @@ def test_what_cannot_be_exported_ends_with_a_sentence(trained, tmp_path, capsys)
 
 def test_an_adapter_is_no_model_to_start_from(tmp_path):
     (tmp_path / 'adapter_config.json').write_text('{}')
-    with pytest.raises(SettingsError, match='is a folder without it; merge the adapter with training.export'):
+    with pytest.raises(SettingsError, match='holds adapters alone; merge them .python -m training.export'):
         load_model(tmp_path, torch.float32)

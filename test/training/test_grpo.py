@@ -125,7 +125,7 @@ def test_a_run_whose_last_checkpoint_is_its_end_only_saves_the_model(call, tmp_p
 
 
 REFUSED = {
-    'no model folder': (['--model', 'nowhere'], {}, "a model folder with tokenizer_config.json was wanted, 'nowhere'"),
+    'no model folder': (['--model', 'nowhere'], {}, "a model folder with config.json was wanted, 'nowhere'"),
     'no sample': ([], {'samples': []}, 'samples to train on were wanted, none of 0 is left'),
     'no sample that can be asked': (
         [],

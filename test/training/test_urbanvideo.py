@@ -76,6 +76,8 @@ def test_a_text_without_options_is_rejected(whole, reason):
         ('RealWorld_20.mp4', 'RealWorld_20'),
         ('RealWorld_39_0.mp4', 'RealWorld_39'),
         ('RealWorld_GN_2_1.mp4', 'RealWorld_GN_2'),
+        ('EmbodiedCity_16_1_rain_fog.mp4', 'EmbodiedCity_16'),
+        ('AerialVLN_21_34HJIJKLPEUHQQ21ZAVOSO4QR0YV4H_5_rain_fog.mp4', 'AerialVLN_21_34HJIJKLPEUHQQ21ZAVOSO4QR0YV4H'),
     ],
 )
 def test_clips_of_one_flight_are_one_scene(video, route):

@@ -37,8 +37,9 @@ _LABEL = re.compile(r'\s*Question\s*[:：]', re.IGNORECASE)
 # Some tell the right answer: 'Answer: A. I am above the store.' in place of option A, or below the options.
 _TOLD = re.compile(r'^\s*answer\s*[:：]', re.IGNORECASE)
 _OPTION = re.compile(r'\s*([A-Z])\s*(?:[.):：]|\s(?=\s*\S))\s*')
-# All clips of one flight: 'AerialVLN_77_3DHE4R9OC_5.mp4' is clip 5 of a route in map 77.
-_ROUTE = re.compile(r'(EmbodiedCity_\d+|AerialVLN_\d+_[0-9A-Z]+|RealWorld_(?:[A-Z]+_)?\d+)(?:_\d+)*\.\w+')
+# All clips of one flight: 'AerialVLN_77_3DHE4R9OC_5.mp4' is clip 5 of a route in map 77, '..._5_rain_fog.mp4' the same
+# in another weather.
+_ROUTE = re.compile(r'(EmbodiedCity_\d+|AerialVLN_\d+_[0-9A-Z]+|RealWorld_(?:[A-Z]+_)?\d+)(?:_\d+)*(?:_[a-z]+)*\.\w+')
 
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
