@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -54,7 +55,7 @@ class OpenCVPerceiver:
         """OpenCV is in this process."""
 
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
-        """The motion between the two, and the things that are in view in `current` and not in `previous`.
+        """The motion between the two, and the things that are in view in `current`.
 
         Raises:
             InputError: the current image cannot be read.
@@ -83,11 +84,11 @@ class OpenCVPerceiver:
         in_view = self._sightings(current)
         before = self._sightings_or_none(previous)
         known = set(map(_thing, before))
-        new = tuple(sighting for sighting in in_view if _thing(sighting) not in known)
+        marked = tuple(dataclasses.replace(seen, in_view_before=_thing(seen) in known) for seen in in_view)
         motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
             motion = motion_from_sightings(before, in_view, motion)
-        return Description(motion=motion, sightings=new, latency_s=time.perf_counter() - start_s)
+        return Description(motion=motion, sightings=marked, latency_s=time.perf_counter() - start_s)
 
     def _sightings_or_none(self, previous: KeyFrame | None) -> tuple[Sighting, ...]:
         """What the earlier key frame shows; nothing where its image is broken, as was said when it was current."""

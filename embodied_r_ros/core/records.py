@@ -117,6 +117,7 @@ class Sighting:
         confidence: 0 to 1; NaN where the eye does not say.
         source: which eye: 'tag', 'box', 'detection', 'sign', or 'text' for one that was read from words.
         box_px: left, upper, right and lower edge in the image; None where there is none.
+        in_view_before: the key frame before shows the thing too, so that no words tell of it again.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Sighting:
     confidence: float = math.nan
     source: str = ''
     box_px: tuple[float, float, float, float] | None = None
+    in_view_before: bool = False
 
     @staticmethod
     def level(name: str, bearing_left_deg: float, distance_m: float = math.nan, **details: Any) -> Sighting:

@@ -44,7 +44,9 @@ KEY_FIELDS = ('camera', 'session', 'index')
 
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
-_SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
+_SIGHTING = (
+    'name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source', 'in_view_before',
+)  # fmt: skip
 _OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
 # Metres and degrees beyond this are no motion, place or distance of a robot.

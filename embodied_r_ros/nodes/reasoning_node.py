@@ -142,7 +142,7 @@ class ReasoningNode(ManagedNode):
         except InputError as error:
             self._leave_out('odometry', error)
             return
-        self._bridge.post(self._asker.note_pose, stamp_ns, pose)
+        self._bridge.post(self._asker.note_pose, stamp_ns, pose, clean(message.header.frame_id))
 
     def _leave_out(self, what: str, error: InputError) -> None:
         self.diagnostics.count('unusable')
