@@ -122,7 +122,7 @@ def scan(
         # Its images are the clock of a recording.
         now_s = (framer.last_ns or 0) / NS_PER_S
         if isinstance(item, CameraInfoItem):
-            framer.set_intrinsics(item.intrinsics)
+            framer.set_calibration(item.calibration)
         elif isinstance(item, OdometryItem):
             if odometry and framer.push_pose(item.stamp_ns, item.pose):
                 clocks.pose(item.stamp_ns, now_s)

@@ -15,8 +15,9 @@ from embodied_r_ros.adapters import perception_opencv
 from embodied_r_ros.adapters.codec import encode_jpeg
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import BackendUnavailable, InputError
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Sighting
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Sighting
 
 IMAGE = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 
@@ -33,7 +34,7 @@ class FakeEye:
         self.looks = 0
         self._seen = seen
 
-    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
+    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
         seen = self._seen[min(self.looks, len(self._seen) - 1)]
         self.looks += 1
         if isinstance(seen, Exception):
