@@ -145,7 +145,7 @@ class Asker:
         self.timeline.observed(observation, self._peers.now_ns())
         self._prefix_warmer.note()
 
-    def note_pose(self, stamp_ns: int, pose: Pose, frame_id: str) -> None:
+    def note_pose(self, stamp_ns: int, pose: Pose, frame_id: str = '') -> None:
         """Where the robot is now, in a frame; left out where the stamp is not of the images' clock."""
         self._odometry_frame = frame_id or reasoning.ODOMETRY_FRAME
         if self.timeline.pose(stamp_ns, self._peers.now_ns()):

@@ -9,8 +9,8 @@ is drawn away by a single wrong one (90 % within 0.85 m, against 0.35 m, in tria
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,20 +65,25 @@ class Place:
     covariance_m2: tuple[float, ...]
 
 
-def place_of(glimpses: tuple[Glimpse, ...]) -> Place | None:
+def place_of(glimpses: Sequence[Glimpse]) -> Place | None:
     """The place that most of the glimpses agree on; None where no two of them meet and none has a distance."""
-    if len(glimpses) == 1:
-        return _alone(glimpses[0])
-    origins, rays = np.array([seen.origin_m for seen in glimpses]), np.array([seen.ray for seen in glimpses])
-    distances = np.array([seen.distance_m for seen in glimpses])
-    along = np.array([seen.along_m for seen in glimpses])
-    proposals = _proposals(origins, rays, distances)
+    rows = _Rows(glimpses)
+    proposals = _proposals(rows)
     if not len(proposals):
         return None
-    agreeing = _agreeing(proposals, origins, rays, distances, along)
-    # Of proposals with equal support the first of the surest glimpses would be as good; the middle one is stable.
-    best = agreeing[int(np.argmax(agreeing.sum(axis=1)))]
-    return _mean([seen for seen, agrees in zip(glimpses, best) if agrees], proposals[int(np.argmax(agreeing.sum(1)))])
+    agreeing = _agreeing(proposals, rows)
+    best = int(np.argmax(agreeing.sum(axis=1)))
+    return _mean(rows, agreeing[best], proposals[best])
+
+
+class _Rows:
+    """Glimpses as arrays, a row each."""
+
+    def __init__(self, glimpses: Sequence[Glimpse]) -> None:
+        self.origins = np.array([seen.origin_m for seen in glimpses])
+        self.rays = np.array([seen.ray for seen in glimpses])
+        numbers = np.array([(seen.distance_m, seen.along_m, seen.across_m) for seen in glimpses])
+        self.distances, self.along, self.across = numbers.T
 
 
 def rays_meet(first: Glimpse, second: Glimpse) -> tuple[float, float, float]:
@@ -99,25 +104,21 @@ def rays_meet(first: Glimpse, second: Glimpse) -> tuple[float, float, float]:
     return float(np.linalg.norm(gap)), along_a, along_b
 
 
-def _alone(seen: Glimpse) -> Place | None:
-    if seen.point_m is None:
-        return None
-    return _mean([seen], np.array(seen.point_m))
-
-
-def _proposals(origins: Floats, rays: Floats, distances: Floats) -> Floats:
+def _proposals(rows: _Rows) -> Floats:
     """(m, 3) points to begin with: the measured ones, and where rays without a distance meet."""
-    measured = np.flatnonzero(~np.isnan(distances))
-    points = [origins[place] + distances[place] * rays[place] for place in _spread(measured.tolist(), MAX_PROPOSALS)]
-    cosine = math.cos(math.radians(PARALLAX_DEG))
-    pairs = [pair for pair in itertools.combinations(range(len(rays)), 2) if rays[pair[0]] @ rays[pair[1]] < cosine]
-    for one, other in _spread(pairs, MAX_PROPOSALS):
-        if not (math.isnan(distances[one]) or math.isnan(distances[other])):
-            continue
-        meeting = _meeting(origins[one], rays[one], origins[other], rays[other])
+    unmeasured = np.isnan(rows.distances)
+    measured = _spread(np.flatnonzero(~unmeasured), MAX_PROPOSALS)
+    points = rows.origins[measured] + rows.distances[measured, None] * rows.rays[measured]
+    only_rays = np.flatnonzero(unmeasured)
+    rays = rows.rays[only_rays]
+    apart = np.triu(rays @ rays.T < math.cos(math.radians(PARALLAX_DEG)), 1)
+    met = []
+    for one, other in _spread(np.argwhere(apart), MAX_PROPOSALS):
+        first, second = only_rays[one], only_rays[other]
+        meeting = _meeting(rows.origins[first], rows.rays[first], rows.origins[second], rows.rays[second])
         if meeting is not None:
-            points.append(meeting)
-    return np.array(points).reshape(-1, 3)
+            met.append(meeting)
+    return np.concatenate([points, np.array(met).reshape(-1, 3)])
 
 
 def _meeting(origin: Floats, ray: Floats, other_origin: Floats, other_ray: Floats) -> Floats | None:
@@ -127,43 +128,40 @@ def _meeting(origin: Floats, ray: Floats, other_origin: Floats, other_ray: Float
     other_along = float(dot * (between @ ray) - between @ other_ray) / sine2
     if not (NEAREST_M <= along <= FARTHEST_M and NEAREST_M <= other_along <= FARTHEST_M):
         return None
-    return (origin + along * ray + other_origin + other_along * other_ray) / 2
+    meeting: Floats = (origin + along * ray + other_origin + other_along * other_ray) / 2
+    return meeting
 
 
-def _agreeing(proposals: Floats, origins: Floats, rays: Floats, distances: Floats, along: Floats) -> NDArray[np.bool_]:
+def _agreeing(proposals: Floats, rows: _Rows) -> NDArray[np.bool_]:
     """(m, n): whether glimpse n agrees with proposal m."""
-    ways = proposals[:, None, :] - origins[None, :, :]
-    along_m = (ways * rays[None]).sum(axis=2)
+    ways = proposals[:, None, :] - rows.origins[None, :, :]
+    along_m = (ways * rows.rays[None]).sum(axis=2)
     lengths = np.maximum(np.linalg.norm(ways, axis=2), 1e-9)
     by_ray = along_m / lengths > math.cos(math.radians(AGREE_DEG))
-    allowed_m = AGREE_M + 2.0 * np.where(np.isfinite(along), along, 0.0)
-    by_distance = np.isnan(distances) | (np.abs(along_m - distances) <= allowed_m)
-    return by_ray & by_distance
+    allowed_m = AGREE_M + 2.0 * np.where(np.isfinite(rows.along), rows.along, 0.0)
+    agreeing: NDArray[np.bool_] = by_ray & (np.isnan(rows.distances) | (np.abs(along_m - rows.distances) <= allowed_m))
+    return agreeing
 
 
-def _mean(glimpses: list[Glimpse], near_m: Floats) -> Place:
-    """The mean of what the glimpses say, each weighed by its spread; `near_m` says at what distance rays are read."""
-    information, weighed = np.zeros((3, 3)), np.zeros(3)
-    for seen in glimpses:
-        origin, ray = np.array(seen.origin_m), np.array(seen.ray)
-        distance_m = seen.distance_m if not math.isnan(seen.distance_m) else float((near_m - origin) @ ray)
-        across_m = seen.across_m if not math.isnan(seen.distance_m) else seen.across_m * max(distance_m, NEAREST_M)
-        outer = np.outer(ray, ray)
-        part = (np.eye(3) - outer) / across_m**2
-        if math.isfinite(seen.along_m):
-            part = part + outer / seen.along_m**2
-        information += part
-        weighed += part @ (origin + distance_m * ray)
-    # A lone direction that nothing measures, as along parallel rays, is held near where the rays were read.
-    information += np.eye(3) * 1e-3
-    weighed += 1e-3 * near_m
+def _mean(rows: _Rows, agrees: NDArray[np.bool_], near_m: Floats) -> Place:
+    """The mean of what glimpses say, each weighed by its spread; `near_m` says at what distance rays are read."""
+    origins, rays, along = rows.origins[agrees], rows.rays[agrees], rows.along[agrees]
+    measured = ~np.isnan(rows.distances[agrees])
+    read_m = ((near_m - origins) * rays).sum(axis=1)
+    distances = np.where(measured, rows.distances[agrees], read_m)
+    across = rows.across[agrees] * np.where(measured, 1.0, np.maximum(read_m, NEAREST_M))
+    outer = rays[:, :, None] * rays[:, None, :]
+    parts = (np.eye(3) - outer) / across[:, None, None] ** 2 + outer / along[:, None, None] ** 2
+    points = origins + distances[:, None] * rays
+    # A direction that nothing measures, as along parallel rays, is held near where the rays were read.
+    information = parts.sum(axis=0) + np.eye(3) * 1e-3
     covariance = np.linalg.inv(information)
-    x_m, y_m, z_m = (covariance @ weighed).tolist()
+    x_m, y_m, z_m = (covariance @ ((parts @ points[:, :, None]).sum(axis=0)[:, 0] + 1e-3 * near_m)).tolist()
     return Place(position_m=(x_m, y_m, z_m), covariance_m2=tuple(covariance.ravel().tolist()))
 
 
-def _spread(items: list, count: int) -> list:  # type: ignore[type-arg]
-    """At most so many of the items, evenly spread."""
+def _spread(items: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most so many of the rows, evenly spread."""
     if len(items) <= count:
         return items
-    return [items[(2 * step + 1) * len(items) // (2 * count)] for step in range(count)]
+    return items[(2 * np.arange(count) + 1) * len(items) // (2 * count)]

@@ -25,7 +25,7 @@ from embodied_r_ros.core.errors import (
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.landmark_history import Scene, scene_of
-from embodied_r_ros.core.landmark_report import landmarks_of, named
+from embodied_r_ros.core.landmark_report import named_landmarks
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
@@ -152,8 +152,8 @@ def answer(
         confidence=confidence,
         consistency=consistency,
         evidence=_evidence(best.thought, chosen),
-        landmarks=named(
-            landmarks_of(scene, odometry_frame, observations[-1].pose), question.text, *question.choices, said
+        landmarks=named_landmarks(
+            scene, (question.text, *question.choices, said), odometry_frame, observations[-1].pose
         ),
         used=len(chosen),
         available=len(observations),

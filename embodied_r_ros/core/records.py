@@ -284,6 +284,11 @@ class Landmark:
     sightings: int = 0
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def spread_m(self) -> float:
+        """One standard deviation of the place, the root of the sum over its axes."""
+        return math.sqrt(sum(self.covariance_m2[::4]))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:

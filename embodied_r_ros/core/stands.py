@@ -8,12 +8,10 @@ import math
 import numpy as np
 
 from embodied_r_ros.core.landmarks import Vector, View
-from embodied_r_ros.core.motion import rotation_matrix
 from embodied_r_ros.core.moves import STAY, come_to, measured, moves_of
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.poses import ORIGIN, position, rotation_matrix
 from embodied_r_ros.core.records import Key, Motion, Pose
-
-START = Pose(x_m=0.0, y_m=0.0, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +35,7 @@ def next_stand(last: Stand | None, seen: Observation) -> Stand:
     pose = None if last is None else _pose_after(last, seen)
     if last is None or pose is None:
         stretch = 0 if last is None else last.stretch + 1
-        return Stand(key=seen.key, pose=seen.pose or START, stretch=stretch, by_odometry=seen.pose is not None)
+        return Stand(key=seen.key, pose=seen.pose or ORIGIN, stretch=stretch, by_odometry=seen.pose is not None)
     return dataclasses.replace(last, key=seen.key, pose=pose)
 
 
@@ -58,8 +56,8 @@ def view_of(seen: Observation, stand: Stand) -> View:
     """The view of an observation whose base stood there."""
     pose = stand.pose
     axes = rotation_matrix(pose)
-    camera = seen.camera_pose or START
-    camera_m = np.array([pose.x_m, pose.y_m, pose.z_m]) + axes @ np.array([camera.x_m, camera.y_m, camera.z_m])
+    camera = seen.camera_pose or ORIGIN
+    camera_m = position(pose) + axes @ position(camera)
     ahead = axes @ rotation_matrix(camera)[:, 0]
     return View(
         key=seen.key,
@@ -78,7 +76,7 @@ def _moved(before: Pose, motion: Motion) -> Pose:
     moved_m = rotation_matrix(before) @ np.array([walk_m.real, walk_m.imag, up_m])
     half_rad = (before.yaw_rad + math.radians(turn_deg)) / 2
     return dataclasses.replace(
-        START,
+        ORIGIN,
         x_m=before.x_m + float(moved_m[0]),
         y_m=before.y_m + float(moved_m[1]),
         z_m=before.z_m + float(moved_m[2]),

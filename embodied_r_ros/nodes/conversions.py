@@ -27,6 +27,7 @@ from embodied_r_ros.core.records import (
     Calibration,
     EncodedImage,
     ErrorCode,
+    Evidence,
     KeyFrame,
     Motion,
     MotionSource,
@@ -51,6 +52,7 @@ _OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
 # Metres and degrees beyond this are no motion, place or distance of a robot.
 _FARTHEST = 1e8
+_EVIDENCE = (*KEY_FIELDS, 'text')
 _MOST_MOVES, _MOST_SIGHTINGS = 4096, 4096
 _MOST_COEFFICIENTS = 64
 _LONGEST_NAME, _LONGEST_TEXT = 256, 65536
@@ -336,6 +338,29 @@ def sighting_to_message(sighting: Sighting) -> messages.Sighting:
         has_box=sighting.box_px is not None,
         box_px=sighting.box_px or (0.0,) * 4,
         **fields_of(sighting, _SIGHTING),
+    )
+
+
+def evidence_from_message(message: messages.Evidence) -> Evidence:
+    """A cited key frame.
+
+    Raises:
+        InputError: its stamp or pose cannot be used.
+    """
+    return Evidence(
+        stamp_ns=ns_from_stamp(message.stamp),
+        pose=pose_from_message(message.pose) if message.has_pose else None,
+        **fields_of(message, _EVIDENCE),
+    )
+
+
+def evidence_to_message(cited: Evidence) -> messages.Evidence:
+    """A message of a cited key frame."""
+    return messages.Evidence(
+        stamp=stamp_from_ns(cited.stamp_ns),
+        has_pose=cited.pose is not None,
+        pose=pose_to_message(cited.pose),
+        **fields_of(cited, _EVIDENCE),
     )
 
 

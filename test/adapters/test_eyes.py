@@ -86,7 +86,7 @@ def test_a_thing_is_new_unless_its_track_or_else_its_name_was_in_the_key_frame_b
     before: Sighting, after: Sighting, is_new: bool
 ) -> None:
     _, second = describe(2, FakeEye('boxes', [before], [after]))
-    assert bool(second.sightings) == is_new
+    assert [seen.in_view_before for seen in second.sightings] == [not is_new]
 
 
 def test_the_things_of_all_eyes_tell_the_motion_together() -> None:
@@ -108,7 +108,7 @@ def test_an_eye_that_fails_costs_its_own_sightings_and_is_told_of_once(caplog: p
     signs = FakeEye('signs', BackendUnavailable('no weights'), ValueError('a bug'), [thing('room 12', 0.0)])
     boxes = FakeEye('boxes', [thing('desk', 30.0)])
     with caplog.at_level(logging.WARNING):
-        assert list(map(names, describe(3, signs, boxes))) == [['desk'], [], ['room 12']]
+        assert list(map(names, describe(3, signs, boxes))) == [['desk'], ['desk'], ['desk', 'room 12']]
     assert [record.message for record in caplog.records] == ['the eye signs failed, and what it would see is left out']
     assert 'no weights' in caplog.text
 

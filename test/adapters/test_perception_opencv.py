@@ -116,8 +116,10 @@ def test_things_are_written_from_left_to_right() -> None:
 def test_only_what_the_frame_before_did_not_show_is_new() -> None:
     perceiver = reading_tags()
     before, after = view(SOFA), view(SOFA, LAMP, index=1, motion=TURN)
-    assert [seen.name for seen in perceiver.describe_now(before, after).sightings] == ['floor lamp']
-    assert perceiver.describe_now(after, view(SOFA, index=2)).sightings == ()
+    both = perceiver.describe_now(before, after).sightings
+    assert [(seen.name, seen.in_view_before) for seen in both] == [('sofa', True), ('floor lamp', False)]
+    (again,) = perceiver.describe_now(after, view(SOFA, index=2)).sightings
+    assert again.in_view_before
 
 
 def test_measured_motion_is_the_action_and_the_first_frame_has_none() -> None:
