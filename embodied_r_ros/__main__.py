@@ -19,6 +19,7 @@ from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.models import (
     EYES,
     PERCEIVERS,
@@ -32,7 +33,7 @@ from embodied_r_ros.core.models import (
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
 from embodied_r_ros.core.settings import unknown_name
-from embodied_r_ros.evaluation.observation_json import to_entry
+from embodied_r_ros.evaluation.observation_json import landmark_entry, to_entry
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
@@ -206,6 +207,7 @@ def to_json(result: offline.OfflineAnswer) -> dict[str, Any]:
         'confidence': None if math.isnan(answer.confidence) else answer.confidence,
         'evidence': evidence,
         'observations': observations,
+        'landmarks': [landmark_entry(landmark) for landmark in result.landmarks],
         'error_code': answer.error_code.name,
         'error_msg': answer.error_msg,
         'timings_s': answer.timings_s,
@@ -226,6 +228,8 @@ def readable(result: offline.OfflineAnswer, question: Question) -> str:
     if answer.evidence:
         lines += ['Rests on']
         lines += [f'  Frame {cited.index:<3d}{_age(cited, first_ns)}  {cited.text}' for cited in answer.evidence]
+    if answer.landmarks:
+        lines += ['Places', *(f'  {sentence(landmark)}' for landmark in answer.landmarks)]
     spans = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in answer.timings_s.items())
     return '\n'.join([*lines, f'Model: {answer.model}, asked in the format {answer.prompt_id}', f'Seconds: {spans}'])
 

@@ -14,8 +14,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters.codec import encode_jpeg
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.frames import NS_PER_S, Frame
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, Pose
+from embodied_r_ros.core.records import Calibration, EncodedImage, Pose
 
 TYPES = get_typestore(Stores.ROS2_KILTED)
 
@@ -127,7 +128,7 @@ def _paper(seed: int) -> np.ndarray:
     return cv2.cvtColor(texture(512, 512, seed), cv2.COLOR_BGR2GRAY)
 
 
-ROOM_INTRINSICS = Intrinsics(width=320, height=180, fx_px=250.0, fy_px=250.0, cx_px=160.0, cy_px=90.0)
+ROOM_CAMERA = Camera(width=320, height=180, fx_px=250.0, fy_px=250.0, cx_px=160.0, cy_px=90.0)
 
 
 def jpeg(picture: np.ndarray, quality: int = 90) -> EncodedImage:
@@ -243,14 +244,17 @@ def recorded_odometry(where: Pose, stamp_s: float, topic: str = '/odom', recorde
     return Recorded(topic, 'nav_msgs/msg/Odometry', message, _ns(stamp_s if recorded_s is None else recorded_s))
 
 
-def recorded_camera_info(known: Intrinsics, stamp_s: float, topic: str = '/camera/camera_info') -> Recorded:
+def recorded_camera_info(known: Calibration, stamp_s: float, topic: str = '/camera/camera_info') -> Recorded:
     """A camera_info message."""
     types = TYPES.types
-    matrix = np.array([known.fx_px, 0.0, known.cx_px, 0.0, known.fy_px, known.cy_px, 0.0, 0.0, 1.0])
+    d, k, r, p = (np.array(getattr(known, name)) for name in 'dkrp')
+    left, upper, width, height = known.roi
     message = types['sensor_msgs/msg/CameraInfo'](
-        header=header(stamp_s), height=known.height, width=known.width, distortion_model='plumb_bob', d=np.zeros(5),
-        k=matrix, r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0,
-        roi=types['sensor_msgs/msg/RegionOfInterest'](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+        header=header(stamp_s), height=known.height, width=known.width, distortion_model=known.distortion_model, d=d,
+        k=k, r=r, p=p, binning_x=known.binning_x, binning_y=known.binning_y,
+        roi=types['sensor_msgs/msg/RegionOfInterest'](
+            x_offset=left, y_offset=upper, height=height, width=width, do_rectify=known.roi_rectified
+        ),
     )  # fmt: skip
     return Recorded(topic, 'sensor_msgs/msg/CameraInfo', message, _ns(stamp_s))
 

@@ -51,7 +51,7 @@ class DummyEye:
     def __init__(self, settings):
         self.reach_m = settings.reach_m
 
-    def look(self, image, intrinsics):
+    def look(self, image, camera):
         return (Sighting.level('plant', 20.0, self.reach_m, source='dummy'),)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from builders import (
-    ROOM_INTRINSICS,
+    ROOM_CAMERA,
     jpeg,
     pan,
     pose,
@@ -50,7 +50,7 @@ def write_originals(folder: Path) -> list[Path]:
     views = pan(20, 0.05, width=160, height=96)
     for name, (mcap, compressed, packed) in BAGS.items():
         if not (folder / name).exists():
-            messages = [recorded_camera_info(ROOM_INTRINSICS, 100.0)]
+            messages = [recorded_camera_info(ROOM_CAMERA.calibration, 100.0)]
             for step, view in enumerate(views):
                 stamp_s = 100.0 + step / 10
                 image = recorded_jpeg(jpeg(view).data, stamp_s) if compressed else recorded_image(view, stamp_s)

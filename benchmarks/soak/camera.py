@@ -8,6 +8,7 @@ It takes the names of its faults as strings on `camera_fault`, '' for none.
 from __future__ import annotations
 
 import array
+import dataclasses
 import itertools
 import math
 import time
@@ -21,9 +22,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import String
 
 from benchmarks._pictures import jpeg, pan
-from embodied_r_ros.core.records import Intrinsics
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.nodes import qos
-from embodied_r_ros.nodes.conversions import NS_PER_S, header, intrinsics_to_message
+from embodied_r_ros.nodes.conversions import NS_PER_S, calibration_to_message, header
 
 FAULT_TOPIC = 'camera_fault'
 IMAGE_HZ, ODOMETRY_HZ = 30.0, 50.0
@@ -34,7 +35,7 @@ ONCE = {'day_ahead', 'seconds_back', 'odometry_ahead'}
 _AHEAD_NS = {'day_ahead': 86_400 * NS_PER_S, 'seconds_back': -10 * NS_PER_S}
 
 
-class Camera(Node):
+class CameraDriver(Node):
     """Publishes images, odometry and calibration."""
 
     def __init__(self) -> None:
@@ -46,7 +47,8 @@ class Camera(Node):
         there = [jpeg(view) for view in views]
         self._pictures = itertools.cycle(there + there[::-1])
         self._small = jpeg(cv2.resize(views[0], (320, 240)))
-        self._intrinsics = Intrinsics(width=WIDTH, height=HEIGHT, fx_px=500.0, fy_px=500.0, cx_px=320.0, cy_px=240.0)
+        lens = Camera(width=WIDTH, height=HEIGHT, fx_px=500.0, fy_px=500.0, cx_px=320.0, cy_px=240.0)
+        self._calibration = lens.calibration
         self._fault = ''
         self._begun_s = time.monotonic()
         self.create_subscription(String, FAULT_TOPIC, self._on_fault, 10)
@@ -81,14 +83,16 @@ class Camera(Node):
             self._fault = ''
 
     def _on_info(self) -> None:
-        self._info.publish(intrinsics_to_message(self._intrinsics, header(time.time_ns(), 'camera')))
+        self._info.publish(
+            calibration_to_message(dataclasses.replace(self._calibration, stamp_ns=time.time_ns(), frame_id='camera'))
+        )
 
 
 def main() -> None:
     """Publish until the process is ended."""
     rclpy.init()
     try:
-        rclpy.spin(Camera())
+        rclpy.spin(CameraDriver())
     except (ExternalShutdownException, KeyboardInterrupt):
         return
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.records import Intrinsics
 
 FAMILIES = ('36h11', '36h10', '25h9', '16h5')
 
@@ -97,7 +97,7 @@ class TagReader:
         return lambda image: aruco.detectMarkers(image, dictionary, parameters=parameters)
 
 
-def locate(tag: Tag, intrinsics: Intrinsics, size_m: float, depth_m: float = 0.0) -> Floats | None:
+def locate(tag: Tag, camera: Camera, size_m: float, depth_m: float = 0.0) -> Floats | None:
     """Where the tag is, in the camera's optical axes (x right, y down, z ahead), metres, (3,).
 
     Args:
@@ -105,23 +105,27 @@ def locate(tag: Tag, intrinsics: Intrinsics, size_m: float, depth_m: float = 0.0
         depth_m: the point wanted lies this far behind the tag, such as the middle of the thing that carries it.
 
     Returns:
-        None where the corners allow no pose in front of the camera.
+        None where the corners allow no pose in front of the camera, or the lens model has no ray for one.
     """
     half = size_m / 2
     square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
-    camera = np.array([[intrinsics.fx_px, 0, intrinsics.cx_px], [0, intrinsics.fy_px, intrinsics.cy_px], [0, 0, 1.0]])
+    rays = camera.rays(tag.corners_px)
+    if not np.isfinite(rays).all():
+        return None
+    corners = (rays[:, :2] / rays[:, 2:]).reshape(4, 1, 2)
     found: list[tuple[float, Floats, Floats]] = []
     # Where the upper and lower edge mirror each other, as of a tag at the height of a level camera, IPPE may give NaN
     # or a rotation that is none; the other method, slower and sure, then fits far better.
     for method in (cv2.SOLVEPNP_IPPE_SQUARE, cv2.SOLVEPNP_ITERATIVE):
-        solved: Any = cv2.solvePnPGeneric(square, tag.corners_px.reshape(4, 1, 2), camera, None, flags=method)
-        for turn, shift, miss_px in zip(*solved[1:]):
+        solved: Any = cv2.solvePnPGeneric(square, corners, np.eye(3), None, flags=method)
+        for turn, shift, miss in zip(*solved[1:]):
             place: Floats = np.asarray(shift, np.float64).ravel()
             if np.isfinite(place).all() and np.isfinite(turn).all() and place[2] > 0:
-                found.append((float(miss_px.item()), place, np.asarray(cv2.Rodrigues(turn)[0], np.float64)[:, 2]))
+                facing: Floats = np.asarray(cv2.Rodrigues(turn)[0], np.float64)[:, 2]
+                found.append((float(miss.item()) * camera.fx_px, place, facing))
         if found and min(miss_px for miss_px, _, _ in found) < _WELL_FITTED_PX:
             break
     if not found:
         return None
-    _, place, facing = min(found, key=lambda fit: fit[0])
-    return place - facing * depth_m
+    _, middle, facing = min(found, key=lambda fit: fit[0])
+    return middle - facing * depth_m

@@ -28,7 +28,7 @@ from embodied_r_ros.adapters.recorded_topics import (
 )
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, ImageItem, OdometryItem, RecordedItem, StampSampler
-from embodied_r_ros.core.records import Intrinsics, Pose
+from embodied_r_ros.core.records import Calibration, Pose
 
 # Odometry and images are written when they arrive; within this time they are put back into the order of their stamps.
 HOLD_NS = NS_PER_S // 2
@@ -194,7 +194,7 @@ def _item(
     if connection.topic == topics.odometry:
         return OdometryItem(stamp_ns=stamp_ns, pose=_pose(message))
     if connection.topic == topics.camera_info:
-        return CameraInfoItem(stamp_ns=stamp_ns, intrinsics=_intrinsics(message))
+        return CameraInfoItem(stamp_ns=stamp_ns, calibration=_calibration(message, stamp_ns))
     return _image(message, connection.msgtype, stamp_ns, number, sampler)
 
 
@@ -252,11 +252,20 @@ def _pose(message: Any) -> Pose:
     )  # fmt: skip
 
 
-def _intrinsics(message: Any) -> Intrinsics:
-    matrix = message.k if hasattr(message, 'k') else message.K
-    return Intrinsics(
+def _calibration(message: Any, stamp_ns: int) -> Calibration:
+    """A camera_info of ROS 2, or of ROS 1, where the matrices have capital letters."""
+    d, k, r, p = (
+        tuple(map(float, getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())))
+        for name in 'dkrp'
+    )
+    roi = message.roi
+    return Calibration(
         width=int(message.width), height=int(message.height),
-        fx_px=float(matrix[0]), fy_px=float(matrix[4]), cx_px=float(matrix[2]), cy_px=float(matrix[5]),
+        distortion_model=str(message.distortion_model), d=d, k=k, r=r, p=p,
+        binning_x=int(message.binning_x), binning_y=int(message.binning_y),
+        roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        roi_rectified=bool(roi.do_rectify),
+        stamp_ns=stamp_ns, frame_id=str(message.header.frame_id),
     )  # fmt: skip
 
 

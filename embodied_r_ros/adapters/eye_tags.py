@@ -6,7 +6,7 @@ A labels file (YAML) gives tags their nouns:
     18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}
 
 `size_m` is the side of the black square where it differs from the `tag_size_m` setting; `depth_m` is how far behind the
-tag the middle of the thing lies. The same tag may hang on several sides of one thing. The camera is taken to be level.
+tag the middle of the thing lies. The same tag may hang on several sides of one thing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
-from embodied_r_ros.core.records import Intrinsics, Sighting
+from embodied_r_ros.core.records import Sighting
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.yaml_file import read_yaml
 from embodied_r_ros.share import share_path
@@ -76,31 +77,30 @@ class TagEye:
         self._labels = dict(labels)
         self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
 
-    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
-        """The things whose tags an image shows, from left to right; without intrinsics there are no distances."""
+    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
+        """The things whose tags an image shows, from left to right; a camera that is not known gives no distances."""
         sides: dict[int, list[Tag]] = {}
         for tag in self._reader.read(image):
             sides.setdefault(tag.id, []).append(tag)
-        camera = intrinsics or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
-        found = (self._sighting(sides[tag_id], camera, intrinsics is not None) for tag_id in sorted(sides))
+        assumed = camera or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
+        found = (self._sighting(sides[tag_id], assumed, camera is not None) for tag_id in sorted(sides))
         return tuple(sorted((seen for seen in found if seen is not None), key=lambda seen: -seen.bearing_left_deg))
 
-    def _sighting(self, tags: list[Tag], intrinsics: Intrinsics, calibrated: bool) -> Sighting | None:
+    def _sighting(self, tags: list[Tag], camera: Camera, calibrated: bool) -> Sighting | None:
         """One sighting from all visible tags of an id, the larger the weightier; None where it is out of range."""
         label = self._labels.get(tags[0].id, TagLabel(name=f'tag {tags[0].id}'))
         size_m = self._settings.tag_size_m if label.size_m is None else label.size_m
         measured = calibrated and size_m > 0
         depth_m = label.depth_m if measured else 0.0
-        places = [(tag.side_px**2, locate(tag, intrinsics, size_m or 1.0, depth_m)) for tag in tags]
+        places = [(tag.side_px**2, locate(tag, camera, size_m or 1.0, depth_m)) for tag in tags]
         known = [(weight, place) for weight, place in places if place is not None]
         if not known:
             return None
         place: Floats = np.average([place for _, place in known], axis=0, weights=[weight for weight, _ in known])
-        level_m = math.hypot(place[0], place[2])
-        if measured and level_m > self._settings.max_range_m:
-            return None
         distance_m = float(np.linalg.norm(place))
-        spread_m = max(SPREAD_SHARE * level_m, MIN_SPREAD_M) if measured else math.nan
+        if measured and distance_m > self._settings.max_range_m:
+            return None
+        spread_m = max(SPREAD_SHARE * distance_m, MIN_SPREAD_M) if measured else math.nan
         x, y, z = (float(part) for part in place / distance_m)
         corners = max(tags, key=lambda tag: tag.side_px).corners_px
         left, upper, right, lower = (float(edge) for edge in (*corners.min(axis=0), *corners.max(axis=0)))
@@ -166,9 +166,9 @@ def _label(path: str | pathlib.Path, key: int, value: Any) -> TagLabel:
     )
 
 
-def _assumed(width: int, height: int, fov_deg: float) -> Intrinsics:
+def _assumed(width: int, height: int, fov_deg: float) -> Camera:
     focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
-    return Intrinsics(
+    return Camera(
         width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
     )
 

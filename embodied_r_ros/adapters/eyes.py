@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_r_ros.core.records import Intrinsics, Sighting
+from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.records import Sighting
 
 
 class Eye(Protocol):
@@ -20,15 +21,17 @@ class Eye(Protocol):
     def name(self) -> str:
         """Id of what looks, for `Observation.model`."""
 
-    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
+    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
         """The things in an image, in any order.
 
-        A thing that the eye knows again has the same `source` and `track_id` in every image.
+        Their rays are in the axes of the camera as a body (x ahead, y left, z up); who asks the eye turns them into
+        those of the base (`core.camera.in_base`). A thing that the eye knows again has the same `source` and `track_id`
+        in every image.
 
         Args:
             image: (height, width) grey or (height, width, 3) BGR, uint8. An image that cannot be decoded reaches no
                 eye.
-            intrinsics: of images of this size; None where they are not known.
+            camera: behind images of this size; None where it is not calibrated.
 
         Raises:
             EmbodiedRError: the eye did not do its part, which costs its sightings of this image.

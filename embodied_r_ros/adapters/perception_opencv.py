@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -15,9 +16,10 @@ from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.eyes import Eye
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.worker_thread import WorkerThread
+from embodied_r_ros.core.camera import Camera, fit_camera, in_base
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
-from embodied_r_ros.core.records import Intrinsics, Key, KeyFrame, Sighting
+from embodied_r_ros.core.records import Key, KeyFrame, Sighting
 
 REMEMBERED = 64
 
@@ -54,7 +56,7 @@ class OpenCVPerceiver:
         """OpenCV is in this process."""
 
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
-        """The motion between the two, and the things that are in view in `current` and not in `previous`.
+        """The motion between the two, and the things that are in view in `current`.
 
         Raises:
             InputError: the current image cannot be read.
@@ -83,11 +85,11 @@ class OpenCVPerceiver:
         in_view = self._sightings(current)
         before = self._sightings_or_none(previous)
         known = set(map(_thing, before))
-        new = tuple(sighting for sighting in in_view if _thing(sighting) not in known)
+        marked = tuple(dataclasses.replace(seen, in_view_before=_thing(seen) in known) for seen in in_view)
         motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
             motion = motion_from_sightings(before, in_view, motion)
-        return Description(motion=motion, sightings=new, latency_s=time.perf_counter() - start_s)
+        return Description(motion=motion, sightings=marked, latency_s=time.perf_counter() - start_s)
 
     def _sightings_or_none(self, previous: KeyFrame | None) -> tuple[Sighting, ...]:
         """What the earlier key frame shows; nothing where its image is broken, as was said when it was current."""
@@ -100,22 +102,27 @@ class OpenCVPerceiver:
         """The things in view, from left to right; remembered for the latest key frames."""
         key = (key_frame.key, key_frame.stamp_ns)
         if key not in self._seen:
-            self._seen[key] = self._look(codec.decode(key_frame.image), key_frame.intrinsics)
+            image = codec.decode(key_frame.image)
+            camera = None
+            if key_frame.calibration is not None:
+                camera, _ = fit_camera(key_frame.calibration, image.shape[1], image.shape[0])
+            in_view = in_base(self._look(image, camera), key_frame.camera_pose)
+            self._seen[key] = tuple(sorted(in_view, key=lambda sighting: -sighting.bearing_left_deg))
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         return self._seen[key]
 
-    def _look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
-        """What all eyes see in an image, from left to right."""
+    def _look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
+        """What all eyes see in an image, in any order."""
         found: list[Sighting] = []
         for eye in self._eyes:
             try:
-                found += eye.look(image, intrinsics)
+                found += eye.look(image, camera)
             except Exception:  # the other eyes see on, whatever an eye's library raises
                 if eye.name not in self._failed:
                     _logger.exception('the eye %s failed, and what it would see is left out', eye.name)
                 self._failed.add(eye.name)
-        return tuple(sorted(found, key=lambda sighting: -sighting.bearing_left_deg))
+        return tuple(found)
 
 
 def _thing(sighting: Sighting) -> tuple[str, str]:

@@ -18,15 +18,17 @@ from embodied_r_ros.app.observing import looked_again
 from embodied_r_ros.app.peer_services import Declined, PeerServices
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
 from embodied_r_ros.app.request import Request
+from embodied_r_ros.app.session_landmarks import SessionLandmarks
 from embodied_r_ros.app.stages import OnProgress, Stages
 from embodied_r_ros.app.timeline import Timeline
 from embodied_r_ros.core import answers, reasoning
 from embodied_r_ros.core.errors import BackendError, BackendTimeout, CannotTell, EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
+from embodied_r_ros.core.landmark_report import landmarks_of
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, ErrorCode, Key, Pose
+from embodied_r_ros.core.records import Answer, ErrorCode, Key, Landmark, Pose
 from embodied_r_ros.core.settings import Settings, setting
 
 # A question waits at most so long, and this share of its deadline, for a model that is down to be probed once more.
@@ -111,7 +113,11 @@ class Asker:
         self._now_s = now_s
         self._open: set[asyncio.Task[Answer]] = set()
         self._pose: tuple[int, Pose] | None = None
-        self._prefix_warmer = PrefixWarmer(lm, prompt_format, memory, reasoning_settings.max_observations)
+        self._odometry_frame = reasoning.ODOMETRY_FRAME
+        self._landmarks = SessionLandmarks(memory.max_observations)
+        self._prefix_warmer = PrefixWarmer(
+            lm, prompt_format, memory, self._landmarks, reasoning_settings.max_observations
+        )
 
     @property
     def model(self) -> str:
@@ -135,11 +141,13 @@ class Asker:
             self.timeline.given_up(observation.key)
             return
         self.memory.add(observation)
+        self._landmarks.note(observation)
         self.timeline.observed(observation, self._peers.now_ns())
         self._prefix_warmer.note()
 
-    def note_pose(self, stamp_ns: int, pose: Pose) -> None:
-        """Where the robot is now; left out where the stamp is not of the images' clock."""
+    def note_pose(self, stamp_ns: int, pose: Pose, frame_id: str = '') -> None:
+        """Where the robot is now, in a frame; left out where the stamp is not of the images' clock."""
+        self._odometry_frame = frame_id or reasoning.ODOMETRY_FRAME
         if self.timeline.pose(stamp_ns, self._peers.now_ns()):
             self._pose = (stamp_ns, pose)
         else:
@@ -178,6 +186,14 @@ class Asker:
         answer = reasoning.with_age(answer, present_ns if request.as_of_ns is None else request.as_of_ns)
         answer = self._with_staleness(answer, request)
         return dataclasses.replace(answer, timings_s=timings_s, model=self._lm.name, prompt_id=self._format.id)
+
+    def landmarks(self) -> tuple[int, int, tuple[Landmark, ...]]:
+        """The present session, the stamp of its newest observation, and all its landmarks as known then."""
+        window = self.memory.window(self.timeline.session)
+        scene = self._landmarks.at(window[-1].session) if window else None
+        if scene is None:
+            return 0, 0, ()
+        return window[-1].session, window[-1].stamp_ns, landmarks_of(scene, self._odometry_frame)
 
     @property
     def staleness(self) -> str:
@@ -331,7 +347,16 @@ class Asker:
 
     async def _think(self, request: Request, observations: Window, stages: Stages) -> Answer:
         stages.begin('think')
-        steps = reasoning.answer(request.question, observations, self._format, self._reasoning_settings, self._lm.name)
+        scene = self._landmarks.at(observations[-1].session, observations[-1].stamp_ns) if observations else None
+        steps = reasoning.answer(
+            request.question,
+            observations,
+            self._format,
+            self._reasoning_settings,
+            self._lm.name,
+            scene=scene,
+            odometry_frame=self._odometry_frame,
+        )
         loop = asyncio.get_running_loop()
 
         def heard(piece: str) -> None:

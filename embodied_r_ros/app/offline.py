@@ -30,10 +30,12 @@ from embodied_r_ros.core.frames import (
 )
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.landmark_history import scene_of
+from embodied_r_ros.core.landmark_report import landmarks_of
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, KeyFrame, Pose, Question
+from embodied_r_ros.core.records import Answer, KeyFrame, Landmark, Pose, Question
 from embodied_r_ros.core.stamps import AGREEING, ClockDifference
 
 Result = TypeVar('Result')
@@ -76,10 +78,11 @@ class TopicNames:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OfflineAnswer:
-    """An answer, and the observations that it was drawn from."""
+    """An answer, the observations that it was drawn from, and all landmarks at the question's time."""
 
     answer: Answer
     observations: tuple[Observation, ...]
+    landmarks: tuple[Landmark, ...] = ()
 
 
 def key_frames(path: str | pathlib.Path, sample_hz: float = 1.0) -> list[KeyFrame]:
@@ -122,7 +125,7 @@ def scan(
         # Its images are the clock of a recording.
         now_s = (framer.last_ns or 0) / NS_PER_S
         if isinstance(item, CameraInfoItem):
-            framer.set_intrinsics(item.intrinsics)
+            framer.set_calibration(item.calibration)
         elif isinstance(item, OdometryItem):
             if odometry and framer.push_pose(item.stamp_ns, item.pose):
                 clocks.pose(item.stamp_ns, now_s)
@@ -208,6 +211,7 @@ async def answer(
     begun_s = time.monotonic()
     spans_s = {'key_frames': recording.selection_s}
     observations: list[Observation] = []
+    landmarks: tuple[Landmark, ...] = ()
     try:
         await perceiver.probe()
         observations = await describe(recording.key_frames, perceiver)
@@ -215,13 +219,17 @@ async def answer(
         await lm.probe()
         end_ns = _end(observations, recording, until_s)
         seen = _window(observations, recording, last_s, until_s, end_ns)
-        steps = reasoning.answer(question, seen, prompt_format, settings or reasoning.ReasoningSettings(), lm.name)
+        scene = scene_of(_window(observations, recording, None, until_s, end_ns))
+        landmarks = landmarks_of(scene, reasoning.ODOMETRY_FRAME)
+        settings = settings or reasoning.ReasoningSettings()
+        steps = reasoning.answer(question, seen, prompt_format, settings, lm.name, scene=scene)
         found = reasoning.with_age(await drive(steps, lm, on_text), end_ns)
     except (BackendError, InputError, ReplyError) as error:
         seen = Window(observations)
         found = dataclasses.replace(reasoning.failure(error), model=lm.name, prompt_id=prompt_format.id)
     timings_s = {**spans_s, **found.timings_s, 'total': time.monotonic() - begun_s + recording.selection_s}
-    return OfflineAnswer(answer=dataclasses.replace(found, timings_s=timings_s), observations=tuple(seen))
+    answered = dataclasses.replace(found, timings_s=timings_s)
+    return OfflineAnswer(answer=answered, observations=tuple(seen), landmarks=landmarks)
 
 
 def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> Iterator[RecordedItem]:

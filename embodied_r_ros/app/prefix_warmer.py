@@ -6,10 +6,11 @@ import asyncio
 from typing import Protocol, runtime_checkable
 
 from embodied_r_ros.adapters.lm import LanguageModel
+from embodied_r_ros.app.session_landmarks import SessionLandmarks
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.memory import ObservationMemory
-from embodied_r_ros.core.reasoning import keep_motion
+from embodied_r_ros.core.reasoning import as_told
 
 
 @runtime_checkable
@@ -33,13 +34,22 @@ class PrefixWarmer:
         lm: who thinks.
         prompt_format: how it is asked.
         memory: what was observed.
+        landmarks: the things in it.
         most: observations put before the reasoner at most; of more, each question chooses its own.
     """
 
-    def __init__(self, lm: LanguageModel, prompt_format: PromptFormat, memory: ObservationMemory, most: int) -> None:
+    def __init__(
+        self,
+        lm: LanguageModel,
+        prompt_format: PromptFormat,
+        memory: ObservationMemory,
+        landmarks: SessionLandmarks,
+        most: int,
+    ) -> None:
         self._lm = lm
         self._format = prompt_format
         self._memory = memory
+        self._landmarks = landmarks
         self._most = most
         self._news = asyncio.Event()
 
@@ -56,7 +66,8 @@ class PrefixWarmer:
             self._news.clear()
             window = self._memory.window()
             few = 0 < len(window) <= self._most
-            text = self._format.opening(keep_motion(window, range(len(window)))) if few else ''
+            scene = self._landmarks.at(self._memory.latest_session) if few else None
+            text = self._format.opening(as_told(window, range(len(window)), scene)) if few else ''
             if text:
                 try:
                     await self._lm.prefill(text)

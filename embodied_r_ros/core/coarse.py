@@ -137,7 +137,7 @@ def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
     rounder = _Rounder()
     for position, observation in enumerate(observations):
         moves = measured(observation.moves) if position else []
-        fresh = [s for s in observation.sightings if not math.isnan(s.distance_m) and rounder.is_new(s.name)]
+        fresh = [s for s in observation.new_sightings if not math.isnan(s.distance_m) and rounder.is_new(s.name)]
         rounder.add(position, moves, fresh)
     return rounder.finish()
 

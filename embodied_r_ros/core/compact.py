@@ -19,6 +19,7 @@ from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.one_of_several import meant
 from embodied_r_ros.core.question_words import (
     ACTION_GENERATION,
     APPEARANCE_ORDER,
@@ -187,9 +188,9 @@ class CompactPrompt:
     stop = ('</answer>',)
     options: tuple[str, ...] = ()
 
-    def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> None:
+    def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str], note: str = '') -> None:
         self.messages = (Message(role='user', content=content),)
-        self._ask, self._question, self._log, self._names = ask, ask.question, log, names
+        self._ask, self._question, self._log, self._names, self._note = ask, ask.question, log, names, note
 
     def force(self, completion: Completion) -> None:
         """Nothing: this reasoner was taught to answer after its thought alone."""
@@ -217,7 +218,7 @@ class CompactPrompt:
             raise ReplyError(f'wanted <think> ... </think> <answer> ... </answer>, got {text[-120:]!r}', text)
         thinking = text[:start].strip().removeprefix('<think>').removesuffix('</think>').strip()
         return Thought(
-            thinking=self._english(thinking),
+            thinking=self._note + self._english(thinking),
             answer=self._answer(answer.strip(), text),
             cited=self._cited(thinking),
             raw_thinking=thinking,
@@ -311,13 +312,16 @@ class CompactFormat:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
         log = coarse_log(observations)
         seen = log.first_seen()
-        parsed = read_question(question.text, question.choices, seen)
+        (text, *choices), note = meant([question.text, *question.choices], log)
+        parsed = read_question(text, choices, seen)
+        asked = dict(zip(choices, question.choices))
+        parsed = dataclasses.replace(parsed, options={key: asked[choice] for key, choice in parsed.options.items()})
         trouble = _too_much(len(log.steps), len(seen))
         if trouble:
             raise CannotTell(trouble)
         ask = tie(parsed, log)
         names = name_tokens(seen)
-        return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names)
+        return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names, note)
 
     def opening(self, observations: Sequence[Observation]) -> str:
         """The log, which precedes every question; '' where the window is beyond what the reasoner was trained on."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, Pose
+from embodied_r_ros.core.records import Calibration, EncodedImage, Pose
 
 NS_PER_S = 1_000_000_000
 MAX_EARLY_NS = 5_000_000
@@ -66,7 +66,7 @@ class CameraInfoItem:
     """A recording's camera calibration."""
 
     stamp_ns: int
-    intrinsics: Intrinsics
+    calibration: Calibration
 
 
 RecordedItem = Union[ImageItem, OdometryItem, CameraInfoItem]  # noqa: UP007 - a runtime alias that Python 3.10 can build

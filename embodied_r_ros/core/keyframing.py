@@ -7,12 +7,14 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable
 
+from embodied_r_ros.core.camera import Camera, fit_camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, Frame, FrameBuffer, StampSampler
 from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.matching import Grey
-from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along, pose_between, sound_pose
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Motion, MotionSource, Pose
+from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along
+from embodied_r_ros.core.poses import pose_between, sound_pose
+from embodied_r_ros.core.records import Calibration, EncodedImage, KeyFrame, Motion, MotionSource, Pose
 from embodied_r_ros.core.stamps import StampGate
 
 POSES_KEPT = 2048
@@ -168,6 +170,7 @@ class KeyFramer:
         received: frames pushed.
         sampled: frames looked at.
         ignored: frames left out, because their stamp was not later than that of the frame before.
+        misfit: why the calibration does not fit the latest key frame; '' where it does, and where there is none.
     """
 
     def __init__(
@@ -178,12 +181,13 @@ class KeyFramer:
         self._encode = encode
         self._selector = KeyFrameSelector(settings)
         self._sampler = StampSampler(settings.sample_hz)
-        self._intrinsics: Intrinsics | None = None
+        self._calibration: Calibration | None = None
         self._sessions: deque[int] = deque(maxlen=_SESSIONS_KEPT)
         self.frames = FrameBuffer(settings.buffer_s, int(settings.buffer_mb * 1e6))
         self.poses = PoseTrack(settings.pose_max_age_s)
         self.received = self.sampled = self.ignored = 0
         self.session: int | None = None
+        self.misfit = ''
         self._stamps: StampGate[tuple[Frame, Grey | None]] = StampGate()
         self._last_sampled: Frame | None = None
         self._last_key: KeyFrame | None = None
@@ -234,10 +238,16 @@ class KeyFramer:
         """Take a pose; False where it is ignored (see `PoseTrack`)."""
         return self.poses.push(stamp_ns, pose)
 
-    def set_intrinsics(self, intrinsics: Intrinsics | None) -> bool:
-        """Take a calibration; False where it is none, as of a camera that publishes zeros (`possible_intrinsics`)."""
-        self._intrinsics = intrinsics if intrinsics is not None and possible_intrinsics(intrinsics) else None
-        return self._intrinsics is not None
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Take what the camera says of itself; whether it fits shows with the next key frame (`misfit`)."""
+        self._calibration = calibration
+
+    def camera_of(self, frame: Frame) -> Camera | None:
+        """The camera behind a frame; None where it is not calibrated, or where that does not fit."""
+        camera, self.misfit = (None, '')
+        if self._calibration is not None:
+            camera, self.misfit = fit_camera(self._calibration, frame.width, frame.height)
+        return camera
 
     def push(self, frame: Frame) -> list[KeyFrame]:
         """Take the next frame.
@@ -323,7 +333,7 @@ class KeyFramer:
 
     def _key_frame(self, frame: Frame, grey: Grey, decision: KeyFrameDecision) -> KeyFrame:
         pose = self.poses.at(frame.stamp_ns)
-        intrinsics = fit_intrinsics(self._intrinsics, frame.width, frame.height)
+        camera = self.camera_of(frame)
         key = KeyFrame(
             session=0 if self.session is None else self.session,
             index=0 if self._last_key is None else self._last_key.index + 1,
@@ -332,15 +342,15 @@ class KeyFramer:
             image=self._encode(frame),
             reason=decision.reason,
             overlap=decision.overlap,
-            intrinsics=intrinsics,
+            calibration=None if camera is None else self._calibration,
             pose=pose,
-            motion=self._motion(pose, frame.stamp_ns, intrinsics, grey),
+            motion=self._motion(pose, frame.stamp_ns, camera, grey),
         )
         self._last_key, self._last_grey = key, grey
         self.poses.keep_from(key.stamp_ns)
         return key
 
-    def _motion(self, pose: Pose | None, stamp_ns: int, intrinsics: Intrinsics | None, grey: Grey) -> Motion | None:
+    def _motion(self, pose: Pose | None, stamp_ns: int, camera: Camera | None, grey: Grey) -> Motion | None:
         if self._last_key is None:
             return None
         if pose is not None and self._last_key.pose is not None:
@@ -348,31 +358,5 @@ class KeyFramer:
             return dataclasses.replace(motion_from_poses(self._last_key.pose, pose), moves=moves)
         if self._last_grey is None or self._last_grey.shape != grey.shape:
             return None
-        motion = EgoMotionEstimator(intrinsics).estimate(self._last_grey, grey)
+        motion = EgoMotionEstimator(camera).estimate(self._last_grey, grey)
         return None if motion.source is MotionSource.NONE else motion
-
-
-def possible_intrinsics(intrinsics: Intrinsics) -> bool:
-    """Whether a camera can have this calibration: focal lengths of a thousandth to a thousand image widths, and a
-    principal point at most three widths and heights outside the image.
-    """
-    width, height = intrinsics.width, intrinsics.height
-    if min(width, height) <= 0:
-        return False
-    focal = (intrinsics.fx_px / width, intrinsics.fy_px / width)
-    centre = (intrinsics.cx_px / width, intrinsics.cy_px / height)
-    # NaN lies nowhere.
-    return all(1e-3 <= one <= 1e3 for one in focal) and all(-3.0 <= one <= 4.0 for one in centre)
-
-
-def fit_intrinsics(intrinsics: Intrinsics | None, width: int, height: int) -> Intrinsics | None:
-    """The calibration for images of another size of the same view; None where the aspect ratio differs (a crop)."""
-    if intrinsics is None or (intrinsics.width, intrinsics.height) == (width, height):
-        return intrinsics
-    if abs(intrinsics.width * height - intrinsics.height * width) > max(intrinsics.width, intrinsics.height):
-        return None
-    x, y = width / intrinsics.width, height / intrinsics.height
-    return Intrinsics(
-        width=width, height=height,
-        fx_px=intrinsics.fx_px * x, fy_px=intrinsics.fy_px * y, cx_px=intrinsics.cx_px * x, cy_px=intrinsics.cy_px * y,
-    )  # fmt: skip

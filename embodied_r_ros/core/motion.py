@@ -6,7 +6,6 @@ the axes of the earlier frame either way.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.matching import (
     MIN_MATCHES,
@@ -28,7 +28,8 @@ from embodied_r_ros.core.matching import (
     match_features,
 )
 from embodied_r_ros.core.moves import MAX_MOVES, MIN_MOVE_M, MIN_SPLIT_DEG, MIN_TURN_DEG, STAY, add_move, planar_moves
-from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Pose
+from embodied_r_ros.core.poses import rotation_matrix
+from embodied_r_ros.core.records import Motion, MotionSource, Move, Pose
 
 ACTIONS = (
     'move forward', 'move backward', 'move left', 'move right', 'move upward', 'move downward',
@@ -120,52 +121,6 @@ def _slight(move: Move) -> bool:
     return abs(move.amount) < (MIN_STEP_DEG / 4 if move.kind == 'turn' else MIN_STEP_M / 3)
 
 
-def rotation_matrix(pose: Pose) -> Floats:
-    """(3, 3) matrix whose columns are the base's axes in the odometry frame."""
-    x, y, z, w = pose.qx, pose.qy, pose.qz, pose.qw
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def sound_pose(pose: Pose) -> Pose | None:
-    """The pose with its quaternion brought to length 1; None where a number is not finite or the quaternion is zero."""
-    length = math.hypot(pose.qx, pose.qy, pose.qz, pose.qw)
-    if not all(map(math.isfinite, (pose.x_m, pose.y_m, pose.z_m, length))) or length < 1e-6:
-        return None
-    if abs(length - 1.0) < 1e-9:
-        return pose
-    return dataclasses.replace(pose, qx=pose.qx / length, qy=pose.qy / length, qz=pose.qz / length, qw=pose.qw / length)
-
-
-def pose_between(before: Pose, after: Pose, share: float) -> Pose:
-    """The pose at a share of the way between two; shares above 1 go on beyond the later one at the same rate.
-
-    The position is taken along the line, the orientation along the shorter arc (slerp).
-    """
-    old = np.array([before.qx, before.qy, before.qz, before.qw])
-    new = np.array([after.qx, after.qy, after.qz, after.qw])
-    cosine = float(old @ new)
-    if cosine < 0.0:
-        new, cosine = -new, -cosine
-    angle = math.acos(min(cosine, 1.0))
-    if angle < 1e-6:
-        mixed = old + share * (new - old)
-    else:
-        mixed = (math.sin((1.0 - share) * angle) * old + math.sin(share * angle) * new) / math.sin(angle)
-    x, y, z, w = (float(part) for part in mixed / np.linalg.norm(mixed))
-    return Pose(
-        x_m=before.x_m + share * (after.x_m - before.x_m),
-        y_m=before.y_m + share * (after.y_m - before.y_m),
-        z_m=before.z_m + share * (after.z_m - before.z_m),
-        qx=x, qy=y, qz=z, qw=w,
-    )  # fmt: skip
-
-
 class EgoMotionEstimator:
     """Ego-motion from two images: degrees where the camera is calibrated, else only the action's name.
 
@@ -178,8 +133,8 @@ class EgoMotionEstimator:
     homography explains it, for moving where near things shift more than far ones.
     """
 
-    def __init__(self, intrinsics: Intrinsics | None) -> None:
-        self._intrinsics = intrinsics
+    def __init__(self, camera: Camera | None) -> None:
+        self._camera = camera
 
     def estimate(self, before_grey: Grey, after_grey: Grey) -> Motion:
         """Motion between two grey images, (height, width) uint8; see `from_matches`.
@@ -206,14 +161,18 @@ class EgoMotionEstimator:
         """
         if len(matches.before) < MIN_MATCHES:
             return UNKNOWN
-        camera = self._camera_matrix(matches.size_wh)
+        camera = self._camera_of(matches.size_wh)
         shift_px = np.linalg.norm(matches.after - matches.before, axis=1)
         if float(np.median(shift_px)) < MIN_SHIFT_SHARE * max(matches.size_wh):
             return Motion(name=STAY, source=MotionSource.IMAGES) if camera is None else _measured(STAY, np.eye(3))
         if camera is None:
             name = _name_of_flow(matches)
             return UNKNOWN if name is None else Motion(name=name, source=MotionSource.IMAGES)
-        before, after = _rays(matches.before, camera), _rays(matches.after, camera)
+        before, after = camera.rays(matches.before), camera.rays(matches.after)
+        known = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
+        before, after = before[known], after[known]
+        if len(before) < MIN_MATCHES:
+            return UNKNOWN
         found = _fit(before, after)
         if found is None:
             return UNKNOWN
@@ -221,16 +180,13 @@ class EgoMotionEstimator:
         name = _name_of_turn(rotation) if travel is None else _dominating(before, after, rotation, travel)
         return _measured(name, rotation)
 
-    def _camera_matrix(self, size_wh: tuple[int, int]) -> Floats | None:
+    def _camera_of(self, size_wh: tuple[int, int]) -> Camera | None:
         width, height = size_wh
-        known = self._intrinsics
+        known = self._camera
         # Small images are rounded to whole pixels, so their aspect ratio is off by a little.
         if known is None or abs(known.width * height - known.height * width) > 2 * max(known.width, known.height):
             return None
-        x, y = width / known.width, height / known.height
-        return np.array(
-            [[known.fx_px * x, 0.0, known.cx_px * x], [0.0, known.fy_px * y, known.cy_px * y], [0.0, 0.0, 1.0]]
-        )
+        return known.resized(width, height)
 
 
 def _measured(name: str, rotation: Floats) -> Motion:
@@ -256,13 +212,6 @@ def _name_of_flow(matches: Matches) -> str | None:
     else:
         sideways, upward = ('move left', 'move right'), ('move upward', 'move downward')
     return _largest({('move forward', 'move backward'): growth_px, sideways: right_px, upward: down_px})
-
-
-def _rays(points: NDArray[np.float32], camera: Floats) -> Floats:
-    """Unit vectors towards pixels, (n, 3), in optical axes."""
-    rays = np.hstack([points.astype(np.float64), np.ones((len(points), 1))]) @ np.linalg.inv(camera).T
-    unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    return unit
 
 
 def _fit_rotation(before: Floats, after: Floats) -> tuple[Floats, int]:

@@ -47,7 +47,7 @@ class Observation(_WorkedOut):
 
     Attributes:
         motion: since the key frame before; None for the first, and where it is not known.
-        sightings: things that were not in view one key frame before, from left to right.
+        sightings: the things in view, from left to right.
         text: what a vision-language model wrote, as it wrote it; '' for none.
         source: 'opencv', 'openai' or 'text' (from a file).
         model: id of the model that wrote it.
@@ -84,6 +84,11 @@ class Observation(_WorkedOut):
         return other
 
     @property
+    def new_sightings(self) -> tuple[Sighting, ...]:
+        """The things that were not in view one key frame before."""
+        return tuple(sighting for sighting in self.sightings if not sighting.in_view_before)
+
+    @property
     def action(self) -> str:
         """The motion in words; '' where there is none."""
         motion = self.motion
@@ -96,9 +101,10 @@ class Observation(_WorkedOut):
 
 
 def _view(seen: Observation) -> str:
-    if seen.text and seen.sightings:
-        return f'{write_sightings(seen.sightings)}; {seen.text}'
-    return seen.text or write_sightings(seen.sightings)
+    new = seen.new_sightings
+    if seen.text and new:
+        return f'{write_sightings(new)}; {seen.text}'
+    return seen.text or write_sightings(new)
 
 
 _WORK: dict[str, Callable[[Any], Any]] = {

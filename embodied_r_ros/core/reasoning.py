@@ -24,14 +24,18 @@ from embodied_r_ros.core.errors import (
 )
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
 from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.landmark_history import Scene, scene_of
+from embodied_r_ros.core.landmark_report import named_landmarks
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
 from embodied_r_ros.core.settings import Settings, setting
+from embodied_r_ros.core.telling import told
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.core.trajectory import Trajectory
 
 _QUOTED_CHARS = 200
+ODOMETRY_FRAME = 'odom'
 # The first kind that an error is counts.
 _CODES = (
     (UnsupportedQuestion, ErrorCode.QUESTION_UNSUPPORTED),
@@ -77,6 +81,8 @@ def answer(
     settings: ReasoningSettings,
     model_name: str = '',
     *,
+    scene: Scene | None = None,
+    odometry_frame: str = ODOMETRY_FRAME,
     may_force: bool = True,
 ) -> Steps:
     """Answer a question about a window of observations.
@@ -92,6 +98,8 @@ def answer(
         format: how this reasoner is asked and read.
         settings: how much it is given, and how sure it must be.
         model_name: as the answer reports it.
+        scene: the things that there were when the question was asked; those that the window shows unless given.
+        odometry_frame: name of the frame that poses from odometry are in.
         may_force: whether one more request asks for the likeliest choice after a thought without a readable answer.
 
     Returns:
@@ -109,7 +117,8 @@ def answer(
         message = 'no observation lies in the window; ask about a longer one, or wait for the first key frame'
         return Answer(error_code=ErrorCode.WINDOW_EMPTY, error_msg=message, model=model_name, prompt_id=format.id)
     clock = _Clock()
-    chosen = choose(question, observations, settings.max_observations)
+    scene = scene or scene_of(observations)
+    chosen = choose(question, observations, settings.max_observations, scene)
     prompt = format.ask(question, chosen)
     clock.stop('prompt')
     completions = yield _requests(prompt, question.votes, settings)
@@ -132,16 +141,20 @@ def answer(
         clock.stop('check')
     unsure = confidence < settings.min_confidence or (is_forced and not settings.force_answers)
     why = _forced_text(unreadable) if is_forced else _unsure_text(len(winners), question.votes, settings)
+    said = question.choices[best.choice] if best.choice >= 0 else best.thought.answer
     frame_numbers = [seen.index if is_key_frame(seen) else None for seen in chosen]
     return Answer(
         error_code=ErrorCode.CANNOT_TELL if unsure else ErrorCode.OK,
         error_msg=why if unsure or is_forced else '',
-        answer=question.choices[best.choice] if best.choice >= 0 else best.thought.answer,
+        answer=said,
         choice=best.choice,
         thinking=citations.renumber(best.thought.thinking, frame_numbers),
         confidence=confidence,
         consistency=consistency,
         evidence=_evidence(best.thought, chosen),
+        landmarks=named_landmarks(
+            scene, (question.text, *question.choices, said), odometry_frame, observations[-1].pose
+        ),
         used=len(chosen),
         available=len(observations),
         seen_until_ns=max((seen.stamp_ns for seen in chosen if is_key_frame(seen)), default=0),
@@ -152,17 +165,28 @@ def answer(
     )
 
 
-def choose(question: Question, observations: Sequence[Observation], n: int) -> list[Observation]:
-    """At most n observations that a question is answered from.
+def choose(
+    question: Question, observations: Sequence[Observation], n: int, scene: Scene | None = None
+) -> list[Observation]:
+    """At most n observations that a question is answered from, as they are told.
 
-    The motion of those left out is told with the next one kept, so that the trajectory stays whole.
+    The motion of those left out is told with the next one kept, so that the trajectory stays whole. Things are told
+    where they are by all that was seen of them.
+
+    Args:
+        scene: the things that there are; those that the observations show unless given.
     """
-    return keep_motion(observations, chosen_places(question, observations, n))
+    return as_told(observations, chosen_places(question, observations, n), scene)
 
 
 def chosen_places(question: Question, observations: Sequence[Observation], n: int) -> list[int]:
     """Positions of the observations that `choose` takes, ascending: by the words of question and choices."""
     return memory.select(observations, ' '.join((question.text, *question.choices)), n)
+
+
+def as_told(observations: Sequence[Observation], places: Sequence[int], scene: Scene | None) -> list[Observation]:
+    """The observations at these places (ascending) as a reasoner is told of them; see `choose`."""
+    return told(keep_motion(observations, places), scene or scene_of(observations))
 
 
 def keep_motion(observations: Sequence[Observation], places: Sequence[int]) -> list[Observation]:

@@ -117,6 +117,7 @@ class Sighting:
         confidence: 0 to 1; NaN where the eye does not say.
         source: which eye: 'tag', 'box', 'detection', 'sign', or 'text' for one that was read from words.
         box_px: left, upper, right and lower edge in the image; None where there is none.
+        in_view_before: the key frame before shows the thing too, so that no words tell of it again.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Sighting:
     confidence: float = math.nan
     source: str = ''
     box_px: tuple[float, float, float, float] | None = None
+    in_view_before: bool = False
 
     @staticmethod
     def level(name: str, bearing_left_deg: float, distance_m: float = math.nan, **details: Any) -> Sighting:
@@ -148,20 +150,32 @@ class Sighting:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Intrinsics:
-    """Pinhole camera intrinsics in pixels for images of width x height."""
+class Calibration:
+    """What a camera_info message says, as it came; `core.camera.fit_camera` makes a camera of it.
+
+    Attributes:
+        width, height: of the calibrated images, before binning and cutting to the region of interest.
+        distortion_model, d: such as 'plumb_bob', and its coefficients.
+        k, r, p: camera matrix (9), rectification (9) and projection (12), in rows.
+        binning_x, binning_y: so many pixels became one; 0 and 1 are none.
+        roi: the region of interest: left and upper edge, width and height in unbinned pixels; all 0 for the whole.
+        roi_rectified: the region is of the rectified image.
+        stamp_ns, frame_id: of the message.
+    """
 
     width: int
     height: int
-    fx_px: float
-    fy_px: float
-    cx_px: float
-    cy_px: float
-
-    @property
-    def half_view_rad(self) -> float:
-        """From the middle of an image to its side."""
-        return math.atan2(self.width / 2, self.fx_px)
+    distortion_model: str = ''
+    d: tuple[float, ...] = ()
+    k: tuple[float, ...] = (0.0,) * 9
+    r: tuple[float, ...] = (0.0,) * 9
+    p: tuple[float, ...] = (0.0,) * 12
+    binning_x: int = 0
+    binning_y: int = 0
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
+    roi_rectified: bool = False
+    stamp_ns: int = 0
+    frame_id: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,6 +200,7 @@ class KeyFrame:
         index: 0, 1, 2, ... within the session.
         reason: 'first', 'overlap', 'max_gap' or 'requested'.
         overlap: with the key frame before, 0 to 1; NaN for the first.
+        calibration: of the camera, as it came; None where none came that fits the image.
         pose: of the base in the odometry frame.
         camera_pose: of the camera in the base; None where it is taken to look ahead, level, from the base's origin.
         motion: since the key frame before; None for the first.
@@ -199,7 +214,7 @@ class KeyFrame:
     image: EncodedImage
     reason: str
     overlap: float = math.nan
-    intrinsics: Intrinsics | None = None
+    calibration: Calibration | None = None
     pose: Pose | None = None
     camera_pose: Pose | None = None
     motion: Motion | None = None
@@ -268,6 +283,11 @@ class Landmark:
     last_seen_ns: int = 0
     sightings: int = 0
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def spread_m(self) -> float:
+        """One standard deviation of the place, the root of the sum over its axes."""
+        return math.sqrt(sum(self.covariance_m2[::4]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Motion, MotionSource, Move, Sighting
+from embodied_r_ros.core.records import Landmark, Motion, MotionSource, Move, Sighting
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
 Entry = dict[str, Any]
@@ -32,6 +32,23 @@ def to_entry(observation: Observation) -> Entry:
         'action': observation.action,
         'text': observation.view,
         **data_of(observation.motion, observation.sightings, observation.text),
+    }
+
+
+def landmark_entry(landmark: Landmark) -> Entry:
+    """A landmark as scripts read it: places in metres in `frame`, distance and bearing from where the base stands."""
+    return {
+        'id': landmark.id,
+        'name': landmark.name,
+        'number': landmark.number,
+        'position_m': list(landmark.position_m),
+        'frame': landmark.frame_id,
+        'spread_m': landmark.spread_m,
+        'distance_m': landmark.distance_m,
+        'bearing_left_deg': landmark.bearing_left_deg,
+        'first_seen_ns': landmark.first_seen_ns,
+        'last_seen_ns': landmark.last_seen_ns,
+        'sightings': landmark.sightings,
     }
 
 

@@ -21,7 +21,7 @@ from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.core.stamps import ClockDifference
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import (
-    intrinsics_from_message,
+    calibration_from_message,
     key_frame_to_message,
     ns_from_stamp,
     pose_from_message,
@@ -119,6 +119,8 @@ class CameraNode(ManagedNode):
         if framer.last_ns == frame.stamp_ns:
             self._clocks.image(frame.stamp_ns, start_s)
             self._tell_of_clocks()
+        if framer.misfit:
+            self._warn_once(framer.misfit, framer.misfit)
         for key in keys:
             self._publish(key)
 
@@ -158,13 +160,10 @@ class CameraNode(ManagedNode):
             self._reject('odometry', 'the stamp of an odometry message must be later than the one before')
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        if not self._framer.set_intrinsics(intrinsics_from_message(message)):
-            numbers = ', '.join(f'{float(message.k[place]):g}' for place in (0, 4, 2, 5))
-            self._warn_once(
-                'calibration',
-                f'camera_info holds no calibration that a camera can have, got {message.width} x {message.height} with '
-                f'fx, fy, cx, cy = {numbers}; turns are told without degrees',
-            )
+        try:
+            self._framer.set_calibration(calibration_from_message(message))
+        except InputError as error:
+            self._reject('calibration', str(error))
 
     def _on_capture(self, _request: Capture.Request, response: Capture.Response) -> Capture.Response:
         if not self.active:

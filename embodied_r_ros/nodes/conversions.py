@@ -24,9 +24,10 @@ from embodied_r_ros.core.keyframes import REASONS
 from embodied_r_ros.core.moves import KINDS as MEASURED_KINDS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import (
+    Calibration,
     EncodedImage,
     ErrorCode,
-    Intrinsics,
+    Evidence,
     KeyFrame,
     Motion,
     MotionSource,
@@ -44,12 +45,16 @@ KEY_FIELDS = ('camera', 'session', 'index')
 
 _SOURCES = (MotionSource.NONE, MotionSource.ODOMETRY, MotionSource.IMAGES)
 _MOTION_NUMBERS = ('forward_m', 'left_m', 'up_m', 'rotate_left_deg', 'tilt_up_deg')
-_SIGHTING = ('name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source')
+_SIGHTING = (
+    'name', 'track_id', 'distance_m', 'spread_along_m', 'spread_across_m', 'confidence', 'source', 'in_view_before',
+)  # fmt: skip
 _OBSERVATION = (*KEY_FIELDS, 'given_up', 'text', 'source', 'model')
 _MIN_NORM = 0.5
 # Metres and degrees beyond this are no motion, place or distance of a robot.
 _FARTHEST = 1e8
+_EVIDENCE = (*KEY_FIELDS, 'text')
 _MOST_MOVES, _MOST_SIGHTINGS = 4096, 4096
+_MOST_COEFFICIENTS = 64
 _LONGEST_NAME, _LONGEST_TEXT = 256, 65536
 _LATEST_S = 2**31
 
@@ -119,26 +124,44 @@ def pose_to_message(pose: Pose | None) -> PoseMessage:
     return message
 
 
-def intrinsics_from_message(message: CameraInfo) -> Intrinsics | None:
-    """Intrinsics, or None for the message of an uncalibrated camera (sizes or focal lengths that are not positive)."""
-    fx_px, cx_px, fy_px, cy_px = (float(message.k[place]) for place in (0, 2, 4, 5))
-    usable = message.width > 0 and message.height > 0 and fx_px > 0.0 and fy_px > 0.0
-    if not (usable and all(map(math.isfinite, (fx_px, fy_px, cx_px, cy_px)))):
+def calibration_from_message(message: CameraInfo) -> Calibration | None:
+    """What a camera says of itself; None for a message without a size, which says nothing.
+
+    Raises:
+        InputError: it has far too many distortion coefficients.
+    """
+    if not message.width or not message.height:
         return None
-    return Intrinsics(width=message.width, height=message.height, fx_px=fx_px, fy_px=fy_px, cx_px=cx_px, cy_px=cy_px)
+    if len(message.d) > _MOST_COEFFICIENTS:
+        raise InputError(
+            f'camera_info has at most {_MOST_COEFFICIENTS} distortion coefficients, got {len(message.d)!r}; correct '
+            'what the camera driver publishes'
+        )
+    roi, stamp = message.roi, message.header.stamp
+    d, k, r, p = (tuple(map(float, getattr(message, name))) for name in 'dkrp')
+    return Calibration(
+        width=message.width, height=message.height,
+        distortion_model=_short(message.distortion_model), d=d, k=k, r=r, p=p,
+        binning_x=message.binning_x, binning_y=message.binning_y,
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height), roi_rectified=roi.do_rectify,
+        # Nothing rests on it, so that a strange one is no reason to go without calibration.
+        stamp_ns=stamp.sec * NS_PER_S + stamp.nanosec,
+        frame_id=_short(message.header.frame_id),
+    )  # fmt: skip
 
 
-def intrinsics_to_message(intrinsics: Intrinsics | None, header: Header) -> CameraInfo:
-    """A camera info message of an undistorted pinhole camera; width 0 for None."""
-    message = CameraInfo(header=header)
-    if intrinsics is not None:
-        fx, fy, cx, cy = intrinsics.fx_px, intrinsics.fy_px, intrinsics.cx_px, intrinsics.cy_px
-        message.width, message.height = intrinsics.width, intrinsics.height
-        message.distortion_model = 'plumb_bob'
-        message.d = [0.0] * 5
-        message.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
-        message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-        message.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+def calibration_to_message(calibration: Calibration | None) -> CameraInfo:
+    """The camera info message with the same values; width 0 for None."""
+    message = CameraInfo()
+    if calibration is not None:
+        message.header = header(calibration.stamp_ns, calibration.frame_id)
+        for name in ('width', 'height', 'binning_x', 'binning_y'):
+            setattr(message, name, getattr(calibration, name))
+        for name in 'dkrp':
+            setattr(message, name, list(getattr(calibration, name)))
+        message.distortion_model = clean(calibration.distortion_model)
+        message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = calibration.roi
+        message.roi.do_rectify = calibration.roi_rectified
     return message
 
 
@@ -217,7 +240,7 @@ def key_frame_from_message(message: messages.KeyFrame) -> KeyFrame:
         image=image_from_message(message.image),
         reason=known(REASONS, message.reason, 'key frame reason'),
         overlap=message.overlap,
-        intrinsics=intrinsics_from_message(message.camera_info),
+        calibration=calibration_from_message(message.camera_info),
         pose=pose_from_message(message.pose) if message.has_pose else None,
         camera_pose=pose_from_message(message.camera_pose) if message.has_camera_pose else None,
         motion=motion_from_message(message.motion),
@@ -233,7 +256,7 @@ def key_frame_to_message(frame: KeyFrame) -> messages.KeyFrame:
         reason=REASONS.index(frame.reason),
         overlap=float(frame.overlap),
         image=image_to_message(frame.image, head),
-        camera_info=intrinsics_to_message(frame.intrinsics, head),
+        camera_info=calibration_to_message(frame.calibration),
         has_pose=frame.pose is not None,
         pose=pose_to_message(frame.pose),
         has_camera_pose=frame.camera_pose is not None,
@@ -315,6 +338,29 @@ def sighting_to_message(sighting: Sighting) -> messages.Sighting:
         has_box=sighting.box_px is not None,
         box_px=sighting.box_px or (0.0,) * 4,
         **fields_of(sighting, _SIGHTING),
+    )
+
+
+def evidence_from_message(message: messages.Evidence) -> Evidence:
+    """A cited key frame.
+
+    Raises:
+        InputError: its stamp or pose cannot be used.
+    """
+    return Evidence(
+        stamp_ns=ns_from_stamp(message.stamp),
+        pose=pose_from_message(message.pose) if message.has_pose else None,
+        **fields_of(message, _EVIDENCE),
+    )
+
+
+def evidence_to_message(cited: Evidence) -> messages.Evidence:
+    """A message of a cited key frame."""
+    return messages.Evidence(
+        stamp=stamp_from_ns(cited.stamp_ns),
+        has_pose=cited.pose is not None,
+        pose=pose_to_message(cited.pose),
+        **fields_of(cited, _EVIDENCE),
     )
 
 

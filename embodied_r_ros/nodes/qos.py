@@ -16,9 +16,10 @@ def _profile(depth: int, *, reliable: bool = True, latched: bool = False) -> QoS
     )
 
 
-# Key frames, observations and answers are latched: a node that is started again is refilled from its neighbours.
+# What nodes tell each other is latched: a node that is started again is refilled from its neighbours.
 KEY_FRAMES = _profile(64, latched=True)
 ANSWERS = _profile(1, latched=True)
+LANDMARKS = _profile(1, latched=True)
 
 
 def observations(memory_bound: int) -> QoSProfile:

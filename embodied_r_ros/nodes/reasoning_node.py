@@ -12,7 +12,9 @@ from nav_msgs.msg import Odometry
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
+from visualization_msgs.msg import MarkerArray
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.app.asker import Asker, AskerSettings
@@ -34,6 +36,7 @@ from embodied_r_ros.nodes.conversions import (
     pose_from_message,
 )
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
+from embodied_r_ros.nodes.landmark_messages import array_to_message, markers
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.peer_services import RosPeerServices
 from embodied_r_ros.nodes.process import run
@@ -46,6 +49,7 @@ _NOT_ACTIVE = Answer(
     error_code=ErrorCode.NOT_ACTIVE, error_msg='reasoning_node is not active; activate it and ask again'
 )
 _RESULTS_KEPT_S = 30
+_LANDMARKS_S = 0.5
 _CANCELLED = Answer(error_code=ErrorCode.CANCELLED, error_msg='cancelled by the asker')
 
 
@@ -81,6 +85,8 @@ class ReasoningNode(ManagedNode):
             AskSpatial, 'ask', self._on_ask, qos_profile=qos.SERVICES, callback_group=self._group
         )
         self.held(allow_late_response(service))
+        self._landmarks = self.held(self.create_publisher(messages.LandmarkArray, 'landmarks', qos.LANDMARKS))
+        self._markers = self.held(self.create_publisher(MarkerArray, 'markers', qos.LANDMARKS))
         self._goals: dict[bytes, Future] = {}
         self.held(self._action_server())
 
@@ -94,6 +100,8 @@ class ReasoningNode(ManagedNode):
                 messages.Observation, 'observations', self._on_observation, qos.observations(depth)
             )
         )
+        self._is_news = False
+        self.held(self.create_timer(_LANDMARKS_S, self._tell_landmarks, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         if self.settings(AskerSettings).latest_motion:
             self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.diagnostics.start()
@@ -135,6 +143,19 @@ class ReasoningNode(ManagedNode):
             self._leave_out(f'observation {message.index}', error)
             return
         self._bridge.post(self._asker.note_observation, observation)
+        self._is_news = True
+
+    def _tell_landmarks(self) -> None:
+        """Have what is new among the landmarks published, once somebody listens."""
+        if self._is_news and (self._landmarks.get_subscription_count() or self._markers.get_subscription_count()):
+            self._is_news = False
+            self._bridge.post(self._publish_landmarks)
+
+    def _publish_landmarks(self) -> None:
+        session, stamp_ns, landmarks = self._asker.landmarks()
+        if self.active:
+            self._landmarks.publish(array_to_message(landmarks, session, stamp_ns))
+            self._markers.publish(markers(landmarks))
 
     def _on_odometry(self, message: Odometry) -> None:
         try:
@@ -142,7 +163,7 @@ class ReasoningNode(ManagedNode):
         except InputError as error:
             self._leave_out('odometry', error)
             return
-        self._bridge.post(self._asker.note_pose, stamp_ns, pose)
+        self._bridge.post(self._asker.note_pose, stamp_ns, pose, clean(message.header.frame_id))
 
     def _leave_out(self, what: str, error: InputError) -> None:
         self.diagnostics.count('unusable')

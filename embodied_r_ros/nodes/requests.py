@@ -6,29 +6,25 @@ import math
 
 from builtin_interfaces.msg import Duration
 from embodied_r_interfaces import msg as messages
-from geometry_msgs.msg import Point, PointStamped
 
 from embodied_r_ros.app.request import FOCUS_MODES, Request
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.records import Answer, Evidence, Landmark, Question
+from embodied_r_ros.core.records import Answer, Question
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes.conversions import (
-    KEY_FIELDS,
     NS_PER_S,
     error_code,
+    evidence_from_message,
+    evidence_to_message,
     fields_of,
-    header,
     known,
     ns_from_stamp,
-    pose_from_message,
-    pose_to_message,
     stamp_from_ns,
 )
+from embodied_r_ros.nodes.landmark_messages import landmark_from_message, landmark_to_message
 
 _SAME_IN_ANSWER = ('error_msg', 'answer', 'choice', 'thinking', 'used', 'available', 'model', 'prompt_id')
 _ANSWER_NUMBERS = ('confidence', 'consistency', 'stale_s')
-_EVIDENCE = (*KEY_FIELDS, 'text')
-_LANDMARK = ('id', 'name', 'number', 'distance_m', 'bearing_left_deg', 'sightings')
 
 
 def request_from_message(message: messages.SpatialQuestion) -> Request:
@@ -91,8 +87,8 @@ def answer_from_message(message: messages.SpatialAnswer) -> Answer:
     """
     return Answer(
         error_code=error_code(message.error_code),
-        evidence=tuple(map(_evidence_from_message, message.evidence)),
-        landmarks=tuple(map(_landmark_from_message, message.landmarks)),
+        evidence=tuple(map(evidence_from_message, message.evidence)),
+        landmarks=tuple(map(landmark_from_message, message.landmarks)),
         seen_until_ns=ns_from_stamp(message.seen_until),
         timings_s={timing.stage: timing.duration_s for timing in message.timings},
         **fields_of(message, _SAME_IN_ANSWER + _ANSWER_NUMBERS),
@@ -103,53 +99,10 @@ def answer_to_message(answer: Answer) -> messages.SpatialAnswer:
     """An answer message."""
     return messages.SpatialAnswer(
         error_code=int(answer.error_code),
-        evidence=list(map(_evidence_to_message, answer.evidence)),
-        landmarks=list(map(_landmark_to_message, answer.landmarks)),
+        evidence=list(map(evidence_to_message, answer.evidence)),
+        landmarks=list(map(landmark_to_message, answer.landmarks)),
         seen_until=stamp_from_ns(answer.seen_until_ns),
         timings=[messages.StageTime(stage=stage, duration_s=float(s)) for stage, s in answer.timings_s.items()],
         **{name: float(getattr(answer, name)) for name in _ANSWER_NUMBERS},
         **fields_of(answer, _SAME_IN_ANSWER),
-    )
-
-
-def _evidence_from_message(message: messages.Evidence) -> Evidence:
-    return Evidence(
-        stamp_ns=ns_from_stamp(message.stamp),
-        pose=pose_from_message(message.pose) if message.has_pose else None,
-        **fields_of(message, _EVIDENCE),
-    )
-
-
-def _evidence_to_message(cited: Evidence) -> messages.Evidence:
-    return messages.Evidence(
-        stamp=stamp_from_ns(cited.stamp_ns),
-        has_pose=cited.pose is not None,
-        pose=pose_to_message(cited.pose),
-        **fields_of(cited, _EVIDENCE),
-    )
-
-
-def _landmark_from_message(message: messages.Landmark) -> Landmark:
-    at = message.position.point
-    return Landmark(
-        stamp_ns=ns_from_stamp(message.position.header.stamp),
-        frame_id=message.position.header.frame_id,
-        position_m=(at.x, at.y, at.z),
-        covariance_m2=tuple(float(number) for number in message.covariance),
-        first_seen_ns=ns_from_stamp(message.first_seen),
-        last_seen_ns=ns_from_stamp(message.last_seen),
-        evidence=tuple(map(_evidence_from_message, message.evidence)),
-        **fields_of(message, _LANDMARK),
-    )
-
-
-def _landmark_to_message(landmark: Landmark) -> messages.Landmark:
-    x, y, z = landmark.position_m
-    return messages.Landmark(
-        position=PointStamped(header=header(landmark.stamp_ns, landmark.frame_id), point=Point(x=x, y=y, z=z)),
-        covariance=landmark.covariance_m2,
-        first_seen=stamp_from_ns(landmark.first_seen_ns),
-        last_seen=stamp_from_ns(landmark.last_seen_ns),
-        evidence=list(map(_evidence_to_message, landmark.evidence)),
-        **fields_of(landmark, _LANDMARK),
     )

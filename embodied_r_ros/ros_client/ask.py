@@ -10,6 +10,7 @@ import rclpy
 from rclpy.utilities import remove_ros_args
 
 from embodied_r_ros.app.request import FOCUS_MODES
+from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence
 from embodied_r_ros.nodes.conversions import NS_PER_S
 from embodied_r_ros.ros_client.spatial_client import SpatialClient
@@ -80,6 +81,8 @@ def _report(answer: Answer) -> int:
         print(f'answer: {answer.answer}')
     for cited in answer.evidence:
         print(f'  {_evidence(cited, answer.seen_until_ns)}')
+    for landmark in answer.landmarks:
+        print(f'  {sentence(landmark)}')
     if answer.available:
         agree = '' if answer.confidence != answer.confidence else f', {answer.confidence:.0%} of the thoughts agree'
         seconds = answer.timings_s.get('total', 0.0)

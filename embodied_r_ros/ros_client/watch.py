@@ -12,9 +12,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
+from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.records import ErrorCode
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import NS_PER_S, error_code
+from embodied_r_ros.nodes.landmark_messages import landmark_from_message
 
 DEPTH = 2000
 
@@ -40,7 +42,8 @@ class Watch(Node):
             said = f'{answer.answer} (key frames: {frames})'
         else:
             said = f'{error_code(answer.error_code).name}: {answer.error_msg}'
-        print(f'? {message.question.question}\n! {said}', flush=True)
+        places = ''.join(f'\n  {sentence(landmark_from_message(landmark))}' for landmark in answer.landmarks)
+        print(f'? {message.question.question}\n! {said}{places}', flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import (
-    ROOM_INTRINSICS,
+    ROOM_CAMERA,
     TYPES,
     Recorded,
     jpeg,
@@ -37,7 +37,7 @@ JPEG = jpeg(RED).data
 
 def walk(compressed: bool = True) -> list[Recorded]:
     """Three seconds of images at 5 Hz, odometry at 10 Hz that arrives 0.2 s late, and one calibration."""
-    messages = [recorded_camera_info(ROOM_INTRINSICS, 100.0)]
+    messages = [recorded_camera_info(ROOM_CAMERA.calibration, 100.0)]
     for step in range(15):
         stamp_s = 100.0 + 0.2 * step
         messages.append(
@@ -85,7 +85,8 @@ def test_a_recording_is_read_in_the_order_of_its_stamps(
     assert (images(items)[3].frame.image is not None) == compressed
     poses = [item for item in items if isinstance(item, OdometryItem)]
     assert poses[20].pose.x_m == pytest.approx(2.0)
-    assert next(item.intrinsics for item in items if isinstance(item, CameraInfoItem)) == ROOM_INTRINSICS
+    known = next(item.calibration for item in items if isinstance(item, CameraInfoItem))
+    assert known == dataclasses.replace(ROOM_CAMERA.calibration, stamp_ns=100 * NS_PER_S, frame_id='camera')
 
 
 def test_a_pose_comes_before_the_image_of_its_stamp(kept_at: Path) -> None:

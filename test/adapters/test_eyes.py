@@ -15,8 +15,9 @@ from embodied_r_ros.adapters import perception_opencv
 from embodied_r_ros.adapters.codec import encode_jpeg
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import BackendUnavailable, InputError
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Sighting
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Sighting
 
 IMAGE = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 
@@ -33,7 +34,7 @@ class FakeEye:
         self.looks = 0
         self._seen = seen
 
-    def look(self, image: NDArray[np.uint8], intrinsics: Intrinsics | None) -> tuple[Sighting, ...]:
+    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
         seen = self._seen[min(self.looks, len(self._seen) - 1)]
         self.looks += 1
         if isinstance(seen, Exception):
@@ -85,7 +86,7 @@ def test_a_thing_is_new_unless_its_track_or_else_its_name_was_in_the_key_frame_b
     before: Sighting, after: Sighting, is_new: bool
 ) -> None:
     _, second = describe(2, FakeEye('boxes', [before], [after]))
-    assert bool(second.sightings) == is_new
+    assert [seen.in_view_before for seen in second.sightings] == [not is_new]
 
 
 def test_the_things_of_all_eyes_tell_the_motion_together() -> None:
@@ -107,7 +108,7 @@ def test_an_eye_that_fails_costs_its_own_sightings_and_is_told_of_once(caplog: p
     signs = FakeEye('signs', BackendUnavailable('no weights'), ValueError('a bug'), [thing('room 12', 0.0)])
     boxes = FakeEye('boxes', [thing('desk', 30.0)])
     with caplog.at_level(logging.WARNING):
-        assert list(map(names, describe(3, signs, boxes))) == [['desk'], [], ['room 12']]
+        assert list(map(names, describe(3, signs, boxes))) == [['desk'], ['desk'], ['desk', 'room 12']]
     assert [record.message for record in caplog.records] == ['the eye signs failed, and what it would see is left out']
     assert 'no weights' in caplog.text
 

@@ -53,7 +53,13 @@ def view(*objects: SceneObject, yaw_deg: float = 0.0, index: int = 0, **changes:
     """A key frame taken at the origin."""
     image = changes.pop('image', None) or jpeg(objects, yaw_deg)
     key = KeyFrame(
-        session=1, index=index, stamp_ns=index, frame_id='camera', image=image, reason='first', intrinsics=CAMERA
+        session=1,
+        index=index,
+        stamp_ns=index,
+        frame_id='camera',
+        image=image,
+        reason='first',
+        calibration=CAMERA.calibration,
     )
     return dataclasses.replace(key, **changes)
 
@@ -110,8 +116,10 @@ def test_things_are_written_from_left_to_right() -> None:
 def test_only_what_the_frame_before_did_not_show_is_new() -> None:
     perceiver = reading_tags()
     before, after = view(SOFA), view(SOFA, LAMP, index=1, motion=TURN)
-    assert [seen.name for seen in perceiver.describe_now(before, after).sightings] == ['floor lamp']
-    assert perceiver.describe_now(after, view(SOFA, index=2)).sightings == ()
+    both = perceiver.describe_now(before, after).sightings
+    assert [(seen.name, seen.in_view_before) for seen in both] == [('sofa', True), ('floor lamp', False)]
+    (again,) = perceiver.describe_now(after, view(SOFA, index=2)).sightings
+    assert again.in_view_before
 
 
 def test_measured_motion_is_the_action_and_the_first_frame_has_none() -> None:
@@ -126,7 +134,7 @@ def test_without_motion_the_action_is_empty() -> None:
 
 def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
     fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
-    (seen,) = sightings(view(SOFA, intrinsics=None), TagSettings(assumed_fov_deg=fov_deg))
+    (seen,) = sightings(view(SOFA, calibration=None), TagSettings(assumed_fov_deg=fov_deg))
     assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
     assert math.isnan(seen.distance_m)
 
@@ -161,7 +169,7 @@ def test_a_tag_in_dim_light_is_read() -> None:
 def test_a_large_image_is_read_like_a_small_one() -> None:
     large = encode_jpeg(cv2.resize(pixels(view(SOFA)), (1280, 960), interpolation=cv2.INTER_CUBIC))
     camera = dataclasses.replace(CAMERA, width=1280, height=960, fx_px=800.0, fy_px=800.0, cx_px=639.5, cy_px=479.5)
-    (seen,) = sightings(view(image=large, intrinsics=camera))
+    (seen,) = sightings(view(image=large, calibration=camera.calibration))
     assert seen.distance_m == pytest.approx(math.hypot(4.0, 1.0), abs=0.2)
 
 

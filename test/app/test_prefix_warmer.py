@@ -9,6 +9,7 @@ from fake_models import FakeReasoner, observation
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.adapters.qwen2_numpy import Qwen2Numpy
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
+from embodied_r_ros.app.session_landmarks import SessionLandmarks
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.memory import ObservationMemory
@@ -44,11 +45,12 @@ def shown(reader, count, prompt_format=None, most=32):
     """What the reader was shown of so many observations that came in one burst."""
 
     async def scene():
-        memory = ObservationMemory(100)
-        warmer = PrefixWarmer(reader, prompt_format or CompactFormat(), memory, most)
+        memory, landmarks = ObservationMemory(100), SessionLandmarks(100)
+        warmer = PrefixWarmer(reader, prompt_format or CompactFormat(), memory, landmarks, most)
         running = asyncio.ensure_future(warmer.run())
         for one in seen(count):
             memory.add(one)
+            landmarks.note(one)
             warmer.note()
         await asyncio.sleep(0.05)
         running.cancel()

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from builders import ROOM_INTRINSICS, blank, frame, jpeg, pan, pose, room, texture
+from builders import ROOM_CAMERA, blank, frame, jpeg, pan, pose, room, texture
 
 from embodied_r_ros.adapters.codec import encode_frame, frame_from_compressed, small_grey
 from embodied_r_ros.core import keyframing
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, Frame
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.keyframing import POSES_KEPT, KeyFramer, PoseTrack, fit_intrinsics
+from embodied_r_ros.core.keyframing import POSES_KEPT, KeyFramer, PoseTrack
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, MotionSource, Pose
 
 
@@ -161,7 +161,7 @@ def test_motion_comes_from_odometry_where_both_poses_are_known() -> None:
 
 def test_motion_comes_from_the_images_otherwise() -> None:
     one = framer()
-    assert one.set_intrinsics(ROOM_INTRINSICS)
+    one.set_calibration(ROOM_CAMERA.calibration)
     keys = [one.push(frame(room((-1, 0, 1.2), look_left_deg=angle), 100.0 + angle / 10)) for angle in range(0, 45, 11)]
     key = next(found[0] for found in keys[1:] if found)
     assert key.pose is None
@@ -372,31 +372,18 @@ def test_frames_kept_are_bounded() -> None:
 # Calibration.
 
 
-@pytest.mark.parametrize(
-    'odd',
-    [{'fx_px': 0.0}, {'cx_px': math.nan}, {'fy_px': math.inf}, {'fx_px': 1e308, 'fy_px': 1e308, 'cx_px': 1e308},
-     {'fx_px': 1e-300, 'fy_px': 1e-300}, {'cx_px': -1e9}, {'width': 0}, {'cy_px': 1000.0}, {'fx_px': -250.0}],
-    ids=['zeros', 'NaN', 'infinite', 'huge', 'tiny', 'far to the left', 'no size', 'far below', 'negative'],
-)  # fmt: skip
-def test_a_calibration_that_no_camera_has_is_none(odd: dict) -> None:
+def test_a_calibration_that_does_not_fit_is_told_and_left_out() -> None:
     one = framer()
-    assert one.set_intrinsics(ROOM_INTRINSICS)
-    assert not one.set_intrinsics(dataclasses.replace(ROOM_INTRINSICS, **odd))
-    assert push_pan(one, steps=1)[0].intrinsics is None
-
-
-def test_a_calibration_follows_the_size_of_the_image() -> None:
-    doubled = fit_intrinsics(ROOM_INTRINSICS, 640, 360)
-    assert doubled is not None
-    assert (doubled.width, doubled.fx_px, doubled.cy_px) == (640, 500.0, 180.0)
-    assert fit_intrinsics(ROOM_INTRINSICS, 320, 240) is None
-    assert fit_intrinsics(None, 320, 240) is None
+    one.set_calibration(dataclasses.replace(ROOM_CAMERA.calibration, k=(0.0,) * 9))
+    assert push_pan(one, steps=1)[0].calibration is None
+    assert 'K of a calibrated camera' in one.misfit
 
 
 def test_key_frames_carry_the_calibration() -> None:
     one = framer()
-    one.set_intrinsics(ROOM_INTRINSICS)
-    assert push_pan(one, steps=1)[0].intrinsics == ROOM_INTRINSICS
+    one.set_calibration(ROOM_CAMERA.calibration)
+    assert push_pan(one, steps=1)[0].calibration == ROOM_CAMERA.calibration
+    assert one.misfit == ''
 
 
 # Odd pictures and stamps.
@@ -408,7 +395,7 @@ TINY = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (5, 5), (1, 2000), (2000, 1), (3
 def test_images_of_any_size_in_any_order_are_survived(kind: str) -> None:
     random = np.random.default_rng(3)
     one = framer(sample_hz=60.0)
-    one.set_intrinsics(ROOM_INTRINSICS)
+    one.set_calibration(ROOM_CAMERA.calibration)
     for step in range(150):
         width, height = TINY[random.integers(len(TINY))] if step % 3 else TINY[step // 3 % len(TINY)]
         picture = random.integers(0, 255, (height, width, 3), np.uint8)

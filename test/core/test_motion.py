@@ -7,20 +7,18 @@ import math
 
 import numpy as np
 import pytest
-from builders import ROOM_INTRINSICS, blank, noisy, pose, room, texture
+from builders import ROOM_CAMERA, blank, noisy, pose, room, texture
 
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.motion import (
     ACTIONS,
     EgoMotionEstimator,
     motion_from_poses,
     moves_along,
-    pose_between,
-    rotation_matrix,
-    sound_pose,
 )
 from embodied_r_ros.core.moves import MAX_MOVES
-from embodied_r_ros.core.records import Intrinsics, MotionSource, Move, Pose
+from embodied_r_ros.core.records import MotionSource, Move, Pose
 
 STILL = pose(1.0, 2.0, 0.0, yaw_deg=30.0)
 
@@ -192,10 +190,10 @@ HERE = (-1.0, 0.0, 1.2)
         pytest.param(((-2, 0, 1.2), 0, 0), ((-1.5, 0, 1.2), 20, 0), 'rotate left', 20, 0, id='turn while walking'),
     ],
 )
-def test_motion_from_images_with_intrinsics(
+def test_motion_from_images_with_calibration(
     before: tuple, after: tuple, name: str, left_deg: float, up_deg: float
 ) -> None:
-    motion = EgoMotionEstimator(ROOM_INTRINSICS).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
+    motion = EgoMotionEstimator(ROOM_CAMERA).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
     assert motion.name == name
     assert motion.rotate_left_deg == pytest.approx(left_deg, abs=1.5)
     assert motion.tilt_up_deg == pytest.approx(up_deg, abs=1.5)
@@ -215,14 +213,14 @@ def test_motion_from_images_with_intrinsics(
         pytest.param(((-1, 0.5, 1.2), 0, 0), ((-2, 0.5, 1.2), 0, 0), 'move backward', id='backward'),
     ],
 )
-def test_motion_from_images_without_intrinsics_is_a_name_only(before: tuple, after: tuple, name: str) -> None:
+def test_motion_from_images_without_calibration_is_a_name_only(before: tuple, after: tuple, name: str) -> None:
     motion = EgoMotionEstimator(None).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
     assert motion.name == name
     assert math.isnan(motion.rotate_left_deg)
     assert motion.source is MotionSource.IMAGES
 
 
-@pytest.mark.parametrize('intrinsics', [None, ROOM_INTRINSICS], ids=['uncalibrated', 'calibrated'])
+@pytest.mark.parametrize('camera', [None, ROOM_CAMERA], ids=['uncalibrated', 'calibrated'])
 @pytest.mark.parametrize(
     ('before', 'after'),
     [
@@ -230,51 +228,21 @@ def test_motion_from_images_without_intrinsics_is_a_name_only(before: tuple, aft
         pytest.param(texture(320, 180, 1)[..., 0], texture(320, 180, 2)[..., 0], id='different scenes'),
     ],
 )
-def test_images_that_do_not_tell(intrinsics: Intrinsics | None, before: np.ndarray, after: np.ndarray) -> None:
-    assert EgoMotionEstimator(intrinsics).estimate(before, after).source is MotionSource.NONE
+def test_images_that_do_not_tell(camera: Camera | None, before: np.ndarray, after: np.ndarray) -> None:
+    assert EgoMotionEstimator(camera).estimate(before, after).source is MotionSource.NONE
 
 
-def test_intrinsics_of_a_larger_image_are_scaled() -> None:
-    full = Intrinsics(width=1280, height=720, fx_px=1000.0, fy_px=1000.0, cx_px=640.0, cy_px=360.0)
+def test_the_camera_of_a_larger_image_is_scaled() -> None:
+    full = Camera(width=1280, height=720, fx_px=1000.0, fy_px=1000.0, cx_px=640.0, cy_px=360.0)
     motion = EgoMotionEstimator(full).estimate(room(HERE), room(HERE, 20))
     assert motion.rotate_left_deg == pytest.approx(20, abs=1)
 
 
-def test_intrinsics_of_another_shape_are_not_used() -> None:
-    other = Intrinsics(width=640, height=480, fx_px=500.0, fy_px=500.0, cx_px=320.0, cy_px=240.0)
+def test_the_camera_of_another_shape_is_not_used() -> None:
+    other = Camera(width=640, height=480, fx_px=500.0, fy_px=500.0, cx_px=320.0, cy_px=240.0)
     assert math.isnan(EgoMotionEstimator(other).estimate(room(HERE), room(HERE, 20)).rotate_left_deg)
 
 
 def test_images_must_be_of_one_size() -> None:
     with pytest.raises(InputError, match=r'two images of one size, got .*\(180, 320\) and \(240, 320\); bring them'):
         EgoMotionEstimator(None).estimate(np.zeros((180, 320), np.uint8), np.zeros((240, 320), np.uint8))
-
-
-@pytest.mark.parametrize('share', [0.0, 0.25, 1.0, 1.5])
-def test_poses_are_mixed_across_the_seam_at_180_degrees(share: float) -> None:
-    mixed = pose_between(pose(x_m=1.0, yaw_deg=170), pose(x_m=3.0, yaw_deg=-170), share)
-    assert math.degrees(mixed.yaw_rad) % 360 == pytest.approx((170 + 20 * share) % 360)
-    assert mixed.x_m == pytest.approx(1.0 + 2.0 * share)
-
-
-def test_poses_are_mixed_whatever_the_sign_of_the_quaternion() -> None:
-    after = pose(yaw_deg=20)
-    flipped = Pose(x_m=0, y_m=0, z_m=0, qx=-after.qx, qy=-after.qy, qz=-after.qz, qw=-after.qw)
-    assert math.degrees(pose_between(pose(), flipped, 0.5).yaw_rad) == pytest.approx(10)
-
-
-@pytest.mark.parametrize(
-    'numbers',
-    [(math.nan, 0, 0, 0, 0, 0, 1), (0, 0, math.inf, 0, 0, 0, 1), (0, 0, 0, 0, 0, math.nan, 1), (0, 0, 0, 0, 0, 0, 0)],
-    ids=['NaN position', 'infinite position', 'NaN orientation', 'zero quaternion'],
-)
-def test_an_unsound_pose_is_none(numbers: tuple[float, ...]) -> None:
-    names = ('x_m', 'y_m', 'z_m', 'qx', 'qy', 'qz', 'qw')
-    assert sound_pose(Pose(**dict(zip(names, numbers)))) is None
-
-
-def test_a_quaternion_is_brought_to_length_1() -> None:
-    sound = sound_pose(Pose(x_m=1, y_m=0, z_m=0, qx=0, qy=0, qz=2, qw=2))
-    assert sound is not None
-    assert math.degrees(sound.yaw_rad) == pytest.approx(90)
-    assert np.linalg.det(rotation_matrix(sound)) == pytest.approx(1.0)

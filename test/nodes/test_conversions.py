@@ -22,10 +22,10 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import (
     Answer,
+    Calibration,
     EncodedImage,
     ErrorCode,
     Evidence,
-    Intrinsics,
     KeyFrame,
     Landmark,
     Motion,
@@ -89,7 +89,22 @@ KEY_FRAMES = {
         image=EncodedImage(data=b'\x89PNG\r\n\x1a\n and so on', mime='image/png'),
         reason='requested',
         overlap=0.25,
-        intrinsics=Intrinsics(width=640, height=480, fx_px=500.0, fy_px=501.0, cx_px=320.0, cy_px=240.0),
+        calibration=Calibration(
+            width=1280,
+            height=960,
+            distortion_model='rational_polynomial',
+            d=(0.1, -0.2, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4),
+            k=(500.0, 0.0, 640.0, 0.0, 501.0, 480.0, 0.0, 0.0, 1.0),
+            r=(0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+            p=tuple(map(float, range(12))),
+            binning_x=2,
+            binning_y=1,
+            roi=(8, 16, 640, 480),
+            roi_rectified=True,
+            stamp_ns=STAMP_NS - 9,
+            frame_id='lens',
+        ),
+        camera_pose=POSE,
         pose=POSE,
         motion=Motion(name='move forward', forward_m=1.5, left_m=0.0, up_m=0.0, source=MotionSource.ODOMETRY),
     ),
@@ -262,13 +277,14 @@ def test_a_quaternion_is_brought_to_unit_length():
     assert math.hypot(pose.qx, pose.qy, pose.qz, pose.qw) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(
-    'info',
-    [CameraInfo(), CameraInfo(width=640, height=480), CameraInfo(width=640, height=480, k=[math.nan] * 9)],
-    ids=['empty', 'zeros', 'NaN'],
-)
-def test_an_uncalibrated_camera_has_no_intrinsics(info):
-    assert conversions.intrinsics_from_message(info) is None
+def test_a_camera_that_says_nothing_of_itself_has_no_calibration():
+    assert conversions.calibration_from_message(CameraInfo()) is None
+
+
+def test_endless_distortion_coefficients_are_refused():
+    info = CameraInfo(width=640, height=480, d=[0.1] * 65)
+    with pytest.raises(InputError, match='camera_info has at most 64 distortion coefficients, got 65; correct'):
+        conversions.calibration_from_message(info)
 
 
 @pytest.mark.parametrize('data', [b'', b'GIF89a'], ids=['empty', 'gif'])

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from embodied_r_ros.adapters import codec, raw_images
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.frames import Frame
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
-from embodied_r_ros.core.records import EncodedImage, Intrinsics
+from embodied_r_ros.core.records import EncodedImage
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,7 @@ def test_any_raw_image_is_read_or_refused(encoding, width, height, step, data, i
 @given(st.lists(arrays(), min_size=1, max_size=4), st.booleans())
 def test_arrays_of_any_shape_become_key_frames_or_are_left_out(pictures, compressed):
     framer = KeyFramer(KeyFrameSettings(), codec.small_grey, codec.encode_frame)
-    framer.set_intrinsics(Intrinsics(width=4, height=3, fx_px=3.0, fy_px=3.0, cx_px=2.0, cy_px=1.5))
+    framer.set_calibration(Camera(width=4, height=3, fx_px=3.0, fy_px=3.0, cx_px=2.0, cy_px=1.5).calibration)
     for number, picture in enumerate(pictures):
         frame = outcome(codec.frame_from_pixels, 10**9 * number, '', picture)
         if frame is not None and compressed:
@@ -130,13 +131,13 @@ def test_arrays_of_any_shape_become_key_frames_or_are_left_out(pictures, compres
 )
 def test_what_opencv_perceives_in_any_image_is_a_description_or_refused(images, focal_px, width):
     perceiver = OpenCVPerceiver([TagEye(TagSettings())])
-    known = Intrinsics(width=width, height=3, fx_px=focal_px, fy_px=focal_px, cx_px=2.0, cy_px=1.5)
+    known = Camera(width=width, height=3, fx_px=focal_px, fy_px=focal_px, cx_px=2.0, cy_px=1.5)
     frames = []
     for index, image in enumerate(images):
         if isinstance(image, bytes):
             mime = outcome(codec.sniff, image)
             image = mime and EncodedImage(data=image, mime=mime)
         if image is not None:
-            frames.append(dataclasses.replace(key_frame(index), image=image, intrinsics=known))
+            frames.append(dataclasses.replace(key_frame(index), image=image, calibration=known.calibration))
     for before, after in zip([None, *frames], frames):
         outcome(perceiver.describe_now, before, after)

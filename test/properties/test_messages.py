@@ -1,5 +1,6 @@
 """Whatever peers and askers send is taken or refused, and what is taken can be asked about and published again."""
 
+import numpy as np
 import pytest
 from arbitrary import outcome, replies, share, texts
 from fake_models import observation
@@ -21,6 +22,7 @@ from embodied_r_ros.app.observing import given_up, observation_of  # noqa: E402
 from embodied_r_ros.app.request import Request  # noqa: E402
 from embodied_r_ros.app.windows import cut  # noqa: E402
 from embodied_r_ros.core.answers import validate_question  # noqa: E402
+from embodied_r_ros.core.camera import fit_camera  # noqa: E402
 from embodied_r_ros.core.compact import CompactFormat  # noqa: E402
 from embodied_r_ros.core.keyframes import KeyFrameSettings  # noqa: E402
 from embodied_r_ros.core.keyframing import KeyFramer  # noqa: E402
@@ -95,9 +97,14 @@ def test_any_key_frames_are_left_out_or_can_be_described(arrived, head):
 @given(messages_of(Odometry), messages_of(Odometry), messages_of(CameraInfo))
 def test_any_odometry_and_calibration_are_left_out_or_used(first, second, info):
     framer = KeyFramer(KeyFrameSettings(), codec.small_grey, codec.encode_frame)
-    intrinsics = outcome(conversions.intrinsics_from_message, info)
-    if intrinsics is not None:
-        framer.set_intrinsics(intrinsics)
+    calibration = outcome(conversions.calibration_from_message, info)
+    framer.set_calibration(calibration)
+    if calibration is not None:
+        can_be_published(conversions.calibration_to_message(calibration))
+        camera, misfit = fit_camera(calibration, 640, 480)
+        assert (camera is None) == bool(misfit)
+        if camera is not None:
+            camera.project(camera.rays(np.array([[0.0, 0.0], [320.0, 240.0]])))
     poses = []
     for message in (first, second):
         pose = outcome(conversions.pose_from_message, message.pose.pose)

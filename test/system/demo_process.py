@@ -17,11 +17,12 @@ from builders import (
     write_bag,
 )
 
-from embodied_r_ros.core.records import Intrinsics, Pose
+from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.records import Pose
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_S = 1_000.0
-LENS = Intrinsics(width=320, height=240, fx_px=300.0, fy_px=300.0, cx_px=160.0, cy_px=120.0)
+LENS = Camera(width=320, height=240, fx_px=300.0, fy_px=300.0, cx_px=160.0, cy_px=120.0)
 
 
 def tagged(left_px, tag_id):
@@ -43,7 +44,7 @@ def record(folder, *, images=True):
         pose = Pose(x_m=0.0, y_m=-0.2 * step, z_m=0.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
         seen.append(recorded_odometry(pose, at_s))
         if images:
-            seen.append(recorded_camera_info(LENS, at_s))
+            seen.append(recorded_camera_info(LENS.calibration, at_s))
             seen.append(recorded_jpeg(tagged(step * 40.0, step // 5), at_s))
     return write_bag(folder, seen)
 

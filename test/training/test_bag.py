@@ -93,7 +93,7 @@ def small_bag(folder: Path, odometry: bool = True, camera_info: bool = True) -> 
     if odometry:
         messages += [builders.recorded_odometry(builders.pose(x_m=0.1), 100 + step / 10) for step in range(11)]
     if camera_info:
-        messages += [builders.recorded_camera_info(CAMERA, 100)]
+        messages += [builders.recorded_camera_info(CAMERA.calibration, 100)]
     return builders.write_bag(folder, sorted(messages, key=lambda item: item.stamp_ns))
 
 
@@ -229,7 +229,7 @@ def test_time_that_goes_back_is_said(tmp_path: Path) -> None:
         builders.recorded_odometry(builders.pose(), stamp_s, recorded_s=100 + place)
         for place, stamp_s in enumerate([100, 101, 102, 103, 50, 51, 52, 53])
     ]
-    messages.append(builders.recorded_camera_info(CAMERA, 100))
+    messages.append(builders.recorded_camera_info(CAMERA.calibration, 100))
     bag = builders.write_bag(tmp_path / 'run', messages)
     with pytest.raises(InputError, match='time goes back in the recording.*split it there'):
         read_run(bag, '', 0.4)

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import dummy_backends
 import pytest
-from builders import ROOM_INTRINSICS
+from builders import ROOM_CAMERA
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.eye_tags import TagSettings
@@ -28,10 +28,10 @@ MOTION = Motion(
 )
 BEFORE = KeyFrame(
     session=1, index=4, stamp_ns=5, frame_id='camera', image=EncodedImage(data=b'before'), reason='overlap',
-    overlap=0.4, intrinsics=ROOM_INTRINSICS,
+    overlap=0.4, calibration=ROOM_CAMERA.calibration,
 )  # fmt: skip
 AFTER = dataclasses.replace(BEFORE, index=5, stamp_ns=6, image=EncodedImage(data=b'after'), motion=MOTION)
-OTHER_CAMERA = dataclasses.replace(ROOM_INTRINSICS, fx_px=ROOM_INTRINSICS.fx_px + 1.0)
+OTHER = dataclasses.replace(ROOM_CAMERA, fx_px=ROOM_CAMERA.fx_px + 1.0).calibration
 PNG = EncodedImage(data=b'after', mime='image/png')
 
 
@@ -50,11 +50,11 @@ def moved(**changes: object) -> Motion:
         pytest.param({'question': 'Where is the sofa?'}, id='question'),
         pytest.param({'before': None}, id='one image in place of two'),
         pytest.param({'before': dataclasses.replace(BEFORE, image=AFTER.image)}, id='earlier image'),
-        pytest.param({'before': dataclasses.replace(BEFORE, intrinsics=OTHER_CAMERA)}, id='earlier calibration'),
+        pytest.param({'before': dataclasses.replace(BEFORE, calibration=OTHER)}, id='earlier calibration'),
         pytest.param({'image': BEFORE.image}, id='image'),
         pytest.param({'image': PNG}, id='kind of image'),
-        pytest.param({'intrinsics': OTHER_CAMERA}, id='calibration'),
-        pytest.param({'intrinsics': None}, id='no calibration'),
+        pytest.param({'calibration': OTHER}, id='calibration'),
+        pytest.param({'calibration': None}, id='no calibration'),
         pytest.param({'motion': None}, id='no motion'),
         pytest.param({'motion': moved(source=MotionSource.IMAGES)}, id='source of the motion'),
         pytest.param({'motion': moved(name='move left')}, id='name of the motion'),

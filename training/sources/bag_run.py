@@ -15,10 +15,11 @@ from embodied_r_ros.adapters.bags import find_topics, read_recording
 from embodied_r_ros.adapters.codec import decode_frame
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
 from embodied_r_ros.adapters.eyes import Eye
+from embodied_r_ros.core.camera import fit_camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem
-from embodied_r_ros.core.keyframing import PoseTrack, fit_intrinsics
-from embodied_r_ros.core.records import Intrinsics, Pose, Sighting
+from embodied_r_ros.core.keyframing import PoseTrack
+from embodied_r_ros.core.records import Calibration, Pose, Sighting
 from training.world.path import Station
 
 IMAGES_HZ = 5.0
@@ -109,8 +110,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
             if track.push(item.stamp_ns, item.pose):
                 reader.move(item.stamp_ns, item.pose)
         elif isinstance(item, CameraInfoItem):
-            # A camera that was never calibrated publishes zeros.
-            reader.intrinsics = item.intrinsics if item.intrinsics.fx_px > 0.0 else None
+            reader.calibration = item.calibration
         else:
             reader.look(item, track.at(item.stamp_ns), eye)
     if not reader.poses:
@@ -122,7 +122,7 @@ class _Reader:
     """Gathers what a recording measures, in the order of time."""
 
     def __init__(self) -> None:
-        self.intrinsics: Intrinsics | None = None
+        self.calibration: Calibration | None = None
         self.poses: list[tuple[int, Pose]] = []
         self._looks: list[tuple[int, Pose, Sighting]] = []
         self._first_ns: int | None = None
@@ -141,11 +141,13 @@ class _Reader:
         """Find the things in an image."""
         self._first_ns = item.stamp_ns if self._first_ns is None else self._first_ns
         self._last_ns = max(self._last_ns, item.stamp_ns)
-        intrinsics = fit_intrinsics(self.intrinsics, item.frame.width, item.frame.height)
-        if pose is None or intrinsics is None:
+        if pose is None or self.calibration is None:
             return
-        self._half_view_deg = math.degrees(intrinsics.half_view_rad)
-        for sighting in eye.look(decode_frame(item.frame), intrinsics):
+        camera, _ = fit_camera(self.calibration, item.frame.width, item.frame.height)
+        if camera is None:
+            return
+        self._half_view_deg = math.degrees(camera.half_view_rad)
+        for sighting in eye.look(decode_frame(item.frame), camera):
             if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
 

@@ -8,11 +8,12 @@ import functools
 import math
 import random
 
-from embodied_r_ros.core.records import Intrinsics, Pose
+from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.records import Pose
 
-CAMERA = Intrinsics(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=319.5, cy_px=239.5)
+CAMERA = Camera(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=319.5, cy_px=239.5)
 # 120 degrees across, where that of the lessons sees 77.
-WIDE_CAMERA = Intrinsics(width=1280, height=720, fx_px=369.5, fy_px=369.5, cx_px=639.5, cy_px=359.5)
+WIDE_CAMERA = Camera(width=1280, height=720, fx_px=369.5, fy_px=369.5, cx_px=639.5, cy_px=359.5)
 CAMERAS = {'standard': CAMERA, 'wide': WIDE_CAMERA}
 CAMERA_HEIGHT_M = 1.2
 

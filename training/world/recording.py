@@ -25,12 +25,13 @@ from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.app.observing import observation_of, pairs
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import EncodedImage, Intrinsics, KeyFrame, Pose
+from embodied_r_ros.core.records import EncodedImage, KeyFrame, Pose
 from training.world.nouns import NOUNS
 from training.world.path import CAMERA, CAMERAS, Path
 from training.world.renderer import Renderer
@@ -96,7 +97,7 @@ def _planar_step(before: Pose, after: Pose) -> tuple[float, float, float]:
     return ahead_m, left_m, math.remainder(after.yaw_rad - yaw_rad, 2 * math.pi)
 
 
-def recorded_items(walk: Walk, camera: Intrinsics = CAMERA) -> Iterator[RecordedItem]:
+def recorded_items(walk: Walk, camera: Camera = CAMERA) -> Iterator[RecordedItem]:
     """What a robot's recording of the walk holds, in the order of the stamps; images as pixels, drawn in their turn."""
     seed, duration_s = walk.scene.seed, walk.path.duration_s
     begin_ns = start_ns(seed)
@@ -110,7 +111,7 @@ def recorded_items(walk: Walk, camera: Intrinsics = CAMERA) -> Iterator[Recorded
 
     def calibrations() -> Iterator[RecordedItem]:
         for number in range(int(duration_s * CAMERA_INFO_HZ) + 1):
-            yield CameraInfoItem(stamp_ns=stamp_ns(number / CAMERA_INFO_HZ), intrinsics=camera)
+            yield CameraInfoItem(stamp_ns=stamp_ns(number / CAMERA_INFO_HZ), calibration=camera.calibration)
 
     def images() -> Iterator[RecordedItem]:
         renderer = Renderer(walk.scene, camera)
@@ -123,7 +124,7 @@ def recorded_items(walk: Walk, camera: Intrinsics = CAMERA) -> Iterator[Recorded
     return heapq.merge(calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
-def write_bag(walk: Walk, folder: pathlib.Path, camera: Intrinsics = CAMERA) -> int:
+def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA) -> int:
     """Write the recording of a walk as an MCAP bag with compressed images; returns the bag's size in bytes.
 
     Raises:
@@ -175,12 +176,11 @@ def _odometry_message(pose: Pose, header: Any, types: Any) -> Any:
 
 
 def _camera_info_message(item: CameraInfoItem, header: Any, types: Any) -> Any:
-    lens = item.intrinsics
-    k = np.array([lens.fx_px, 0.0, lens.cx_px, 0.0, lens.fy_px, lens.cy_px, 0.0, 0.0, 1.0])
-    p = np.insert(k, (3, 6, 9), 0.0)
+    told = item.calibration
+    d, k, r, p = (np.array(getattr(told, name)) for name in 'dkrp')
     region = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
     return types['sensor_msgs/msg/CameraInfo'](
-        header, lens.height, lens.width, 'plumb_bob', np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, region
+        header, told.height, told.width, told.distortion_model, d, k, r, p, told.binning_x, told.binning_y, region
     )
 
 
@@ -235,7 +235,7 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
     keys: list[KeyFrame] = []
     for item in recorded_items(walk):
         if isinstance(item, CameraInfoItem):
-            framer.set_intrinsics(item.intrinsics)
+            framer.set_calibration(item.calibration)
         elif isinstance(item, OdometryItem):
             framer.push_pose(item.stamp_ns, item.pose)
         else:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from embodied_r_ros.core.motion import rotation_matrix
-from embodied_r_ros.core.records import Intrinsics, Pose
+from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.poses import rotation_matrix
+from embodied_r_ros.core.records import Pose
 from training.world.path import CAMERA, CAMERA_HEIGHT_M
 from training.world.scene import Scene
 from training.world.surfaces import Array, Solid, Surface, room_surfaces, solid, street_surfaces
@@ -28,11 +29,11 @@ class Renderer:
 
     Args:
         scene: the place.
-        camera: intrinsics; images come in their width and height.
+        camera: without distortion; images come in their width and height.
         camera_height_m: of the camera above the base, along base z; it looks along base x.
     """
 
-    def __init__(self, scene: Scene, camera: Intrinsics = CAMERA, camera_height_m: float = CAMERA_HEIGHT_M) -> None:
+    def __init__(self, scene: Scene, camera: Camera = CAMERA, camera_height_m: float = CAMERA_HEIGHT_M) -> None:
         self.camera = camera
         self.camera_height_m = camera_height_m
         self._k = np.array([[camera.fx_px, 0, camera.cx_px], [0, camera.fy_px, camera.cy_px], [0, 0, 1.0]])
@@ -157,7 +158,7 @@ def _in_camera(points: Array, eye: Array, view: Array) -> Array:
     return in_camera
 
 
-def _view_planes(camera: Intrinsics) -> Array:
+def _view_planes(camera: Camera) -> Array:
     """Near plane and four sides of the view, (a, b, c, d) in camera axes, positive inside, half a pixel wider."""
     left, right = (camera.cx_px + 1) / camera.fx_px, (camera.width - camera.cx_px) / camera.fx_px
     top, bottom = (camera.cy_px + 1) / camera.fy_px, (camera.height - camera.cy_px) / camera.fy_px

@@ -20,10 +20,10 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from embodied_r_ros.core import question_words as forms
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.coarse import CELL_M
 from embodied_r_ros.core.errors import CannotTell, EmbodiedRError, InputError
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
-from embodied_r_ros.core.records import Intrinsics
 from embodied_r_ros.evaluation.samples import Sample, read_samples
 from training.world.drafts import turn_groups
 from training.world.path import CAMERA, CAMERAS, Leg, Path, Station
@@ -152,7 +152,7 @@ def _progress(question: ParsedQuestion, ground: Ground) -> Verdict:
     return Verdict(f'i{len(merged)}', min(done, 1.0 - done) / BORDER_SHARE)
 
 
-def ground_of(walk: Walk, now_s: float, camera: Intrinsics = CAMERA) -> Ground:
+def ground_of(walk: Walk, now_s: float, camera: Camera = CAMERA) -> Ground:
     """What is so in a walk simulated with a camera, at a moment."""
     first_s: dict[str, float] = {}
     for index in range(int(now_s / SAMPLE_S * 2) + 1):
@@ -192,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if share >= options.min_agreement else 1
 
 
-def agreement(sample: Sample, camera: Intrinsics = CAMERA) -> bool:
+def agreement(sample: Sample, camera: Camera = CAMERA) -> bool:
     """Whether the answer of a sample about a simulated place, seen with a camera, is the true one.
 
     Raises:
@@ -211,7 +211,7 @@ def agreement(sample: Sample, camera: Intrinsics = CAMERA) -> bool:
 
 
 @functools.lru_cache(1024)
-def _ground(seed: int, end_s: float | None, camera: Intrinsics) -> Ground:
+def _ground(seed: int, end_s: float | None, camera: Camera) -> Ground:
     walk = make_walk(seed)
     return ground_of(walk, walk.path.duration_s if end_s is None else end_s, camera)
 

@@ -7,9 +7,10 @@ import math
 import random
 from collections.abc import Sequence
 
+from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.moves import add_move
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Intrinsics, Motion, MotionSource, Move, Sighting
+from embodied_r_ros.core.records import Motion, MotionSource, Move, Sighting
 from training.world.path import CAMERA, Path, Station
 from training.world.scene import Scene, SceneObject, Walk
 
@@ -94,7 +95,7 @@ def visible(scene: Scene, station: Station, reach_m: float = MAX_DISTANCE_M) -> 
     return seen
 
 
-def in_view(scene: Scene, station: Station, camera: Intrinsics = CAMERA) -> list[str]:
+def in_view(scene: Scene, station: Station, camera: Camera = CAMERA) -> list[str]:
     """The things whose middle is in the picture, near enough for their tag to be read, and not behind another thing."""
     half_view_deg = math.degrees(camera.half_view_rad)
     seen = ((thing, *sight(thing, station)) for thing in scene.objects)

@@ -1,0 +1,309 @@
+"""The camera: which ray each pixel sees, by its calibration, and how it is mounted on the base.
+
+Pixels become rays here and nowhere else; images are not warped. The middle of the upper left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_r_ros.core.poses import ORIGIN, Floats, position, rotation_matrix
+from embodied_r_ros.core.records import Calibration, Pose, Sighting
+
+NO_DISTORTION = 'none'
+EQUIDISTANT = 'equidistant'
+# How many coefficients each distortion model of camera_info may have.
+COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), EQUIDISTANT: (4,)}
+
+# The axes of the image (x right, y down, z ahead) in those of the camera as a body (x ahead, y left, z up).
+OPTICAL_AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+_UNTIL_EXACT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
+# Where a ray comes back as another pixel, the lens model folds over and sees nothing there.
+_FOLDED_PX = 0.5
+_FOLDED_RAD = 1e-3
+# Flat coordinates of a ray, x / z, reach no farther to the side than this: 87 degrees.
+_WIDEST = 20.0
+_VIEW_SAMPLES = 65
+
+# In image widths.
+_FOCAL_RANGE = (0.05, 100.0)
+# A principal point is farther than this share of the image from the middle in one direction at most, as of a crop.
+_OFF_CENTRE = 0.2
+
+_WITHOUT = 'turns are told without degrees, and tags without distance'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Camera:
+    """A lens model for images of one size, and where the camera is.
+
+    Attributes:
+        width, height: of the images, in pixels.
+        fx_px, fy_px, cx_px, cy_px: focal lengths and principal point.
+        model: 'none', or a distortion model of `COEFFICIENTS`.
+        distortion: its coefficients, as OpenCV has them.
+        pose: of the camera in the base, both with x ahead, y left and z up; None where it is taken to look ahead,
+            level, from the base's origin.
+    """
+
+    width: int
+    height: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+    model: str = NO_DISTORTION
+    distortion: tuple[float, ...] = ()
+    pose: Pose | None = None
+
+    def rays(self, points_px: NDArray[Any]) -> Floats:
+        """Unit vectors towards pixels, (n, 2) to (n, 3), in the image's axes: x right, y down, z ahead.
+
+        A row is NaN where the lens model has no ray for the pixel.
+        """
+        points = np.asarray(points_px, np.float64).reshape(-1, 2)
+        if self.model == NO_DISTORTION:
+            flat = (points - (self.cx_px, self.cy_px)) / (self.fx_px, self.fy_px)
+        else:
+            flat = self._undistorted(points)
+        rays = np.column_stack([flat, np.ones(len(flat))])
+        unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+        return unit
+
+    def project(self, rays: NDArray[Any]) -> Floats:
+        """The pixels that see rays, (n, 3) of any length in the image's axes to (n, 2); NaN where none does.
+
+        Pixels may lie outside the image.
+        """
+        rays = np.asarray(rays, np.float64).reshape(-1, 3)
+        pixels = np.full((len(rays), 2), np.nan)
+        ahead = rays[:, 2] > np.linalg.norm(rays, axis=1) / _WIDEST
+        pixels[ahead] = self._projected(rays[ahead])
+        if self.model != NO_DISTORTION and ahead.any():
+            unit = rays[ahead] / np.linalg.norm(rays[ahead], axis=1, keepdims=True)
+            off_rad = np.linalg.norm(self.rays(pixels[ahead]) - unit, axis=1)
+            pixels[np.flatnonzero(ahead)[~(off_rad < _FOLDED_RAD)]] = np.nan
+        return pixels
+
+    def base_rays(self, points_px: NDArray[Any]) -> Floats:
+        """As `rays`, in the axes of the base (x ahead, y left, z up)."""
+        return self.rays(points_px) @ self.in_base.T
+
+    @functools.cached_property
+    def in_base(self) -> Floats:
+        """(3, 3) matrix whose columns are the image's axes (x right, y down, z ahead) in those of the base."""
+        axes: Floats = rotation_matrix(self.pose or ORIGIN) @ OPTICAL_AXES
+        return axes
+
+    @property
+    def position_m(self) -> Floats:
+        """Of the camera in the base, (3,)."""
+        return position(self.pose or ORIGIN)
+
+    @property
+    def half_view_rad(self) -> float:
+        """From straight ahead to the side of an image, as far as the lens model goes."""
+        row = np.column_stack([np.linspace(-0.5, self.width - 0.5, _VIEW_SAMPLES), np.full(_VIEW_SAMPLES, self.cy_px)])
+        return math.acos(min(1.0, float(np.nanmin(self.rays(row)[:, 2]))))
+
+    @property
+    def calibration(self) -> Calibration:
+        """What camera_info says of such images."""
+        fx, fy, cx, cy = self.fx_px, self.fy_px, self.cx_px, self.cy_px
+        plain = self.model == NO_DISTORTION
+        return Calibration(
+            width=self.width,
+            height=self.height,
+            distortion_model='plumb_bob' if plain else self.model,
+            d=(0.0,) * 5 if plain else self.distortion,
+            k=(fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
+            r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+            p=(fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0),
+        )
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same camera for images that were shrunk or enlarged to another size."""
+        across, down = width / self.width, height / self.height
+        return dataclasses.replace(
+            self,
+            width=width,
+            height=height,
+            fx_px=self.fx_px * across,
+            fy_px=self.fy_px * down,
+            cx_px=(self.cx_px + 0.5) * across - 0.5,
+            cy_px=(self.cy_px + 0.5) * down - 0.5,
+        )
+
+    @property
+    def _matrix(self) -> Floats:
+        return np.array([[self.fx_px, 0.0, self.cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]])
+
+    def _undistorted(self, points: Floats) -> Floats:
+        """Pixels as x / z and y / z of their rays; NaN where no ray leads to the pixel."""
+        if not len(points):
+            return np.empty((0, 2))
+        matrix, lens, pixels = self._matrix, np.array(self.distortion), points.reshape(-1, 1, 2)
+        # OpenCV 5 has one function where OpenCV 4 has two.
+        undistort: Any = getattr(cv2, 'undistortPointsIter', cv2.undistortPoints)
+        if self.model == EQUIDISTANT:
+            flat = cv2.fisheye.undistortPoints(pixels, matrix, lens)
+        else:
+            flat = undistort(pixels, matrix, lens, R=None, P=None, criteria=_UNTIL_EXACT)
+        found: Floats = np.asarray(flat, np.float64).reshape(-1, 2)
+        reached = np.linalg.norm(found, axis=1) <= _WIDEST
+        found[~reached] = np.nan
+        again = self._projected(np.column_stack([found[reached], np.ones(int(reached.sum()))]))
+        found[np.flatnonzero(reached)[~(np.linalg.norm(again - points[reached], axis=1) < _FOLDED_PX)]] = np.nan
+        return found
+
+    def _projected(self, rays: Floats) -> Floats:
+        """The pixels of rays that lead ahead, as the distortion polynomial has them."""
+        if self.model == NO_DISTORTION:
+            return rays[:, :2] / rays[:, 2:] * (self.fx_px, self.fy_px) + (self.cx_px, self.cy_px)
+        if not len(rays):
+            return np.empty((0, 2))
+        project: Any = cv2.fisheye.projectPoints if self.model == EQUIDISTANT else cv2.projectPoints
+        pixels, _ = project(rays.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self._matrix, np.array(self.distortion))
+        return np.asarray(pixels, np.float64).reshape(-1, 2)
+
+
+@functools.lru_cache(8)
+def fit_camera(
+    calibration: Calibration, width: int, height: int, pose: Pose | None = None
+) -> tuple[Camera | None, str]:
+    """The camera behind images of a size, as camera_info tells of it.
+
+    Where camera_info names a region of interest or binning, the image may be that part, the whole, or either at another
+    size. K is taken to be of the unbinned view, as ROS has it, or of the binned one, as many drivers have it: whichever
+    puts its principal point nearer to the middle.
+
+    Args:
+        calibration: of any size.
+        width, height: of the images.
+        pose: of the camera in the base.
+
+    Returns:
+        the camera and ''; or None and one sentence about what does not fit.
+    """
+    try:
+        model, distortion = _distortion(calibration)
+        left, upper, across, down = _view(calibration, width, height)
+        whole = _whole(calibration)
+    except _Misfit as misfit:
+        return None, f'{misfit}; {_WITHOUT}'
+    view = dataclasses.replace(
+        whole, width=across, height=down, cx_px=whole.cx_px - left, cy_px=whole.cy_px - upper,
+        model=model, distortion=distortion, pose=pose,
+    )  # fmt: skip
+    return view.resized(width, height), ''
+
+
+def in_base(sightings: Iterable[Sighting], camera_pose: Pose | None) -> tuple[Sighting, ...]:
+    """Sightings whose rays are in the axes of a camera as a body, with rays in the axes of the base."""
+    if camera_pose is None:
+        return tuple(sightings)
+    axes = rotation_matrix(camera_pose)
+    return tuple(dataclasses.replace(seen, ray=_turned(axes, seen.ray)) for seen in sightings)
+
+
+def _turned(axes: Floats, ray: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = (float(part) for part in axes @ np.array(ray))
+    return x, y, z
+
+
+class _Misfit(Exception):
+    """Says what of a calibration cannot be used."""
+
+
+def _distortion(calibration: Calibration) -> tuple[str, tuple[float, ...]]:
+    model, lens = calibration.distortion_model, calibration.d
+    if not all(map(math.isfinite, lens)):
+        raise _Misfit(f'the distortion coefficients of camera_info must be finite, got {lens!r}')
+    if not any(lens):
+        return NO_DISTORTION, ()
+    lengths = COEFFICIENTS.get(model)
+    if lengths is None:
+        raise _Misfit(f'the distortion model of camera_info must be one of {", ".join(COEFFICIENTS)}, got {model!r}')
+    if len(lens) > lengths[-1] and not any(lens[lengths[-1] :]):
+        lens = lens[: lengths[-1]]
+    if len(lens) not in lengths:
+        wanted = ' or '.join(map(str, lengths))
+        raise _Misfit(f'the distortion model {model} of camera_info has {wanted} coefficients, got {len(lens)!r}')
+    return model, lens
+
+
+def _whole(calibration: Calibration) -> Camera:
+    """The undistorted camera behind the whole view, without region and binning."""
+    width, height = calibration.width, calibration.height
+    fx_px, _, cx_px, _, fy_px, cy_px = calibration.k[:6]
+    numbers = f'got fx, fy, cx, cy = {fx_px:g}, {fy_px:g}, {cx_px:g}, {cy_px:g} for {width} x {height}'
+    least, most = (share * width for share in _FOCAL_RANGE)
+    # Written so that NaN fails.
+    if not (least <= fx_px <= most and least <= fy_px <= most and abs(cx_px) < most and abs(cy_px) < most):
+        raise _Misfit(f'camera_info must hold the K of a calibrated camera, {numbers}')
+    camera = Camera(width=width, height=height, fx_px=fx_px, fy_px=fy_px, cx_px=cx_px, cy_px=cy_px)
+    across, down = _binning(calibration)
+    of_sizes = [camera]
+    if (across, down) != (1, 1):
+        of_sizes += [_of_size(camera, 1.0 / across, 1.0 / down), _of_size(camera, across, down)]
+    best = min(of_sizes, key=lambda one: sum(_off_centre(one)))
+    if max(_off_centre(best)) > 0.5 or min(_off_centre(best)) > _OFF_CENTRE:
+        raise _Misfit(f'the K of camera_info cannot belong to its size, {numbers}')
+    return best
+
+
+def _of_size(camera: Camera, across: float, down: float) -> Camera:
+    """The camera where its K is of images so many times larger than its size."""
+    larger = dataclasses.replace(camera, width=round(camera.width * across), height=round(camera.height * down))
+    return larger.resized(camera.width, camera.height)
+
+
+def _off_centre(camera: Camera) -> tuple[float, float]:
+    """How far the principal point is from the middle, as a share of width and height."""
+    return abs((camera.cx_px + 0.5) / camera.width - 0.5), abs((camera.cy_px + 0.5) / camera.height - 0.5)
+
+
+def _binning(calibration: Calibration) -> tuple[int, int]:
+    return max(1, calibration.binning_x), max(1, calibration.binning_y)
+
+
+def _view(calibration: Calibration, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left edge, upper edge, width and height of the part of the calibrated view that the images show."""
+    full_wh = calibration.width, calibration.height
+    if min(full_wh) <= 0:
+        raise _Misfit(f'camera_info must tell the size of the calibrated images, got {full_wh[0]} x {full_wh[1]}')
+    whole = (0, 0, *full_wh)
+    left, upper, across, down = roi = calibration.roi
+    if min(across, down) == 0 or (left == upper == 0 and across >= full_wh[0] and down >= full_wh[1]):
+        roi = whole
+    elif left + across > full_wh[0] or upper + down > full_wh[1]:
+        raise _Misfit(
+            f'the region of interest in camera_info must lie within its {full_wh[0]} x {full_wh[1]}, '
+            f'got {across} x {down} at ({left}, {upper})'
+        )
+    binned = _binning(calibration)
+    for region, (step_x, step_y) in ((roi, binned), (whole, (1, 1))):
+        if abs(region[2] / step_x - width) < 1.0 and abs(region[3] / step_y - height) < 1.0:
+            return region
+    alike = [region for region in dict.fromkeys((roi, whole)) if _same_shape(region, binned, width, height)]
+    if len(alike) != 1:
+        told = f'{full_wh[0]} x {full_wh[1]}'
+        told += '' if roi == whole else f' with a region of {across} x {down}'
+        told += '' if binned == (1, 1) else f' and binning {binned[0]} x {binned[1]}'
+        raise _Misfit(f'the images must show what camera_info tells of, {told}, got {width} x {height}')
+    return alike[0]
+
+
+def _same_shape(region: tuple[int, int, int, int], binned: tuple[int, int], width: int, height: int) -> bool:
+    """Whether images are a region at another size; each side may be rounded to a whole pixel."""
+    across, down = region[2] / binned[0], region[3] / binned[1]
+    return abs(across * height - down * width) <= max(across, down, width, height)
