@@ -30,7 +30,7 @@ setup(
     package_data={NAME: ['py.typed']},
     data_files=[('share/ament_index/resource_index/packages', [f'resource/{NAME}']), *shared_files()],
     python_requires='>=3.10',
-    install_requires=['httpx', 'numpy', 'PyYAML'],
+    install_requires=['httpx', 'numpy', 'PyYAML', 'tqdm'],
     extras_require={
         'opencv': ['opencv-python-headless>=4.7'],
         'bags': ['rosbags>=0.11,<0.12'],

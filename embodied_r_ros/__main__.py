@@ -1,4 +1,4 @@
-"""Key frames of a recording, and answers about it, from the command line, without ROS: `python -m embodied_r_ros`."""
+"""Key frames of recordings, answers about them and their evaluation, without ROS: `python -m embodied_r_ros`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
+from embodied_r_ros.evaluation import command as evaluation
+from embodied_r_ros.evaluation import results
 from embodied_r_ros.evaluation.observation_json import to_entry
+from embodied_r_ros.evaluation.offline_asking import ask_offline
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        exit status: 0, 1 for an answer whose error code is not OK, 2 for bad input or settings.
+        exit status: 0, 1 for an answer whose error code is not OK or questions left out, 2 for bad input or settings.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format='%(message)s')
@@ -53,8 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_question(answer)
     model_options.add_models(answer)
     answer.set_defaults(run=_run_answer)
+    evaluate = commands.add_parser('evaluate', help='This command scores answers to a file of questions.')
+    evaluation.add_options(evaluate)
+    model_options.add_models(evaluate)
+    evaluate.set_defaults(run=_run_evaluate)
     for command in (key_frames, answer):
         command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
+    for command in (key_frames, answer, evaluate):
         for option, what in TOPICS.items():
             names = f'The {what} of a bag is on this topic (default: chosen by type and name, and told).'
             command.add_argument(option, metavar='T', help=names)
@@ -98,6 +106,12 @@ def _run_answer(options: argparse.Namespace) -> int:
     result = asyncio.run(_answer(options, question))
     print(json.dumps(to_json(result)) if options.json else readable(result, question))
     return 0 if result.answer.error_code is ErrorCode.OK else EXIT_NO_ANSWER
+
+
+def _run_evaluate(options: argparse.Namespace) -> int:
+    found = evaluation.run(options, ask_offline)
+    print(json.dumps(found) if options.json else results.table(found))
+    return EXIT_NO_ANSWER if found['left_out'] else 0
 
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
