@@ -1,4 +1,4 @@
-"""The command `python -m embodied_r_ros evaluate`: questions put to recordings, scored, kept and compared."""
+"""The command `python -m embodied_r_ros evaluate`: questions put to recordings, scored, kept, compared and reported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from embodied_r_ros.core.models import REASONERS, PerceptionModel, ReasonerModel
 from embodied_r_ros.evaluation.offline_asking import Asked, Keep
 from embodied_r_ros.evaluation.pair_cache import CODE, code_key, file_key
 from embodied_r_ros.evaluation.question_file import read_questions
+from embodied_r_ros.evaluation.report import check_writable, write_report
 from embodied_r_ros.evaluation.results import Run, compared, results
 from embodied_r_ros.evaluation.run_folder import Reply, RunFolder, read_run
 from embodied_r_ros.evaluation.samples import Sample
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--through', choices=THROUGH, default=THROUGH[0], help=through)
     add('--out', type=pathlib.Path, metavar='RUN', help='Answers are kept in this folder; a killed run goes on there.')
     add('--against', type=pathlib.Path, metavar='RUN', help='The run in this folder is compared with, by question.')
+    add('--report', type=pathlib.Path, metavar='F', help='This HTML file shows what each answer rests on.')
     cache = "What was perceived is kept in this folder (default: embodied_r_ros/perception in the user's cache)."
     add('--cache', type=pathlib.Path, metavar='DIR', help=cache)
 
@@ -56,6 +58,8 @@ def run(options: argparse.Namespace, ask: Asker) -> dict[str, Any]:
     """
     others = read_run(options.against) if options.against else []
     questions = read_questions(options.questions, options.media)
+    if options.report:
+        check_writable(options.report)
     replies, asked = _answered(options, questions.samples, ask)
     left_out = [*questions.left_out, *asked.left_out]
     if not replies:
@@ -65,6 +69,8 @@ def run(options: argparse.Namespace, ask: Asker) -> dict[str, Any]:
     found = results(Run(replies=replies, left_out=left_out, describe_s=describe_s))
     if others:
         found['against'] = compared(replies, others)
+    if options.report:
+        write_report(options.report, found, replies, asked.perceived, title=options.questions.stem)
     return found
 
 
