@@ -27,10 +27,10 @@ setup(
     maintainer='embodied_r_ros maintainers',
     maintainer_email='maintainers@embodied-r-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed']},
+    package_data={NAME: ['py.typed', 'evaluation/report.*']},
     data_files=[('share/ament_index/resource_index/packages', [f'resource/{NAME}']), *shared_files()],
     python_requires='>=3.10',
-    install_requires=['httpx', 'numpy', 'PyYAML'],
+    install_requires=['httpx', 'Jinja2', 'matplotlib', 'numpy', 'PyYAML', 'tqdm'],
     extras_require={
         'opencv': ['opencv-python-headless>=4.7'],
         'bags': ['rosbags>=0.11,<0.12'],

@@ -1,10 +1,9 @@
-"""Key frames of a recording, and answers about it, from the command line, without ROS: `python -m embodied_r_ros`."""
+"""Key frames of recordings, answers about them and their evaluation, without ROS: `python -m embodied_r_ros`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import json
 import logging
 import math
@@ -13,27 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.adapters import backends
-from embodied_r_ros.adapters.eye_tags import LABELS_FILE, TagSettings, find_labels
-from embodied_r_ros.app import offline
+from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
+from embodied_r_ros.app import model_options, offline
 from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_report import sentence
-from embodied_r_ros.core.models import (
-    EYES,
-    PERCEIVERS,
-    PROMPT_FORMATS,
-    REASONERS,
-    PerceptionModel,
-    ReasonerModel,
-    purposes,
-    served,
-)
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
-from embodied_r_ros.core.settings import unknown_name
+from embodied_r_ros.evaluation import command as evaluation
+from embodied_r_ros.evaluation import results
 from embodied_r_ros.evaluation.observation_json import landmark_entry, to_entry
+from embodied_r_ros.evaluation.offline_asking import ask_offline
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
@@ -44,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        exit status: 0, 1 for an answer whose error code is not OK, 2 for bad input or settings.
+        exit status: 0, 1 for an answer whose error code is not OK or questions left out, 2 for bad input or settings.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format='%(message)s')
@@ -64,10 +55,15 @@ def _parser() -> argparse.ArgumentParser:
     key_frames.set_defaults(run=_run_key_frames)
     answer = commands.add_parser('answer', help='This command answers a question about a recording.')
     _add_question(answer)
-    _add_models(answer)
+    model_options.add_models(answer)
     answer.set_defaults(run=_run_answer)
+    evaluate = commands.add_parser('evaluate', help='This command scores answers to a file of questions.')
+    evaluation.add_options(evaluate)
+    model_options.add_models(evaluate)
+    evaluate.set_defaults(run=_run_evaluate)
     for command in (key_frames, answer):
         command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
+    for command in (key_frames, answer, evaluate):
         for option, what in TOPICS.items():
             names = f'The {what} of a bag is on this topic (default: chosen by type and name, and told).'
             command.add_argument(option, metavar='T', help=names)
@@ -83,28 +79,6 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--until', type=float, metavar='S', help='The question is asked at this second (default: the end).'
     )
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    add = functools.partial(parser.add_argument, default='')
-    pair = 'The models are those of this pair: a file, or a name in config/models (default %(default)s).'
-    add('--models', default='embedded', metavar='YAML', help=pair)
-    add(
-        '--perception', choices=PERCEIVERS, help=f"This backend describes (default: the pair's). {purposes(PERCEIVERS)}"
-    )
-    eyes = f"These eyes measure what is in view; commas separate their names (default: the pair's). {purposes(EYES)}"
-    add('--eyes', metavar='E', help=eyes)
-    add('--vlm-url', metavar='U', help='The vision-language model is on this server.')
-    add('--vlm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
-    labels = f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none)."
-    add('--labels', default=None, metavar='F', help=labels)
-    size = 'The tags have sides of so many metres; 0 is unknown (default %(default)s).'
-    add('--tag-size', type=float, default=TagSettings().tag_size_m, metavar='M', help=size)
-    add('--reasoner', choices=REASONERS, help=f"This backend thinks (default: the pair's). {purposes(REASONERS)}")
-    add('--lm-url', metavar='U', help='The language model is on this server.')
-    add('--lm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
-    add('--lm-folder', metavar='F', help='The weights are in this folder; numpy or transformers runs them.')
-    add('--prompt-format', choices=PROMPT_FORMATS, help='Prompts have this format (default: as the model needs it).')
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:
@@ -135,10 +109,18 @@ def _run_answer(options: argparse.Namespace) -> int:
     return 0 if result.answer.error_code is ErrorCode.OK else EXIT_NO_ANSWER
 
 
+def _run_evaluate(options: argparse.Namespace) -> int:
+    found = evaluation.run(options, ask_offline)
+    print(json.dumps(found) if options.json else results.table(found))
+    return EXIT_NO_ANSWER if found['left_out'] else 0
+
+
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
-    model, tags = _perception(options)
-    reasoner = _reasoner(options)
-    perceiver, lm = backends.perceiver(model, tags), backends.reasoner(reasoner)
+    labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
+    tags = TagSettings(labels=labels, tag_size_m=options.tag_size)
+    perceiver = backends.perceiver(model_options.perception(options), tags)
+    reasoner = model_options.reasoner(options)
+    lm = backends.reasoner(reasoner)
     try:
         recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options))
         prompt_format = backends.prompt_format(reasoner)
@@ -153,45 +135,6 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
 def _topics(options: argparse.Namespace) -> offline.TopicNames:
     return offline.TopicNames(
         image=options.image_topic, camera_info=options.camera_info_topic, odometry=options.odom_topic
-    )
-
-
-def _perception(options: argparse.Namespace) -> tuple[PerceptionModel, TagSettings]:
-    servers = served(PERCEIVERS)
-    if options.perception and options.perception not in servers and (options.vlm_url or options.vlm_model):
-        raise SettingsError(
-            f'--vlm-url and --vlm-model need --perception {" or ".join(servers)}, got {options.perception}; leave one '
-            'of them out'
-        )
-    model = backends.perception_model(
-        backends.PerceptionBackend(
-            models=options.models,
-            backend=options.perception,
-            eyes=options.eyes,
-            url=options.vlm_url,
-            model=options.vlm_model,
-        )
-    )
-    labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
-    return model, TagSettings(labels=labels, tag_size_m=options.tag_size)
-
-
-def _reasoner(options: argparse.Namespace) -> ReasonerModel:
-    if options.lm_url and options.reasoner and options.reasoner not in served(REASONERS):
-        raise SettingsError(
-            f'--lm-url needs --reasoner {" or ".join(served(REASONERS))}, got {options.reasoner}; leave one of them out'
-        )
-    if options.lm_model and options.reasoner and options.reasoner not in served(REASONERS):
-        raise unknown_name('option', 'lm_model', ['lm_folder'], f' for --reasoner {options.reasoner}')
-    return backends.reasoner_model(
-        backends.ReasonerBackend(
-            models=options.models,
-            backend=options.reasoner,
-            url=options.lm_url,
-            model=options.lm_model,
-            folder=options.lm_folder,
-            prompt_format=options.prompt_format,
-        )
     )
 
 

@@ -26,13 +26,12 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import PROMPT_FORMATS, REASONERS, ReasonerModel, purposes, served
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
-from embodied_r_ros.evaluation.intervals import difference_interval, interval, macro_interval
-from embodied_r_ros.evaluation.samples import Sample, chance, read_samples, to_observations
+from embodied_r_ros.evaluation.samples import Sample, read_samples, to_observations
+from embodied_r_ros.evaluation.scoring import counts, paired, score, summary
 from training.admission import admit
 from training.judge import Case, InProcessJudge, Judge
 from training.prompts import ask_sample
 from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_right
-from training.rewards import relative_accuracy
 from training.trials import trials
 
 TRIALS = 400
@@ -183,69 +182,25 @@ async def answer_all(
         await model.aclose()
 
 
-def score(sample: Sample, answer: Answer) -> float:
-    """1 where the choice made is the sample's answer, else 0; for a number its mean relative accuracy."""
-    if not sample['choices']:
-        return relative_accuracy(answer.answer, sample['answer'])
-    return float(answer.choice == ord(sample['answer']) - ord('A'))
-
-
 def summarise(samples: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, Any]:
     """Accuracy with its 95 % interval, beside chance and the question-only baseline, in all and per task.
 
     The baseline is None where there are too few questions to fit it on.
     """
-    scores = _scores(samples, replies)
-    question_only = question_only_right(samples) if len(samples) >= LEAST_CROSS_FITTED else None
-    guessed = np.array([chance(sample) for sample in samples])
-    scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
-    per_task = {}
-    for task in dict.fromkeys(tasks.tolist()):
-        of = tasks == task
-        per_task[task] = {
-            'questions': int(of.sum()),
-            'accuracy': _mean(scores[of]),
-            'interval': interval(scores[of], scenes[of]),
-            'chance': _mean(guessed[of]),
-            'question_only': None if question_only is None else _mean(question_only[of]),
-        }
-    codes = [reply.answer.error_code.name for reply in replies]
+    fitted = question_only_right(samples) if len(samples) >= LEAST_CROSS_FITTED else None
+    found = summary(samples, _scores(samples, replies), {'question_only': fitted})
     lengths = [reply.completion.tokens for reply in replies if reply.completion and reply.completion.tokens]
     return {
-        'questions': len(samples),
-        'scenes': len(set(scenes.tolist())),
-        'accuracy': _mean(scores),
-        'interval': interval(scores, scenes),
-        'macro': round(float(np.mean([entry['accuracy'] for entry in per_task.values()])), 4),
-        'macro_interval': macro_interval(scores, scenes, tasks),
-        'chance': _mean(guessed),
-        'question_only': None if question_only is None else _mean(question_only),
+        **found,
         'consistency': None,
         'tokens': round(float(np.mean(lengths)), 1) if lengths else None,
-        'codes': {code: codes.count(code) for code in dict.fromkeys(codes)},
-        'per_task': per_task,
+        'codes': counts([reply.answer.error_code.name for reply in replies]),
     }
 
 
 def compare(samples: Sequence[Sample], replies: Sequence[Reply], others: Sequence[Reply]) -> dict[str, Any]:
     """The first model's accuracy less the second's, question by question, with the interval over scenes."""
-    scores, other = _scores(samples, replies), _scores(samples, others)
-    scenes, tasks = _column(samples, 'scene'), _column(samples, 'category')
-    per_task = {
-        task: {
-            'difference': _mean((scores - other)[tasks == task]),
-            'interval': difference_interval((scores - other)[tasks == task], scenes[tasks == task]),
-        }
-        for task in dict.fromkeys(tasks.tolist())
-    }
-    return {
-        'accuracy': _mean(other),
-        'difference': _mean(scores - other),
-        'interval': difference_interval(scores - other, scenes),
-        'better': int((scores > other).sum()),
-        'worse': int((scores < other).sum()),
-        'per_task': per_task,
-    }
+    return paired(samples, _scores(samples, replies), _scores(samples, others))
 
 
 def judged(
@@ -275,14 +230,6 @@ def judged(
 
 def _scores(samples: Sequence[Sample], replies: Sequence[Reply]) -> NDArray[np.float64]:
     return np.array([score(sample, reply.answer) for sample, reply in zip(samples, replies)])
-
-
-def _column(samples: Sequence[Sample], name: str) -> NDArray[np.str_]:
-    return np.array([sample[name] for sample in samples])
-
-
-def _mean(values: NDArray[Any]) -> float:
-    return round(float(np.mean(values)), 4)
 
 
 def table(report: dict[str, Any]) -> str:

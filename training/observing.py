@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.adapters.video import told_length_s
 from embodied_r_ros.app import focus, offline
 from embodied_r_ros.app.observing import looked_again, observation_of, pairs
-from embodied_r_ros.core.errors import BackendError, BackendRefused, InputError, ReplyError
+from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import KeyFrame, Question
-from embodied_r_ros.evaluation.observation_json import data_of, read_data
+from embodied_r_ros.evaluation.pair_cache import PairCache, code_key, file_key
+from embodied_r_ros.evaluation.perceiver_source import Looker, PerceiverSource
 from embodied_r_ros.evaluation.samples import Sample, from_observations
-from training.pair_cache import PairCache, file_key, pair_key
 
 RECORDINGS_AT_ONCE = 4
-WAITS_S = (0.5, 2.0)
 SHORT_BY_S = 1.0
 
 Entries = list[dict[str, Any]]
@@ -89,17 +87,6 @@ class Failure:
     question: str = ''
 
 
-class PerceiverSource(Protocol):
-    """Gives each recording a perceiver, and a key that stands for all that decides what the perceiver finds."""
-
-    def open(self, path: str) -> contextlib.AbstractAsyncContextManager[tuple[Perceiver, str]]:
-        """The perceiver of a recording, and its key.
-
-        Raises:
-            SettingsError: a file that goes with it cannot be used.
-        """
-
-
 class Observer:
     """Observes recordings.
 
@@ -150,7 +137,9 @@ class Observer:
         async def observe_one(path: str) -> dict[str, Entries]:
             nonlocal done
             async with places, self._source.open(path) as (perceiver, perceiver_key):
-                found = await self._recording(by_path[path], perceiver, perceiver_key)
+                looker = Looker(perceiver, perceiver_key, self._cache, self._gate)
+                found = await self._recording(by_path[path], perceiver, perceiver_key, looker)
+            self.described += looker.described
             done += 1
             on_done(done, len(by_path))
             return found
@@ -161,7 +150,7 @@ class Observer:
         return [{**sample, 'observations': seen[sample['id']]} for sample in samples if sample['id'] in seen]
 
     async def _recording(
-        self, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str
+        self, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str, looker: Looker
     ) -> dict[str, Entries]:
         """Observations by sample id; parts of one recording follow each other, since they share key frames."""
         parts: dict[Medium, list[Sample]] = {}
@@ -170,24 +159,24 @@ class Observer:
         found: dict[str, Entries] = {}
         for medium, asking in parts.items():
             try:
-                found |= await self._part(medium, asking, perceiver, perceiver_key)
+                found |= await self._part(medium, asking, perceiver, perceiver_key, looker)
             except InputError as error:
                 self.failures.append(Failure(medium.path, str(error)))
         return found
 
     async def _part(
-        self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str
+        self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str, looker: Looker
     ) -> dict[str, Entries]:
-        told = [perceiver_key, repr((medium, self._settings))]
+        told = [perceiver_key, repr((medium, self._settings)), code_key((pathlib.Path(__file__),))]
         asked = {s['id']: repr((s['question'], s['choices'])) if self._focus else '' for s in samples}
         keys = {sample_id: file_key(medium.path, *told, question) for sample_id, question in asked.items()}
         known = {sample_id: self._cache.get(key) for sample_id, key in keys.items()}
         missing = [sample for sample in samples if known[sample['id']] is None]
         if missing:
             frames = await asyncio.to_thread(medium.key_frames, self._settings)
-            found = await all_or_none([self._look(medium, perceiver, perceiver_key, *pair) for pair in pairs(frames)])
+            found = await all_or_none([self._look(medium, looker, *pair) for pair in pairs(frames)])
             for sample in missing:
-                seen = await self._seen(sample, medium, perceiver, perceiver_key, frames, found)
+                seen = await self._seen(sample, medium, perceiver, looker, frames, found)
                 if seen is not None:
                     known[sample['id']] = from_observations(seen)
                     self._cache.put(keys[sample['id']], known[sample['id']])
@@ -198,7 +187,7 @@ class Observer:
         sample: Sample,
         medium: Medium,
         perceiver: Perceiver,
-        perceiver_key: str,
+        looker: Looker,
         frames: Sequence[KeyFrame],
         found: Sequence[Description | None],
     ) -> list[Observation] | None:
@@ -211,7 +200,7 @@ class Observer:
         keys = {one.key for one in chosen or focus.likeliest(question, seen, focus.FOCUS_FRAMES)}
         places = [place for place, one in enumerate(seen) if one.key in keys]
         frame_pairs = pairs(frames)
-        looks = [self._look(medium, perceiver, perceiver_key, *frame_pairs[place], question.text) for place in places]
+        looks = [self._look(medium, looker, *frame_pairs[place], question.text) for place in places]
         for place, look in zip(places, await all_or_none(looks)):
             if look is None:
                 return None
@@ -219,42 +208,11 @@ class Observer:
         return seen
 
     async def _look(
-        self,
-        medium: Medium,
-        perceiver: Perceiver,
-        perceiver_key: str,
-        previous: KeyFrame | None,
-        current: KeyFrame,
-        question: str = '',
+        self, medium: Medium, looker: Looker, previous: KeyFrame | None, current: KeyFrame, question: str = ''
     ) -> Description | None:
-        """What is found in a pair, from the cache where it is there; None, and a failure, where nothing is."""
-        key = pair_key(perceiver_key, previous, current, question)
-        known = self._cache.get(key)
-        if known is not None:
-            motion, sightings, text = read_data(known)
-            return Description(motion=motion, sightings=sightings, text=text)
+        """What is found in a pair; None, and a failure, where nothing is."""
         try:
-            async with self._gate:
-                found = await _persistently(perceiver, previous, current, question)
+            return await looker.look(previous, current, question)
         except (BackendError, InputError, ReplyError) as error:
             self.failures.append(Failure(medium.path, str(error), current.index, current.stamp_ns, question))
             return None
-        self._cache.put(key, data_of(found.motion, found.sightings, found.text))
-        self.described += 1
-        return found
-
-
-async def _persistently(
-    perceiver: Perceiver, previous: KeyFrame | None, current: KeyFrame, question: str
-) -> Description:
-    """Ask, and ask again where another time may go better."""
-    for wait_s in (*WAITS_S, None):
-        try:
-            if question:
-                return await perceiver.focus(previous, current, question)
-            return await perceiver.describe(previous, current)
-        except (BackendError, ReplyError) as error:
-            if wait_s is None or isinstance(error, BackendRefused):
-                raise
-            await asyncio.sleep(wait_s)
-    raise AssertionError('the last try returns or raises')

@@ -10,39 +10,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
-import inspect
 import pathlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-import cv2
-
-from embodied_r_ros.adapters import backends, image_budget, perception_openai
-from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
-from embodied_r_ros.adapters.perception import Perceiver
-from embodied_r_ros.core import phrases, replies
+from embodied_r_ros.adapters import backends
+from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
-from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
-from embodied_r_ros.core.records import Motion, MotionSource
+from embodied_r_ros.evaluation.pair_cache import PairCache
+from embodied_r_ros.evaluation.perceiver_source import perceiver_source
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
-from training.observing import Medium, Observer, PerceiverSource
-from training.pair_cache import CODE, PairCache, code_key, key_of
+from training.observing import Medium, Observer
 
 EXIT_SOME_FAILED = 1
-
-# What asks a model and reads its replies; and a motion of each kind that its prompts tell apart.
-MODEL_CODE = tuple(
-    pathlib.Path(inspect.getfile(module)) for module in (perception_openai, image_budget, phrases, replies)
-)
-MOTIONS = (
-    None,
-    Motion(name='move forward', source=MotionSource.IMAGES),
-    Motion(name='move forward', forward_m=1.0, source=MotionSource.ODOMETRY),
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +94,8 @@ def part_of(samples: Sequence[Sample], number: int, count: int) -> list[Sample]:
 async def _perceive(samples: Sequence[Sample], options: argparse.Namespace) -> int:
     cache = PairCache(options.cache or options.out.with_name(f'{options.out.name}.cache'))
     settings = KeyFrameSettings(max_gap_s=options.max_gap)
-    async with _perceiver_source(options) as source:
+    labels = None if options.labels is None else str(options.labels)
+    async with perceiver_source(_perception(options), options.tag_size, labels) as source:
         observer = Observer(source, cache, settings, focus=options.focus, requests=options.requests)
         seen = await observer.observe(samples, _tell)
     count = write_samples(options.out, seen)
@@ -134,70 +118,25 @@ def _tell(done: int, count: int) -> None:
         print(f'\r{done} of {count} recordings', end='\n' if done == count else '', file=sys.stderr)
 
 
-@contextlib.asynccontextmanager
-async def _perceiver_source(options: argparse.Namespace) -> AsyncIterator[PerceiverSource]:
+def _perception(options: argparse.Namespace) -> PerceptionModel:
     """Who looks, as the command line says.
 
     Raises:
         SettingsError: its values do not go together.
-        BackendError: the server is not there.
     """
     if options.requests < 1:
         raise SettingsError(f'--requests must be at least 1, got {options.requests!r}')
     model = backends.with_eyes(PerceptionModel(backend=options.perception), options.eyes)
-    if options.perception not in served(PERCEIVERS):
-        if options.vlm_url or options.vlm_model:
-            raise SettingsError(
-                f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
-                f'{options.perception}; leave them out'
-            )
-        yield InProcessSource(model, options.tag_size, options.labels)
-        return
-    server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
-    if options.vlm_url:
-        server = dataclasses.replace(server, url=options.vlm_url)
-    model = dataclasses.replace(model, server=server)
-    perceiver = backends.perceiver(model)
-    try:
-        await perceiver.probe()
-        yield ServerSource(perceiver, model)
-    finally:
-        await perceiver.aclose()
-
-
-class InProcessSource:
-    """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share."""
-
-    def __init__(self, model: PerceptionModel, tag_size_m: float, labels: pathlib.Path | None) -> None:
-        self._model, self._settings, self._labels = model, TagSettings(tag_size_m=tag_size_m), labels
-
-    @contextlib.asynccontextmanager
-    async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: eyes, settings, labels, code."""
-        labels = self._labels or find_labels(path)
-        perceiver = backends.perceiver(self._model, dataclasses.replace(self._settings, labels=str(labels or '')))
-        nouns = labels.read_bytes() if labels else b''
-        told = [self._model.backend, self._model.eyes, code_key(CODE), cv2.__version__, repr(self._settings), nouns]
-        try:
-            yield perceiver, key_of(told)
-        finally:
-            await perceiver.aclose()
-
-
-class ServerSource:
-    """A vision-language model on a server, the same for all recordings."""
-
-    def __init__(self, perceiver: Perceiver, model: PerceptionModel) -> None:
-        prompts = [describe_prompt(False), *(describe_prompt(True, motion) for motion in MOTIONS)]
-        prompts += [focus_prompt(has_previous, '?') for has_previous in (False, True)]
-        sampling = dataclasses.replace(model, server=ServerSettings())
-        self._perceiver = perceiver
-        self._key = key_of([perceiver.name, repr(sampling), repr(prompts), code_key(MODEL_CODE)])
-
-    @contextlib.asynccontextmanager
-    async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: model, prompts, the code."""
-        yield self._perceiver, self._key
+    if options.perception in served(PERCEIVERS):
+        server = ServerSettings(model=options.vlm_model, max_concurrent_requests=options.requests)
+        server = dataclasses.replace(server, url=options.vlm_url) if options.vlm_url else server
+        model = dataclasses.replace(model, server=server)
+    elif options.vlm_url or options.vlm_model:
+        raise SettingsError(
+            f'--vlm-url and --vlm-model need --perception {" or ".join(served(PERCEIVERS))}, got '
+            f'{options.perception}; leave them out'
+        )
+    return model
 
 
 if __name__ == '__main__':

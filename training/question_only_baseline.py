@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.evaluation.samples import SPLITS, Sample, chance, read_samples
-from training.rewards import relative_accuracy
+from embodied_r_ros.evaluation.scoring import relative_accuracy
 
 SLOTS = 1 << 14
 FOLDS = 5

@@ -18,16 +18,14 @@ from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.formats import Prompt, Thought
 from embodied_r_ros.core.prompts import PaperPrompt
 from embodied_r_ros.core.records import Completion, Question
+from embodied_r_ros.evaluation.scoring import relative_accuracy
 from training.judge import NO_CHOICE, Case, Judge
 
 # The whole reply: one thought, then one answer, with no other tag of the four anywhere.
 _TAG = r'</?(?:think|answer)>'
 _BLOCK = rf'((?:(?!{_TAG}).)+)'
 _WHOLE = re.compile(rf'\s*<think>{_BLOCK}</think>\s*<answer>{_BLOCK}</answer>\s*', re.DOTALL)
-_NUMBER = re.compile(r'(?<![\w.])[-+]?(?:\d+(?:\.\d+)?|\.\d+)')
 _PAPER = PaperPrompt((), 0, Question(text=''))
-# Mean relative accuracy (VSI-Bench): 0.50, 0.55, ..., 0.95.
-_CONFIDENCES = tuple(percent / 100 for percent in range(50, 100, 5))
 
 Reply = str | Sequence[Mapping[str, Any]]
 
@@ -133,26 +131,6 @@ def _accuracy(thought: Thought | None, truth: str, choices: Sequence[str]) -> fl
         )
     chosen = match_choice(thought.answer, choices) if thought else None
     return float(chosen is not None and letter(chosen) == truth)
-
-
-def relative_accuracy(answer: str, truth: str) -> float:
-    """The share of the confidences 0.50, 0.55, ..., 0.95 that a number in words meets: off by at most 1 - confidence.
-
-    Raises:
-        InputError: the truth is no number.
-    """
-    try:
-        wanted = float(truth)
-    except ValueError as error:
-        raise InputError(
-            f'without choices, the true answer should be a number, got {truth!r}; mend the sample'
-        ) from error
-    told = _NUMBER.findall(answer.replace(',', ''))
-    if len(told) != 1:
-        return 0.0
-    off = abs(float(told[0]) - wanted)
-    error_share = off / abs(wanted) if wanted else math.inf if off else 0.0
-    return sum(error_share < 1.0 - confidence + 1e-9 for confidence in _CONFIDENCES) / len(_CONFIDENCES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

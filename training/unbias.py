@@ -24,8 +24,8 @@ from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Generation, Message
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
+from embodied_r_ros.evaluation.scoring import relative_accuracy
 from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_shares
-from training.rewards import relative_accuracy
 from training.sources.journal import Journal
 from training.sources.progress import progress
 

@@ -40,6 +40,7 @@ from embodied_r_ros.core.stamps import AGREEING, ClockDifference
 
 Result = TypeVar('Result')
 
+TRACK_HZ = 5.0
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag', '.zstd')
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Recording:
         end_ns: the newest stamp of an image or pose, of the last session.
         last_pose: stamp and pose of the newest odometry; None without odometry, or where it is not stamped by the clock
             of the images.
+        track: stamps and poses of the last session, at most TRACK_HZ of them a second; empty where `last_pose` is None.
     """
 
     key_frames: tuple[KeyFrame, ...]
@@ -65,6 +67,7 @@ class Recording:
     selection_s: float
     end_ns: int
     last_pose: tuple[int, Pose] | None = None
+    track: tuple[tuple[int, Pose], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,7 @@ def scan(
     found: list[KeyFrame] = []
     numbers: list[int] = []
     waiting: collections.deque[ImageItem] = collections.deque(maxlen=AGREEING)
+    track: list[tuple[int, Pose]] = []
     for item in _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s):
         # Its images are the clock of a recording.
         now_s = (framer.last_ns or 0) / NS_PER_S
@@ -129,6 +133,7 @@ def scan(
         elif isinstance(item, OdometryItem):
             if odometry and framer.push_pose(item.stamp_ns, item.pose):
                 clocks.pose(item.stamp_ns, now_s)
+                _follow(track, framer.poses.newest)
         else:
             waiting.append(item)
             keys = watch.push(framer, item)
@@ -151,7 +156,18 @@ def scan(
         selection_s=watch.selection_s,
         end_ns=last_ns if last_pose is None else max(last_ns, last_pose[0]),
         last_pose=last_pose,
+        track=tuple(track) if last_pose is not None else (),
     )
+
+
+def _follow(track: list[tuple[int, Pose]], newest: tuple[int, Pose] | None) -> None:
+    """Put the newest pose at a track's end, which begins anew where time was set back."""
+    if newest is None:
+        return
+    if track and newest[0] < track[-1][0]:
+        track.clear()
+    if not track or newest[0] - track[-1][0] >= NS_PER_S / TRACK_HZ:
+        track.append(newest)
 
 
 def _number(key: KeyFrame, items: Sequence[ImageItem]) -> int:

@@ -42,6 +42,17 @@ def cited_frames(thinking: str, count: int) -> tuple[int, ...]:
     return tuple(sorted(number for number in cited if number < count))
 
 
+def in_parts(thinking: str, count: int) -> list[tuple[str, tuple[int, ...]]]:
+    """The thought cut into its citations, each with its numbers as `cited_frames`, and the text between, with none."""
+    parts: list[tuple[str, tuple[int, ...]]] = []
+    end = 0
+    for match in _CITED.finditer(thinking):
+        parts.append((thinking[end : match.start()], ()))
+        parts.append((match[0], cited_frames(match[0], count)))
+        end = match.end()
+    return [part for part in (*parts, (thinking[end:], ())) if part[0]]
+
+
 def renumber(thinking: str, numbers: Sequence[int | None]) -> str:
     """The thought with each cited frame i named as numbers[i], 'now' for None; one outside gets a question mark.
 

@@ -50,7 +50,8 @@ def read_samples(
         raise InputError(f'samples cannot be read from {str(path)!r}: {error.strerror}') from error
     except UnicodeDecodeError as error:
         raise InputError(f'samples cannot be read from {str(path)!r}: {error}') from error
-    samples = [_sample(line, f'{path}, line {number}') for number, line in enumerate(lines, start=1) if line.strip()]
+    numbered = [(line, f'{path}, line {number}') for number, line in enumerate(lines, start=1) if line.strip()]
+    samples = [read_sample(line, where) for line, where in numbered]
     ids = [sample['id'] for sample in samples]
     if len(set(ids)) != len(ids):
         twice = next(value for value in ids if ids.count(value) > 1)
@@ -114,10 +115,15 @@ def _place(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], 'big') / 2**48
 
 
-def _sample(line: str, where: str) -> Sample:
+def read_sample(line: str, where: str) -> Sample:
+    """A sample from its line; `where` is how an error names the line.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         sample = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f'{where} is no JSON: {error}') from error
     missing = [name for name in _NEEDED if name not in sample] if isinstance(sample, dict) else list(_NEEDED)
     if missing:

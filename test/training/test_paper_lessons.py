@@ -1,4 +1,4 @@
-"""Lessons in the paper's format: readable by the robot's own reader, right by geometry, in English, about any sample."""
+"""Lessons in the paper's format: readable by the robot's own reader, right by geometry, in English, of any sample."""
 
 from __future__ import annotations
 

@@ -20,9 +20,10 @@ from fake_openai import FakeOpenAI, Recorded
 
 from embodied_r_ros.app.focus import FOCUS_FRAMES
 from embodied_r_ros.core.models import EYES, PERCEIVERS
+from embodied_r_ros.evaluation import perceiver_source
+from embodied_r_ros.evaluation.pair_cache import key_of
 from embodied_r_ros.evaluation.samples import read_samples
-from training import observing, perceive
-from training.pair_cache import key_of
+from training import perceive
 
 pytestmark = pytest.mark.system
 
@@ -146,7 +147,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path, server:
 def test_failed_frames_are_listed_left_out_and_tried_again(
     tmp_path: Path, server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(observing, 'WAITS_S', (0.0,))
+    monkeypatch.setattr(perceiver_source, 'WAITS_S', (0.0,))
     file = write(
         tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')), sample('b', video(tmp_path / 'w.avi', seed=1))
     )

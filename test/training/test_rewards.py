@@ -15,6 +15,7 @@ from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.prompts import PaperFormat
 from embodied_r_ros.core.records import Question
 from embodied_r_ros.evaluation.phrase_reader import from_words
+from embodied_r_ros.evaluation.scoring import relative_accuracy
 from training.judge import NO_CHOICE, HttpJudge, pose
 from training.rewards import (
     STAGES,
@@ -23,7 +24,6 @@ from training.rewards import (
     accuracy_reward,
     consistency_reward,
     format_reward,
-    relative_accuracy,
     weights_at,
 )
 

@@ -19,8 +19,10 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import KeyFrame
 
 # What reads recordings, picks key frames and looks at them.
-CODE = tuple(
-    pathlib.Path(embodied_r_ros.__file__).with_name(room) for room in ('core', 'adapters', 'app', 'evaluation')
+_ROOT = pathlib.Path(embodied_r_ros.__file__).parent
+CODE = (
+    *(_ROOT / room for room in ('core', 'adapters', 'app')),
+    *(_ROOT / 'evaluation' / file for file in ('observation_json.py', 'perceiver_source.py')),
 )
 
 
@@ -97,4 +99,4 @@ def file_key(path: str, *rest: str) -> str:
         raise InputError(f'a recording must be a folder or file, got {path!r}, which is none; check the path')
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     told = [f'{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}' for file in files]
-    return key_of([path, *told, code_key((*CODE, pathlib.Path(__file__).with_name('observing.py'))), *rest])
+    return key_of([path, *told, code_key(CODE), *rest])

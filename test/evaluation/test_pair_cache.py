@@ -19,9 +19,9 @@ from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core import prompts
 from embodied_r_ros.core.models import EYES, PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
-from training import pair_cache, perceive
-from training.pair_cache import PairCache, code_key, file_key, key_of, pair_key
-from training.perceive import InProcessSource, ServerSource
+from embodied_r_ros.evaluation import pair_cache, perceiver_source
+from embodied_r_ros.evaluation.pair_cache import PairCache, code_key, file_key, key_of, pair_key
+from embodied_r_ros.evaluation.perceiver_source import InProcessSource, ServerSource
 
 MOTION = Motion(
     name='move forward', forward_m=2.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
@@ -93,34 +93,38 @@ def labels(tmp_path: Path) -> Path:
 def test_the_key_of_tags_holds_their_size_their_labels_the_settings_and_the_eyes(
     labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = source_key(InProcessSource(OPENCV, 0.4, labels))
-    assert source_key(InProcessSource(OPENCV, 0.4, labels)) == first
-    keys = {first, source_key(InProcessSource(OPENCV, 0.3, labels)), source_key(InProcessSource(OPENCV, 0.4, None))}
+    first = source_key(InProcessSource(OPENCV, 0.4, str(labels)))
+    assert source_key(InProcessSource(OPENCV, 0.4, str(labels))) == first
+    keys = {
+        first,
+        source_key(InProcessSource(OPENCV, 0.3, str(labels))),
+        source_key(InProcessSource(OPENCV, 0.4, None)),
+    }
     monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
-    keys.add(source_key(InProcessSource(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, labels)))
+    keys.add(source_key(InProcessSource(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, str(labels))))
     labels.write_text('17: lamp\n', encoding='utf-8')
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
     labels.write_text('17: sofa\n', encoding='utf-8')
-    monkeypatch.setattr(perceive, 'TagSettings', functools.partial(TagSettings, max_range_m=5.0))
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
+    monkeypatch.setattr(perceiver_source, 'TagSettings', functools.partial(TagSettings, max_range_m=5.0))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
     assert len(keys) == 6
 
 
 def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:
     (tmp_path / 'bag').mkdir()
     assert source_key(InProcessSource(OPENCV, 0.4, None), tmp_path / 'bag') == source_key(
-        InProcessSource(OPENCV, 0.4, labels)
+        InProcessSource(OPENCV, 0.4, str(labels))
     )
 
 
 def test_the_key_of_tags_holds_the_code_and_the_version_of_opencv(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {source_key(InProcessSource(OPENCV, 0.4, labels))}
+    keys = {source_key(InProcessSource(OPENCV, 0.4, str(labels)))}
     monkeypatch.setattr(cv2, '__version__', '3.0')
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
-    monkeypatch.setattr(perceive, 'CODE', (tmp_path,))
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, labels)))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
+    monkeypatch.setattr(perceiver_source, 'CODE', (tmp_path,))
+    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
     assert len(keys) == 3
 
 
@@ -149,7 +153,7 @@ def test_the_key_of_a_model_holds_each_prompt_for_a_description(
         return dataclasses.replace(prompt, **changes) if of == source else prompt
 
     before = model_key()
-    monkeypatch.setattr(perceive, 'describe_prompt', changed)
+    monkeypatch.setattr(perceiver_source, 'describe_prompt', changed)
     assert model_key() != before
 
 
@@ -163,14 +167,14 @@ def test_the_key_of_a_model_holds_each_prompt_for_a_second_look(
         return dataclasses.replace(prompt, **changes) if has_previous is of_a_pair else prompt
 
     before = model_key()
-    monkeypatch.setattr(perceive, 'focus_prompt', changed)
+    monkeypatch.setattr(perceiver_source, 'focus_prompt', changed)
     assert model_key() != before
 
 
 def test_the_key_of_a_model_holds_the_code_that_asks_and_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = model_key()
     (tmp_path / 'replies.py').write_text('pass', encoding='utf-8')
-    monkeypatch.setattr(perceive, 'MODEL_CODE', (tmp_path / 'replies.py',))
+    monkeypatch.setattr(perceiver_source, 'MODEL_CODE', (tmp_path / 'replies.py',))
     assert model_key() != before
 
 
