@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,17 +20,19 @@ from embodied_r_ros.core.records import Calibration, Pose, Sighting
 NO_DISTORTION = 'none'
 EQUIDISTANT = 'equidistant'
 # How many coefficients each distortion model of camera_info may have.
-COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), EQUIDISTANT: (4,)}
+COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12), EQUIDISTANT: (4,)}
 
 # The axes of the image (x right, y down, z ahead) in those of the camera as a body (x ahead, y left, z up).
 OPTICAL_AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
-_UNTIL_EXACT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-# Where a ray comes back as another pixel, the lens model folds over and sees nothing there.
-_FOLDED_PX = 0.5
-_FOLDED_RAD = 1e-3
 # Flat coordinates of a ray, x / z, reach no farther to the side than this: 87 degrees.
 _WIDEST = 20.0
+_RADII = 512
+_NEWTON_STEPS, _EXACT_PX = 8, 1e-6
+_LEAST_SLOPE, _LONGEST_STEP = 1e-3, 0.5
+# A pixel that no ray comes nearer to than this has none: the lens model folds over.
+_FOLDED_PX = 0.05
+_EDGE = 1.02
 _VIEW_SAMPLES = 65
 
 # In image widths.
@@ -71,10 +72,9 @@ class Camera:
         A row is NaN where the lens model has no ray for the pixel.
         """
         points = np.asarray(points_px, np.float64).reshape(-1, 2)
-        if self.model == NO_DISTORTION:
-            flat = (points - (self.cx_px, self.cy_px)) / (self.fx_px, self.fy_px)
-        else:
-            flat = self._undistorted(points)
+        flat = (points - (self.cx_px, self.cy_px)) / (self.fx_px, self.fy_px)
+        if self.model != NO_DISTORTION:
+            flat = self._undistorted(flat)
         rays = np.column_stack([flat, np.ones(len(flat))])
         unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
         return unit
@@ -87,11 +87,13 @@ class Camera:
         rays = np.asarray(rays, np.float64).reshape(-1, 3)
         pixels = np.full((len(rays), 2), np.nan)
         ahead = rays[:, 2] > np.linalg.norm(rays, axis=1) / _WIDEST
-        pixels[ahead] = self._projected(rays[ahead])
-        if self.model != NO_DISTORTION and ahead.any():
-            unit = rays[ahead] / np.linalg.norm(rays[ahead], axis=1, keepdims=True)
-            off_rad = np.linalg.norm(self.rays(pixels[ahead]) - unit, axis=1)
-            pixels[np.flatnonzero(ahead)[~(off_rad < _FOLDED_RAD)]] = np.nan
+        flat = rays[ahead, :2] / rays[ahead, 2:]
+        if self.model != NO_DISTORTION:
+            radii, _ = self._shown
+            within = np.linalg.norm(flat, axis=1) <= radii[-1]
+            ahead[ahead] = within
+            flat = self._distorted(flat[within], self.distortion)
+        pixels[ahead] = flat * (self.fx_px, self.fy_px) + (self.cx_px, self.cy_px)
         return pixels
 
     def base_rays(self, points_px: NDArray[Any]) -> Floats:
@@ -143,37 +145,64 @@ class Camera:
             cy_px=(self.cy_px + 0.5) * down - 0.5,
         )
 
-    @property
-    def _matrix(self) -> Floats:
-        return np.array([[self.fx_px, 0.0, self.cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]])
+    @functools.cached_property
+    def _shown(self) -> tuple[Floats, Floats]:
+        """How far from the middle rays are, as x / z, and where the radial distortion puts them; both rise.
 
-    def _undistorted(self, points: Floats) -> Floats:
-        """Pixels as x / z and y / z of their rays; NaN where no ray leads to the pixel."""
-        if not len(points):
-            return np.empty((0, 2))
-        matrix, lens, pixels = self._matrix, np.array(self.distortion), points.reshape(-1, 1, 2)
-        # OpenCV 5 has one function where OpenCV 4 has two.
-        undistort: Any = getattr(cv2, 'undistortPointsIter', cv2.undistortPoints)
+        It ends where the lens model folds over, that is, shows rays from farther to the side nearer to the middle.
+        """
+        tangents = np.tan(np.linspace(0.0, math.atan(_WIDEST), _RADII))
+        radial = self.distortion
+        if self.model != EQUIDISTANT:
+            radial = tuple(0.0 if place in (2, 3) or place > 7 else one for place, one in enumerate(radial))
+        shown = self._distorted(np.column_stack([tangents, np.zeros(_RADII)]), radial)[:, 0]
+        # Written so that NaN ends it.
+        folds = np.flatnonzero(~(np.diff(shown) > 0.0))
+        end = folds[0] + 1 if len(folds) else _RADII
+        return tangents[:end], shown[:end]
+
+    def _undistorted(self, seen: Floats) -> Floats:
+        """Distorted as undistorted flat coordinates, (n, 2); NaN where there are none.
+
+        Newton's method with the slopes of the radial distortion, begun at its answer. OpenCV's own way finds no answer,
+        or a wrong one, near the edge of strong distortion.
+        """
+        tangents, shown = self._shown
+        slopes = np.gradient(shown, tangents) if len(tangents) > 1 else np.ones(1)
+        radii = np.linalg.norm(seen, axis=1, keepdims=True)
+        along = seen / np.maximum(radii, 1e-12)
+        flat = along * np.interp(radii, shown, tangents)
+        off = seen - self._distorted(flat, self.distortion)
+        for _ in range(_NEWTON_STEPS):
+            radii = np.linalg.norm(flat, axis=1, keepdims=True)
+            outward = (off * along).sum(axis=1, keepdims=True) * along
+            step = outward / np.maximum(np.interp(radii, tangents, slopes), _LEAST_SLOPE)
+            step += (off - outward) * np.maximum(radii, 1e-12) / np.maximum(np.interp(radii, tangents, shown), 1e-12)
+            flat = flat + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+            off = seen - self._distorted(flat, self.distortion)
+            if np.abs(off).max(initial=0.0) * self.fx_px < _EXACT_PX:
+                break
+        # Written so that NaN fails; the tangential part may shift the edge a little.
+        found = np.linalg.norm(off, axis=1) * self.fx_px < _FOLDED_PX
+        found &= np.linalg.norm(flat, axis=1) <= _EDGE * tangents[-1]
+        flat[~found] = np.nan
+        return flat
+
+    def _distorted(self, flat: Floats, distortion: tuple[float, ...]) -> Floats:
+        """Flat coordinates as the lens shows them, (n, 2), by the formulas of OpenCV's calib3d."""
+        x, y = flat[:, 0], flat[:, 1]
+        square = x * x + y * y
         if self.model == EQUIDISTANT:
-            flat = cv2.fisheye.undistortPoints(pixels, matrix, lens)
-        else:
-            flat = undistort(pixels, matrix, lens, R=None, P=None, criteria=_UNTIL_EXACT)
-        found: Floats = np.asarray(flat, np.float64).reshape(-1, 2)
-        reached = np.linalg.norm(found, axis=1) <= _WIDEST
-        found[~reached] = np.nan
-        again = self._projected(np.column_stack([found[reached], np.ones(int(reached.sum()))]))
-        found[np.flatnonzero(reached)[~(np.linalg.norm(again - points[reached], axis=1) < _FOLDED_PX)]] = np.nan
-        return found
-
-    def _projected(self, rays: Floats) -> Floats:
-        """The pixels of rays that lead ahead, as the distortion polynomial has them."""
-        if self.model == NO_DISTORTION:
-            return rays[:, :2] / rays[:, 2:] * (self.fx_px, self.fy_px) + (self.cx_px, self.cy_px)
-        if not len(rays):
-            return np.empty((0, 2))
-        project: Any = cv2.fisheye.projectPoints if self.model == EQUIDISTANT else cv2.projectPoints
-        pixels, _ = project(rays.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self._matrix, np.array(self.distortion))
-        return np.asarray(pixels, np.float64).reshape(-1, 2)
+            radius = np.sqrt(square)
+            angle = np.arctan(radius)
+            growth = np.polyval([*distortion[::-1], 1.0], angle * angle)
+            return flat * (growth * np.divide(angle, radius, out=np.ones_like(angle), where=radius > 0.0))[:, None]
+        k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4 = (*distortion, *(0.0,) * 12)[:12]
+        with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+            growth = np.polyval([k3, k2, k1, 1.0], square) / np.polyval([k6, k5, k4, 1.0], square)
+            right = x * growth + 2 * p1 * x * y + p2 * (square + 2 * x * x) + (s1 + s2 * square) * square
+            down = y * growth + p1 * (square + 2 * y * y) + 2 * p2 * x * y + (s3 + s4 * square) * square
+        return np.column_stack([right, down])
 
 
 @functools.lru_cache(8)

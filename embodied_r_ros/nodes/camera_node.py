@@ -161,9 +161,13 @@ class CameraNode(ManagedNode):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._framer.set_calibration(calibration_from_message(message))
+            calibration = calibration_from_message(message)
         except InputError as error:
             self._reject('calibration', str(error))
+            return
+        self._framer.set_calibration(calibration)
+        if calibration is None:
+            self._warn_once('calibration', 'camera_info tells no size of images, and so no calibration')
 
     def _on_capture(self, _request: Capture.Request, response: Capture.Response) -> Capture.Response:
         if not self.active:
