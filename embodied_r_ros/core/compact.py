@@ -35,7 +35,7 @@ from embodied_r_ros.core.question_words import (
     ROUTE_PLANNING,
 )
 from embodied_r_ros.core.questions import ParsedQuestion, read_question
-from embodied_r_ros.core.records import Completion, Message, Question
+from embodied_r_ros.core.records import Completion, Landmark, Message, Question
 from embodied_r_ros.core.replies import MAX_REPLY_CHARS
 from embodied_r_ros.core.text import clean
 
@@ -299,8 +299,11 @@ class CompactFormat:
     """The prompt format 'compact'; implements `core.formats.PromptFormat`."""
 
     id = 'compact-2'
+    tells_places = False
 
-    def ask(self, question: Question, observations: Sequence[Observation]) -> CompactPrompt:
+    def ask(
+        self, question: Question, observations: Sequence[Observation], places: Sequence[Landmark] = ()
+    ) -> CompactPrompt:
         """Put what was measured and a question of the eight forms into the compact language.
 
         Raises:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Completion, Message, Question
+from embodied_r_ros.core.records import Completion, Landmark, Message, Question
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,12 +64,21 @@ class Prompt(Protocol):
 
 
 class PromptFormat(Protocol):
-    """One family of reasoners."""
+    """One family of reasoners.
+
+    Attributes:
+        id: as answers report it.
+        tells_places: whether its prompts tell where things are, beside the observations.
+    """
 
     id: str
+    tells_places: bool
 
-    def ask(self, question: Question, observations: Sequence[Observation]) -> Prompt:
+    def ask(self, question: Question, observations: Sequence[Observation], places: Sequence[Landmark] = ()) -> Prompt:
         """Put the observations, in the order of their stamps, and the question into a prompt.
+
+        Args:
+            places: where things are, for a format that tells it.
 
         Raises:
             InputError: there is nothing to ask about, or the question is malformed.

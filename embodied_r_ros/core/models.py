@@ -116,6 +116,7 @@ REASONERS = _registry(
 )
 PROMPT_FORMATS = {
     'paper': 'embodied_r_ros.core.prompts:PaperFormat',
+    'paper+map': 'embodied_r_ros.core.map_prompt:MapFormat',
     'compact': 'embodied_r_ros.core.compact:CompactFormat',
 }
 

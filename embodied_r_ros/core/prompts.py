@@ -21,7 +21,7 @@ from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.motion import ACTIONS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import write_motion
-from embodied_r_ros.core.records import Completion, Message, Motion, MotionSource, Question
+from embodied_r_ros.core.records import Completion, Landmark, Message, Motion, MotionSource, Question
 from embodied_r_ros.core.text import clean
 
 _EYE = (
@@ -192,19 +192,27 @@ class PaperFormat:
     """The format that Embodied-R's weights were trained on, in substance; implements `core.formats.PromptFormat`."""
 
     id = 'paper'
+    tells_places = False
 
-    def ask(self, question: Question, observations: Sequence[Observation]) -> PaperPrompt:
+    def ask(
+        self, question: Question, observations: Sequence[Observation], places: Sequence[Landmark] = ()
+    ) -> PaperPrompt:
         """Write 'Frame 0: Observe: ...', 'Frame i: After <action>, Observe: ...' and so on, then the question.
 
         Raises:
             InputError: there is no observation.
         """
+        return self.written(question, observations)
+
+    def written(self, question: Question, observations: Sequence[Observation], more: str = '') -> PaperPrompt:
+        """The prompt, with what else is to be told between the frames and the question; raises as `ask`."""
         if not observations:
             raise InputError(
                 'observations to reason over were wanted, got none; wait for key frames or widen the window'
             )
         frames = '\n'.join(_frame(place, seen) for place, seen in enumerate(observations))
-        user = f'{_ROLE} Video content:\n<\n{_PREAMBLE}\n{frames}\n>\nQuestion: {_question(question)}'
+        told = f'{more}\n' if more else ''
+        user = f'{_ROLE} Video content:\n<\n{_PREAMBLE}\n{frames}\n>\n{told}Question: {_question(question)}'
         messages = (Message(role='system', content=_SYSTEM), Message(role='user', content=user))
         return PaperPrompt(messages, len(observations), question)
 

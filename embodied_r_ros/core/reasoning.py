@@ -25,7 +25,7 @@ from embodied_r_ros.core.errors import (
 from embodied_r_ros.core.formats import Prompt, PromptFormat, Thought
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.landmark_history import Scene, scene_of
-from embodied_r_ros.core.landmark_report import named_landmarks
+from embodied_r_ros.core.landmark_report import landmarks_of, named_landmarks
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Evidence, Generation, Question
@@ -119,7 +119,8 @@ def answer(
     clock = _Clock()
     scene = scene or scene_of(observations)
     chosen = choose(question, observations, settings.max_observations, scene)
-    prompt = format.ask(question, chosen)
+    places = landmarks_of(scene, odometry_frame, observations[-1].pose) if format.tells_places else ()
+    prompt = format.ask(question, chosen, places)
     clock.stop('prompt')
     completions = yield _requests(prompt, question.votes, settings)
     clock.stop('think')

@@ -254,6 +254,11 @@ class Evidence:
     pose: Pose | None = None
     camera: str = ''
 
+    @property
+    def key(self) -> Key:
+        """The key frame."""
+        return self.camera, self.session, self.index
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Landmark:
@@ -283,6 +288,16 @@ class Landmark:
     last_seen_ns: int = 0
     sightings: int = 0
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def ahead_m(self) -> float:
+        """From the base as it stands now."""
+        return self.distance_m * math.cos(math.radians(self.bearing_left_deg))
+
+    @property
+    def left_m(self) -> float:
+        """From the base as it stands now."""
+        return self.distance_m * math.sin(math.radians(self.bearing_left_deg))
 
     @property
     def spread_m(self) -> float:
