@@ -158,6 +158,22 @@ def pose(x_m: float = 0.0, y_m: float = 0.0, z_m: float = 0.0, yaw_deg: float = 
     )  # fmt: skip
 
 
+def ns(stamp_s: float) -> int:
+    """A stamp in nanoseconds."""
+    return round(stamp_s * NS_PER_S)
+
+
+def drive(rate_hz: float, duration_s: float) -> Iterator[tuple[int, Pose]]:
+    """Stamps and poses of a robot that goes 2 m ahead, turns left by 90 degrees, goes 3 m ahead and turns right by 45.
+
+    Each of the four takes 4 s and begins a quarter of the time after the one before.
+    """
+    for step in range(round(rate_hz * duration_s) + 1):
+        begun_s = [step / rate_hz - leg * duration_s / 4.0 for leg in range(4)]
+        ahead, left, after, right = (min(max(leg_s / 4.0, 0.0), 1.0) for leg_s in begun_s)
+        yield ns(100.0 + step / rate_hz), pose(x_m=2.0 * ahead, y_m=3.0 * after, yaw_deg=90.0 * left - 45.0 * right)
+
+
 @dataclasses.dataclass
 class Recorded:
     """One message for `write_bag`: its topic, type, message, and when it was recorded."""

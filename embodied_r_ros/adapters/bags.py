@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import logging
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -27,12 +28,21 @@ from embodied_r_ros.adapters.recorded_topics import (
     choose_topics,
 )
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, ImageItem, OdometryItem, RecordedItem, StampSampler
+from embodied_r_ros.core.frames import (
+    NS_PER_S,
+    CameraInfoItem,
+    ImageItem,
+    OdometryItem,
+    RecordedItem,
+    StampSampler,
+    Transform,
+)
 from embodied_r_ros.core.records import Calibration, Pose
 
 # Odometry and images are written when they arrive; within this time they are put back into the order of their stamps.
 HOLD_NS = NS_PER_S // 2
 _LOOPED_NS = 5 * NS_PER_S
+_TRANSFORMS = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
 
 _logger = logging.getLogger(__name__)
 
@@ -62,8 +72,9 @@ def read_recording(
     sample_hz: float | None = None,
     on_broken: Callable[[InputError], None] | None = None,
 ) -> Iterator[RecordedItem]:
-    """Images, poses and calibrations of a recording, in the order of their header stamps.
+    """Images, poses, calibrations and transforms of a recording, in the order of their header stamps.
 
+    Fixed transforms come first, whenever they were recorded.
     Items are put in order within half a second; a message without a stamp counts from when it was recorded. Topics
     that are not named are found by their type (`choose_topics`).
 
@@ -79,7 +90,10 @@ def read_recording(
     """
     topics = find_topics(path, image_topic, odom_topic, camera_info_topic)
     sampler = None if sample_hz is None else StampSampler(sample_hz)
-    return _in_order(_items(Path(path), topics, sampler, on_broken or _log_broken))
+    tell = on_broken or _log_broken
+    return itertools.chain(
+        _fixed_transforms(Path(path), tell), _in_order(_items(Path(path), topics, sampler, tell))
+    )
 
 
 def find_topics(
@@ -153,12 +167,20 @@ def _items(
     wanted = {topics.image, topics.odometry, topics.camera_info}
     number, good, broken = 0, 0, 0
     with opened(path) as reader:
-        connections = [connection for connection in reader.connections if connection.topic in wanted]
+        connections = [
+            connection
+            for connection in reader.connections
+            if connection.topic in wanted or (_tells_transforms(connection) and not _is_fixed(connection))
+        ]
         for connection, recorded_ns, data in raw_messages(reader, connections, path):
             what = f'image {number}' if connection.topic == topics.image else f'a message on {connection.topic}'
             number += connection.topic == topics.image
             try:
-                item = _item(_message(reader, connection, data), recorded_ns, topics, connection, number - 1, sampler)
+                message = _message(reader, connection, data)
+                if _tells_transforms(connection):
+                    yield from _transforms(message, fixed=False)
+                    continue
+                item = _item(message, recorded_ns, topics, connection, number - 1, sampler)
             except InputError as error:
                 broken += 1
                 on_broken(InputError(f'{what} of the recording is left out: {error}'))
@@ -168,6 +190,36 @@ def _items(
                 yield item
     if not good:
         raise InputError(cannot_read(path, f'none of the {number} images on {topics.image!r} can be read'))
+
+
+def _fixed_transforms(path: Path, on_broken: Callable[[InputError], None]) -> Iterator[RecordedItem]:
+    with opened(path) as reader:
+        connections = [one for one in reader.connections if _tells_transforms(one) and _is_fixed(one)]
+        for connection, _, data in raw_messages(reader, connections, path) if connections else ():
+            try:
+                yield from _transforms(_message(reader, connection, data), fixed=True)
+            except InputError as error:
+                on_broken(InputError(f'a message on {connection.topic} of the recording is left out: {error}'))
+
+
+def _tells_transforms(connection: Any) -> bool:
+    return connection.msgtype in _TRANSFORMS
+
+
+def _is_fixed(connection: Any) -> bool:
+    return str(connection.topic).endswith('tf_static')
+
+
+def _transforms(message: Any, fixed: bool) -> Iterator[Transform]:
+    for told in message.transforms:
+        shift, turn = told.transform.translation, told.transform.rotation
+        yield Transform(
+            parent=str(told.header.frame_id),
+            child=str(told.child_frame_id),
+            pose=_pose_of(shift, turn),
+            stamp_ns=_stamp_ns(told.header.stamp),
+            fixed=fixed,
+        )
 
 
 def _message(reader: Any, connection: Any, data: bytes) -> Any:
@@ -187,12 +239,15 @@ def _item(
     sampler: StampSampler | None,
 ) -> RecordedItem | None:
     """The item in a message; None for an image that is not sampled."""
-    stamp = message.header.stamp
-    if stamp.sec < 0 or not 0 <= stamp.nanosec < NS_PER_S:
-        raise InputError(f'a stamp must be sec >= 0 and nanosec below 1e9, got {stamp.sec!r} and {stamp.nanosec!r}')
-    stamp_ns = stamp.sec * NS_PER_S + stamp.nanosec or recorded_ns
+    stamp_ns = _stamp_ns(message.header.stamp) or recorded_ns
     if connection.topic == topics.odometry:
-        return OdometryItem(stamp_ns=stamp_ns, pose=_pose(message))
+        at = message.pose.pose
+        return OdometryItem(
+            stamp_ns=stamp_ns,
+            pose=_pose_of(at.position, at.orientation),
+            frame_id=str(message.header.frame_id),
+            child_frame_id=str(message.child_frame_id),
+        )
     if connection.topic == topics.camera_info:
         return CameraInfoItem(stamp_ns=stamp_ns, calibration=_calibration(message, stamp_ns))
     return _image(message, connection.msgtype, stamp_ns, number, sampler)
@@ -244,8 +299,13 @@ def _named(name: str | None, known: list[str], what: str) -> str | None:
     return name
 
 
-def _pose(message: Any) -> Pose:
-    position, orientation = message.pose.pose.position, message.pose.pose.orientation
+def _stamp_ns(stamp: Any) -> int:
+    if stamp.sec < 0 or not 0 <= stamp.nanosec < NS_PER_S:
+        raise InputError(f'a stamp must be sec >= 0 and nanosec below 1e9, got {stamp.sec!r} and {stamp.nanosec!r}')
+    return int(stamp.sec * NS_PER_S + stamp.nanosec)
+
+
+def _pose_of(position: Any, orientation: Any) -> Pose:
     return Pose(
         x_m=float(position.x), y_m=float(position.y), z_m=float(position.z),
         qx=float(orientation.x), qy=float(orientation.y), qz=float(orientation.z), qw=float(orientation.w),

@@ -16,7 +16,7 @@ from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.eyes import Eye
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.adapters.worker_thread import WorkerThread
-from embodied_r_ros.core.camera import Camera, fit_camera, in_base
+from embodied_r_ros.core.camera import Camera, fit_camera, from_base, in_base
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
 from embodied_r_ros.core.records import Key, KeyFrame, Sighting
@@ -88,7 +88,8 @@ class OpenCVPerceiver:
         marked = tuple(dataclasses.replace(seen, in_view_before=_thing(seen) in known) for seen in in_view)
         motion = current.motion
         if previous is not None and (motion is None or math.isnan(motion.forward_m)):
-            motion = motion_from_sightings(before, in_view, motion)
+            there, here = from_base(before, previous.camera_pose), from_base(in_view, current.camera_pose)
+            motion = motion_from_sightings(there, here, motion)
         return Description(motion=motion, sightings=marked, latency_s=time.perf_counter() - start_s)
 
     def _sightings_or_none(self, previous: KeyFrame | None) -> tuple[Sighting, ...]:

@@ -16,6 +16,7 @@ from embodied_r_ros.adapters.lm import LanguageModel, OnText, drive
 from embodied_r_ros.adapters.perception import Perceiver
 from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.adapters.video import read_video
+from embodied_r_ros.app.later_poses import LaterPoses
 from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
@@ -27,6 +28,7 @@ from embodied_r_ros.core.frames import (
     ImageItem,
     OdometryItem,
     RecordedItem,
+    Transform,
 )
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
@@ -34,6 +36,7 @@ from embodied_r_ros.core.landmark_history import scene_of
 from embodied_r_ros.core.landmark_report import landmarks_of
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
+from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, KeyFrame, Landmark, Pose, Question
 from embodied_r_ros.core.stamps import AGREEING, ClockDifference
@@ -102,6 +105,7 @@ def scan(
     end_s: float = math.inf,
     odometry: bool = True,
     topics: TopicNames | None = None,
+    mounting: MountingSettings | None = None,
 ) -> Recording:
     """Pick the key frames of a bag or video file, as camera_node does.
 
@@ -113,25 +117,30 @@ def scan(
             nothing behind it is read.
         odometry: whether poses are taken from it; without them motion is estimated from the images.
         topics: of a bag.
+        mounting: where the camera sits, and which frames count.
 
     Raises:
         InputError: the recording cannot be read, holds no image that can, or lacks a topic that is named.
         SettingsError: a bag cannot be read for want of rosbags.
     """
     watch = _Watch()
-    framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame))
+    framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame), mounting)
     clocks = ClockDifference(settings.pose_max_age_s)
     found: list[KeyFrame] = []
     numbers: list[int] = []
     waiting: collections.deque[ImageItem] = collections.deque(maxlen=AGREEING)
     track: list[tuple[int, Pose]] = []
-    for item in _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s):
+    part = _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s)
+    items = LaterPoses(part, settings.pose_max_age_s)
+    for item in items:
         # Its images are the clock of a recording.
-        now_s = (framer.last_ns or 0) / NS_PER_S
+        now_s = max(framer.last_ns or 0, items.newest_ns) / NS_PER_S
         if isinstance(item, CameraInfoItem):
             framer.set_calibration(item.calibration)
+        elif isinstance(item, Transform):
+            framer.mounting.push(item)
         elif isinstance(item, OdometryItem):
-            if odometry and framer.push_pose(item.stamp_ns, item.pose):
+            if odometry and framer.push_pose(item.stamp_ns, item.pose, item.frame_id, item.child_frame_id):
                 clocks.pose(item.stamp_ns, now_s)
                 _follow(track, framer.poses.newest)
         else:
@@ -144,9 +153,9 @@ def scan(
     keys = framer.finish(keep_last)
     found, numbers = found + keys, numbers + [_number(key, waiting) for key in keys]
     if not found:
-        part = '' if (start_s, end_s) == (0.0, math.inf) else f' from {start_s:g} s to {end_s:g} s'
-        raise InputError(f'wanted a recording with images, found none in {str(path)!r}{part} that can be read')
-    _tell_of_stamps(framer, clocks)
+        where = '' if (start_s, end_s) == (0.0, math.inf) else f' from {start_s:g} s to {end_s:g} s'
+        raise InputError(f'wanted a recording with images, found none in {str(path)!r}{where} that can be read')
+    _tell_of_what_is_odd(framer, clocks)
     last_ns = framer.last_ns or 0
     last_pose = None if clocks.sentence() else framer.poses.newest
     return Recording(
@@ -175,12 +184,18 @@ def _number(key: KeyFrame, items: Sequence[ImageItem]) -> int:
     return next((item.number for item in items if item.stamp_ns == key.stamp_ns), items[-1].number)
 
 
-def _tell_of_stamps(framer: KeyFramer, clocks: ClockDifference) -> None:
+def _tell_of_what_is_odd(framer: KeyFramer, clocks: ClockDifference) -> None:
     for count, what in ((framer.outliers, 'images'), (framer.poses.outliers, 'poses')):
         if count:
             _logger.warning('%s left out, since their stamps lie far from those around them: %d', what, count)
     if clocks.sentence():
         _logger.warning('%s', clocks.sentence())
+    if framer.poses.jumps:
+        _logger.warning('odometry jumped %d times; no motion is told across a jump', framer.poses.jumps)
+    if framer.misfit:
+        _logger.warning('%s', framer.misfit)
+    for note in framer.mounting.take_notes():
+        _logger.log(logging.WARNING if note.grave else logging.INFO, '%s', note.sentence)
 
 
 async def describe(frames: Sequence[KeyFrame], perceiver: Perceiver) -> list[Observation]:

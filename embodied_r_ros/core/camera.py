@@ -244,6 +244,23 @@ def in_base(sightings: Iterable[Sighting], camera_pose: Pose | None) -> tuple[Si
     return tuple(dataclasses.replace(seen, ray=_turned(axes, seen.ray)) for seen in sightings)
 
 
+def from_base(sightings: Iterable[Sighting], camera_pose: Pose | None) -> tuple[Sighting, ...]:
+    """Sightings with rays from the base's origin instead of the camera; those without distance keep their ray."""
+    if camera_pose is None:
+        return tuple(sightings)
+    camera_m = position(camera_pose)
+    return tuple(_from_base(seen, camera_m) for seen in sightings)
+
+
+def _from_base(seen: Sighting, camera_m: Floats) -> Sighting:
+    place_m = camera_m + np.array(seen.ray) * seen.distance_m
+    distance_m = float(np.linalg.norm(place_m))
+    if not distance_m > 0.0:
+        return seen
+    x, y, z = (place_m / distance_m).tolist()
+    return dataclasses.replace(seen, ray=(x, y, z), distance_m=distance_m)
+
+
 def _turned(axes: Floats, ray: tuple[float, float, float]) -> tuple[float, float, float]:
     x, y, z = (float(part) for part in axes @ np.array(ray))
     return x, y, z

@@ -55,10 +55,12 @@ class ImageItem:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OdometryItem:
-    """A recording's pose."""
+    """A recording's pose, of `child_frame_id` in `frame_id`; '' where these are not told."""
 
     stamp_ns: int
     pose: Pose
+    frame_id: str = ''
+    child_frame_id: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,23 @@ class CameraInfoItem:
     calibration: Calibration
 
 
-RecordedItem = Union[ImageItem, OdometryItem, CameraInfoItem]  # noqa: UP007 - a runtime alias that Python 3.10 can build
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transform:
+    """Where a frame is, live or in a recording.
+
+    Attributes:
+        pose: of `child` in `parent`.
+        fixed: it holds at any time, as on /tf_static; `stamp_ns` says nothing then.
+    """
+
+    parent: str
+    child: str
+    pose: Pose
+    stamp_ns: int = 0
+    fixed: bool = False
+
+
+RecordedItem = Union[ImageItem, OdometryItem, CameraInfoItem, Transform]  # noqa: UP007 - a runtime alias that Python 3.10 can build
 
 
 class FrameBuffer:

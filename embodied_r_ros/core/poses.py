@@ -67,6 +67,12 @@ def inverse(pose: Pose) -> Pose:
     return Pose(x_m=float(x), y_m=float(y), z_m=float(z), qx=-pose.qx, qy=-pose.qy, qz=-pose.qz, qw=pose.qw)
 
 
+def angle_between_rad(one: Pose, other: Pose) -> float:
+    """The angle by which one is turned against the other, about whatever axis, 0 to pi."""
+    cosine = abs(one.qx * other.qx + one.qy * other.qy + one.qz * other.qz + one.qw * other.qw)
+    return 2.0 * math.acos(min(cosine, 1.0))
+
+
 def sound_pose(pose: Pose) -> Pose | None:
     """The pose with its quaternion brought to length 1; None where a number is not finite or the quaternion is zero."""
     length = math.hypot(pose.qx, pose.qy, pose.qz, pose.qw)

@@ -31,7 +31,7 @@ WAIT_PERIOD_S = 0.1
 SETTLE_S = 0.3
 # These topics tell how the recorded graph ran, not what it saw.
 _NOT_PLAYED = ('/rosout', '/parameter_events', '/diagnostics', '/diagnostics_agg', CLOCK_TOPIC)
-_LATCHED = ('/tf_static', '/robot_description', '/map')
+_LATCHED = ('/robot_description', '/map')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -201,6 +201,8 @@ class BagPlayerNode(ManagedNode):
 
 def _profile(topic: str) -> QoSProfile:
     # A latched topic is kept for listeners that join late.
+    if topic.endswith('/tf_static'):
+        return qos.FIXED_TRANSFORMS
     return qos.KEPT if topic in _LATCHED else qos.PLAYED
 
 

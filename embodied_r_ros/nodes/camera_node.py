@@ -15,10 +15,13 @@ from sensor_msgs.msg import CameraInfo
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.core.frames import Frame
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.records import ErrorCode, KeyFrame
 from embodied_r_ros.core.stamps import ClockDifference
+from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.conversions import (
     calibration_from_message,
@@ -32,25 +35,30 @@ from embodied_r_ros.nodes.image_topic import ImageMessage, ImageTopic, ImageTopi
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import take
+from embodied_r_ros.nodes.transform_topics import TransformTopics
 
 WATCH_PERIOD_S = 0.5
 # After bad input the node's level stays at WARN for this long.
 BAD_SHOWN_S = 10.0
 # So many sampling periods may pass before it counts that no image could be used.
 UNUSED_PERIODS = 3.0
+# Where transforms are published, the first image waits so long for the one that tells where the camera is.
+TRANSFORMS_WAIT_S = 2.0
 
 
 class CameraNode(ManagedNode):
     """Picks key frames out of a camera's images as they come, and publishes them with pose, motion and calibration.
 
-    Subscribes: image or image/compressed, odom and camera_info (both optional). Publishes: key_frames. Serves: capture.
+    Subscribes: image or image/compressed; odom, camera_info, /tf and /tf_static (all optional). Publishes: key_frames.
+    Serves: capture.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, **options)
+        super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, MountingSettings, **options)
         self._topic_settings = self.settings(ImageTopicSettings)
         settings = self.settings(KeyFrameSettings)
-        self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame)
+        self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame, self.settings(MountingSettings))
+        self._transforms = TransformTopics(self, self._framer.mounting.push, self._on_broken_transform)
         self._clocks = ClockDifference(settings.pose_max_age_s)
         self._may_be_unused_s = max(self._topic_settings.silence_s, UNUSED_PERIODS / settings.sample_hz)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
@@ -66,6 +74,7 @@ class CameraNode(ManagedNode):
     def configure(self) -> None:
         """Create publisher and service; captures are refused until activation."""
         self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))
+        self._transforms.listen()
         self.held(self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES))
 
     def activate(self) -> None:
@@ -90,11 +99,15 @@ class CameraNode(ManagedNode):
         if self._reasons_told:
             self._reasons_told.clear()
             self.get_logger().info(f'images come again on {self._images.name}')
+        self._transforms.drain()
         self._drain_odometry()
         framer = self._framer
         session, sampled, ignored, outliers = framer.session, framer.sampled, framer.ignored, framer.outliers
         try:
             frame = self._images.frame(message)
+            if self._session_due and self._awaits_transforms(frame):
+                self.diagnostics.count('images_before_transforms')
+                return
             if self._session_due:
                 self._session_due = False
                 session = framer.start_session(frame.stamp_ns)
@@ -121,8 +134,23 @@ class CameraNode(ManagedNode):
             self._tell_of_clocks()
         if framer.misfit:
             self._warn_once(framer.misfit, framer.misfit)
+        self._tell_of_mounting()
         for key in keys:
             self._publish(key)
+
+    def _awaits_transforms(self, frame: Frame) -> bool:
+        """Whether it is about to be told where the camera is."""
+        if self._framer.mounting.knows(frame.frame_id, frame.stamp_ns) or not self._transforms.announced:
+            return False
+        return self.diagnostics.age_s('activation') < TRANSFORMS_WAIT_S
+
+    def _tell_of_mounting(self) -> None:
+        for note in self._framer.mounting.take_notes():
+            log = self.get_logger()
+            (log.warning if note.grave else log.info)(f'{note.sentence} (logged once)')
+
+    def _on_broken_transform(self, error: InputError) -> None:
+        self._reject('transform', str(error))
 
     def _tell_of_clocks(self) -> None:
         sentence = self._clocks.sentence()
@@ -152,8 +180,12 @@ class CameraNode(ManagedNode):
         except InputError as error:
             self._reject('odometry', str(error))
             return
-        if self._framer.push_pose(stamp_ns, pose):
+        jumps = poses.jumps
+        if self._framer.push_pose(stamp_ns, pose, clean(message.header.frame_id), clean(message.child_frame_id)):
             self._clocks.pose(stamp_ns, time.monotonic())
+        if poses.jumps > jumps:
+            self.diagnostics.count('odometry_jumps', poses.jumps - jumps)
+            self._warn_once('jump', 'odometry jumped, faster than max_speed_m_s or max_turn_deg_s; no motion is told')
         if poses.outliers > outliers:
             self._reject('odometry', _far_off('an odometry message', poses.wrong_ns), poses.outliers - outliers)
         elif poses.ignored > ignored:

@@ -45,3 +45,7 @@ CLOCK = _profile(1, reliable=False)
 # A recording's topics as they are played: reliable matches listeners of both kinds.
 PLAYED = _profile(20)
 KEPT = _profile(1, latched=True)
+
+# Several senders tell fixed transforms, one message each, and a recording is one sender for all of them.
+TRANSFORMS = _profile(100)
+FIXED_TRANSFORMS = _profile(1000, latched=True)

@@ -88,7 +88,9 @@ def test_a_strong_barrel_has_rays_for_all_that_it_shows(second: float) -> None:
     pixels = lens.project(rays)
     shown = np.isfinite(pixels).all(axis=1)
     assert shown[: 4 * 46].all()
-    assert angles_deg(lens.rays(pixels[shown]), rays[shown]).max() < 0.05
+    # Where the curve turns, two rays lead to nearly the same pixel.
+    clear = np.flatnonzero(shown)[:-8]
+    assert angles_deg(lens.rays(pixels[clear]), rays[clear]).max() < 0.01
 
 
 def test_where_the_lens_model_folds_over_there_is_no_ray_and_no_pixel() -> None:

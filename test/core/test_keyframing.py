@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
-from builders import ROOM_CAMERA, blank, frame, jpeg, pan, pose, room, texture
+from builders import ROOM_CAMERA, blank, drive, frame, jpeg, ns, pan, pose, room, texture
 
 from embodied_r_ros.adapters.codec import encode_frame, frame_from_compressed, small_grey
-from embodied_r_ros.core import keyframing
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, Frame
+from embodied_r_ros.core.frames import NS_PER_S, Frame, Transform
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.keyframing import POSES_KEPT, KeyFramer, PoseTrack
+from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.mounting import MountingSettings
+from embodied_r_ros.core.pose_track import POSES_KEPT
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, MotionSource, Pose
 
 
-def framer(**settings: float) -> KeyFramer:
-    return KeyFramer(KeyFrameSettings(**settings), small_grey, encode_frame)
-
-
-def ns(stamp_s: float) -> int:
-    return round(stamp_s * NS_PER_S)
+def framer(mounting: MountingSettings | None = None, **settings: float) -> KeyFramer:
+    return KeyFramer(KeyFrameSettings(**settings), small_grey, encode_frame, mounting)
 
 
 def push_pan(one: KeyFramer, steps: int = 13, start_s: float = 100.0) -> list[KeyFrame]:
@@ -178,48 +174,6 @@ def test_motion_is_none_where_nothing_tells() -> None:
     assert key.motion is None
 
 
-def track(max_age_s: float = 0.2) -> PoseTrack:
-    """Turning left by 10 degrees and going 1 m ahead in each tenth of a second, across the seam at 180 degrees."""
-    one = PoseTrack(max_age_s)
-    for step in range(5):
-        one.push(ns(10.0 + 0.1 * step), pose(x_m=float(step), yaw_deg=165.0 + 10 * step))
-    return one
-
-
-@pytest.mark.parametrize(
-    ('stamp_s', 'step'),
-    [(10.0, 0.0), (10.13, 1.3), (10.15, 1.5), (10.4, 4.0), (10.5, 5.0), (10.59, 5.9), (9.9, 0.0)],
-    ids=['exact', 'between', 'across the seam', 'last', 'the pose comes late', 'just in time', 'just before the first'],
-)
-def test_pose_at_a_stamp(stamp_s: float, step: float) -> None:
-    found = track().at(ns(stamp_s))
-    assert found is not None
-    assert found.x_m == pytest.approx(step, abs=1e-6)
-    assert math.degrees(found.yaw_rad) % 360 == pytest.approx(165 + 10 * step)
-
-
-@pytest.mark.parametrize('stamp_s', [9.7, 10.7, 50.0])
-def test_no_pose_where_none_is_near(stamp_s: float) -> None:
-    assert track().at(ns(stamp_s)) is None
-
-
-def test_no_pose_in_the_middle_of_a_gap() -> None:
-    one = PoseTrack(0.2)
-    one.push(ns(1.0), pose(x_m=0.0))
-    one.push(ns(3.0), pose(x_m=2.0))
-    assert one.at(ns(2.0)) is None
-    near = one.at(ns(1.1))
-    assert near is not None
-    assert near.x_m == pytest.approx(0.1)
-
-
-def test_a_single_pose_stands_for_its_neighbourhood() -> None:
-    one = PoseTrack(0.2)
-    assert one.at(ns(1.0)) is None
-    one.push(ns(1.0), pose(x_m=1.0))
-    assert one.at(ns(1.1)) == pose(x_m=1.0)
-
-
 @pytest.mark.parametrize(
     'bad',
     [
@@ -237,31 +191,6 @@ def test_nan_in_odometry_is_ignored_and_counted(bad: Pose) -> None:
     assert one.poses.ignored == 1
     keys = push_pan(one, steps=1)
     assert keys[0].pose == pose(x_m=1.0)
-
-
-def test_poses_repeated_or_late_are_ignored_and_counted() -> None:
-    one = track()
-    assert not one.push(ns(10.4), pose())
-    assert not one.push(ns(10.2), pose())
-    assert one.ignored == 2
-
-
-def test_poses_of_a_time_set_back_start_the_track_anew() -> None:
-    one = track()
-    assert [one.push(ns(5.0 + step / 10), pose(x_m=7.0 + step)) for step in range(3)] == [False, False, True]
-    assert one.at(ns(10.2)) is None
-    assert one.at(ns(5.0)) == pose(x_m=7.0)
-
-
-def drive(rate_hz: float, duration_s: float) -> Iterator[tuple[int, Pose]]:
-    """Stamps and poses of a robot that goes 2 m ahead, turns left by 90 degrees, goes 3 m ahead and turns right by 45.
-
-    Each of the four takes 4 s and begins a quarter of the time after the one before.
-    """
-    for step in range(round(rate_hz * duration_s) + 1):
-        begun_s = [step / rate_hz - leg * duration_s / 4.0 for leg in range(4)]
-        ahead, left, after, right = (min(max(leg_s / 4.0, 0.0), 1.0) for leg_s in begun_s)
-        yield ns(100.0 + step / rate_hz), pose(x_m=2.0 * ahead, y_m=3.0 * after, yaw_deg=90.0 * left - 45.0 * right)
 
 
 @pytest.mark.parametrize(
@@ -284,36 +213,48 @@ def test_the_order_of_moves_is_kept_at_any_rate_over_any_gap(rate_hz: float, dur
     assert len(one.poses) < 2 * POSES_KEPT
 
 
-@pytest.mark.parametrize('rate_hz', [7.0, 60.0, 333.0])
-def test_a_thinned_track_tells_the_same_way_as_all_poses(rate_hz: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    ways = []
-    for kept in (POSES_KEPT, 10**6):
-        monkeypatch.setattr(keyframing, 'POSES_KEPT', kept)
-        one = PoseTrack(0.2)
-        one.keep_from(ns(100.07))
-        for stamp_ns, at in drive(rate_hz, 90.0):
-            one.push(stamp_ns, at)
-        ways.append(one.between(ns(100.07), ns(190.03)))
-    assert ways[0] == ways[1]
-    assert len(ways[0]) > 300
+@pytest.mark.parametrize('jumps', [False, True])
+def test_no_motion_is_told_across_a_jump_of_odometry(jumps: bool) -> None:
+    one = framer()
+    for step in range(70):
+        one.push_pose(ns(100.0 + 0.1 * step), pose(x_m=0.1 * step, y_m=4.0 if jumps and step > 45 else 0.0))
+    keys = push_pan(one)
+    assert [key.pose is not None for key in keys] == [True] * 3
+    assert [key.motion is None for key in keys] == [True, False, jumps]
+    assert one.poses.jumps == jumps
 
 
-def test_poses_are_bounded_over_a_gap_without_end() -> None:
-    one = PoseTrack(0.2)
-    one.keep_from(ns(1.0))
-    for step in range(6 * POSES_KEPT):
-        one.push(ns(1.0 + step), pose(x_m=step / 2.0))
-    assert len(one) < 2 * POSES_KEPT
-    way = one.between(ns(1.0), ns(6.0 * POSES_KEPT))
-    assert way[0] == pose()
-    assert len(way) > POSES_KEPT / 4
+def test_odometry_once_a_second_gives_poses_and_metres() -> None:
+    one = framer()
+    for step in range(8):
+        one.push_pose(ns(99.5 + step), pose(x_m=0.5 * step))
+    keys = push_pan(one)
+    assert [key.pose and key.pose.x_m for key in keys] == pytest.approx([0.25, 1.75, 3.25])
+    assert [key.motion and key.motion.forward_m for key in keys[1:]] == pytest.approx([1.5, 1.5])
 
 
-def test_poses_before_the_way_are_forgotten() -> None:
-    one = PoseTrack(0.2)
-    for step in range(3 * POSES_KEPT):
-        one.push(ns(1.0 + step), pose())
-    assert one.at(ns(1.0)) is None
+# How the camera is mounted.
+
+
+def test_key_frames_carry_the_pose_of_the_camera_and_that_of_the_base() -> None:
+    one = framer(MountingSettings(camera_pose='0.1 0 1.2 0 0 180'))
+    one.set_calibration(ROOM_CAMERA.calibration)
+    (key,) = push_pan(one, steps=1)
+    assert key.camera_pose is not None
+    assert (key.camera_pose.x_m, key.camera_pose.z_m) == (0.1, 1.2)
+    assert math.degrees(key.camera_pose.yaw_rad) == pytest.approx(180.0)
+    camera = one.camera_of(frame(texture(320, 180), 100.0))
+    assert camera is not None
+    assert camera.pose == key.camera_pose
+
+
+def test_poses_of_another_child_frame_are_those_of_the_base() -> None:
+    one = framer(MountingSettings(base_frame='base_link'))
+    one.mounting.push(Transform(parent='base_link', child='imu', pose=pose(x_m=-1.0), fixed=True))
+    for step in range(5):
+        assert one.push_pose(ns(100.0 + 0.1 * step), pose(), 'odom', 'imu')
+    (key,) = push_pan(one, steps=1)
+    assert key.pose == pose(x_m=1.0)
 
 
 # Requests and the end of a recording.

@@ -20,9 +20,11 @@ from embodied_r_ros.app.timeline import Timeline
 from embodied_r_ros.app.windows import cut
 from embodied_r_ros.core.frames import StampSampler
 from embodied_r_ros.core.keyframes import KeyFrameSettings
-from embodied_r_ros.core.keyframing import KeyFramer, PoseTrack
+from embodied_r_ros.core.keyframing import KeyFramer
 from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
 from embodied_r_ros.core.models import PerceptionModel, ReasonerModel, ServerSettings, load_model_pair
+from embodied_r_ros.core.mounting import MountingSettings
+from embodied_r_ros.core.pose_track import PoseTrack
 from embodied_r_ros.core.reasoning import ReasoningSettings, with_age
 from embodied_r_ros.core.records import Answer, Question
 from embodied_r_ros.core.settings import from_mapping, keys
@@ -30,7 +32,7 @@ from embodied_r_ros.core.settings import from_mapping, keys
 pytestmark = pytest.mark.slow
 
 CLASSES = [
-    AskerSettings, DescriberSettings, KeyFrameSettings, MemorySettings, PerceptionBackend, PerceptionModel,
+    AskerSettings, DescriberSettings, KeyFrameSettings, MemorySettings, MountingSettings, PerceptionBackend, PerceptionModel,
     ReasonerBackend, ReasonerModel, ReasoningSettings, ServerSettings, TagSettings,
 ]  # fmt: skip
 NAMES = sorted({name for cls in CLASSES for name, _, _ in keys(cls)})

@@ -15,10 +15,11 @@ from embodied_r_ros.adapters.bags import find_topics, read_recording
 from embodied_r_ros.adapters.codec import decode_frame
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
 from embodied_r_ros.adapters.eyes import Eye
-from embodied_r_ros.core.camera import fit_camera
+from embodied_r_ros.core.camera import fit_camera, from_base, in_base
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem
-from embodied_r_ros.core.keyframing import PoseTrack
+from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem, Transform
+from embodied_r_ros.core.mounting import Mounting, MountingSettings
+from embodied_r_ros.core.pose_track import PoseTrack
 from embodied_r_ros.core.records import Calibration, Pose, Sighting
 from training.world.path import Station
 
@@ -104,15 +105,19 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
             f'{str(path)!r} has no {lacking}, which questions made from a bag need; record it, or ask by --questions'
         )
     eye = TagEye(TagSettings(labels=str(find_labels(path) or ''), tag_size_m=tag_size_m))
-    track, reader = PoseTrack(POSE_AGE_S), _Reader()
+    mounting, track, reader = Mounting(MountingSettings()), PoseTrack(POSE_AGE_S), _Reader()
     for item in read_recording(path, sample_hz=IMAGES_HZ):
         if isinstance(item, OdometryItem):
-            if track.push(item.stamp_ns, item.pose):
-                reader.move(item.stamp_ns, item.pose)
+            pose = mounting.base_pose(item.pose, item.frame_id, item.child_frame_id, item.stamp_ns)
+            if pose is not None and track.push(item.stamp_ns, pose):
+                reader.move(item.stamp_ns, pose)
+        elif isinstance(item, Transform):
+            mounting.push(item)
         elif isinstance(item, CameraInfoItem):
             reader.calibration = item.calibration
         else:
-            reader.look(item, track.at(item.stamp_ns), eye)
+            mounted = mounting.camera_pose(item.frame.frame_id, item.stamp_ns)
+            reader.look(item, track.at(item.stamp_ns), mounted, eye)
     if not reader.poses:
         raise InputError(f'{str(path)!r} holds no pose near its images; see that both carry the time of one clock')
     return reader.run(path, site or site_of(path))
@@ -137,7 +142,7 @@ class _Reader:
             raise InputError('time goes back in the recording, as where two runs are in one bag; split it there')
         self.poses.append((stamp_ns, pose))
 
-    def look(self, item: ImageItem, pose: Pose | None, eye: Eye) -> None:
+    def look(self, item: ImageItem, pose: Pose | None, mounted: Pose | None, eye: Eye) -> None:
         """Find the things in an image."""
         self._first_ns = item.stamp_ns if self._first_ns is None else self._first_ns
         self._last_ns = max(self._last_ns, item.stamp_ns)
@@ -147,7 +152,8 @@ class _Reader:
         if camera is None:
             return
         self._half_view_deg = math.degrees(camera.half_view_rad)
-        for sighting in eye.look(decode_frame(item.frame), camera):
+        seen = eye.look(decode_frame(item.frame), camera)
+        for sighting in from_base(in_base(seen, mounted), mounted):
             if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
 

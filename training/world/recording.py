@@ -27,10 +27,12 @@ from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem
+from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem, Transform
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.keyframing import KeyFramer
+from embodied_r_ros.core.mounting import BODY_IN_OPTICAL
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.poses import ORIGIN, chained, inverse
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Pose
 from training.world.nouns import NOUNS
 from training.world.path import CAMERA, CAMERAS, Path
@@ -42,6 +44,8 @@ IMAGE_TOPIC = '/camera/image_raw/compressed'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
 ODOMETRY_TOPIC = '/odom'
 CAMERA_FRAME = 'camera_optical'
+CAMERA_LINK = 'camera_link'
+BASE_FRAME = 'base_link'
 
 IMAGE_HZ = 5.0
 ODOMETRY_HZ = 25.0
@@ -98,7 +102,11 @@ def _planar_step(before: Pose, after: Pose) -> tuple[float, float, float]:
 
 
 def recorded_items(walk: Walk, camera: Camera = CAMERA) -> Iterator[RecordedItem]:
-    """What a robot's recording of the walk holds, in the order of the stamps; images as pixels, drawn in their turn."""
+    """What a robot's recording of the walk holds, in the order of the stamps; images as pixels, drawn in their turn.
+
+    A camera without a pose looks ahead, level, from CAMERA_HEIGHT_M above the base, which nothing in the recording tells.
+    Where it has one, the recording tells it as transforms, by way of a frame between base and camera.
+    """
     seed, duration_s = walk.scene.seed, walk.path.duration_s
     begin_ns = start_ns(seed)
 
@@ -107,21 +115,28 @@ def recorded_items(walk: Walk, camera: Camera = CAMERA) -> Iterator[RecordedItem
 
     def poses() -> Iterator[RecordedItem]:
         for t_s, pose in odometry(walk.path, seed):
-            yield OdometryItem(stamp_ns=stamp_ns(t_s), pose=pose)
+            yield OdometryItem(stamp_ns=stamp_ns(t_s), pose=pose, frame_id='odom', child_frame_id=BASE_FRAME)
 
     def calibrations() -> Iterator[RecordedItem]:
         for number in range(int(duration_s * CAMERA_INFO_HZ) + 1):
             yield CameraInfoItem(stamp_ns=stamp_ns(number / CAMERA_INFO_HZ), calibration=camera.calibration)
 
     def images() -> Iterator[RecordedItem]:
-        renderer = Renderer(walk.scene, camera)
+        renderer = Renderer(walk.scene, camera) if camera.pose is None else Renderer(walk.scene, camera, 0.0)
         for number in range(int(duration_s * IMAGE_HZ) + 1):
             moment_ns = stamp_ns(number / IMAGE_HZ)
-            pixels = renderer.render(walk.path.pose_at(number / IMAGE_HZ))
+            pixels = renderer.render(chained(walk.path.pose_at(number / IMAGE_HZ), camera.pose or ORIGIN))
             frame = codec.frame_from_pixels(moment_ns, CAMERA_FRAME, pixels)
             yield ImageItem(stamp_ns=moment_ns, number=number, frame=frame)
 
-    return heapq.merge(calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
+    def mount() -> Iterator[RecordedItem]:
+        if camera.pose is not None:
+            link = Transform(parent=BASE_FRAME, child=CAMERA_LINK, pose=camera.pose, stamp_ns=begin_ns, fixed=True)
+            yield link
+            optical = inverse(BODY_IN_OPTICAL)
+            yield dataclasses.replace(link, parent=CAMERA_LINK, child=CAMERA_FRAME, pose=optical)
+
+    return heapq.merge(mount(), calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
 def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA) -> int:
@@ -142,7 +157,9 @@ def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA) -> int:
                 (CameraInfoItem, CAMERA_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo'),
                 (OdometryItem, ODOMETRY_TOPIC, 'nav_msgs/msg/Odometry'),
                 (ImageItem, IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage'),
+                (Transform, '/tf_static', 'tf2_msgs/msg/TFMessage'),
             )
+            if kind is not Transform or camera.pose is not None
         }
         for item in recorded_items(walk, camera):
             name, connection = connections[type(item)]
@@ -155,6 +172,8 @@ def _message(item: RecordedItem, types: Any) -> Any:
     stamp = types['builtin_interfaces/msg/Time'](seconds, nanoseconds)
     frame_id = 'odom' if isinstance(item, OdometryItem) else CAMERA_FRAME
     header = types['std_msgs/msg/Header'](stamp, frame_id)
+    if isinstance(item, Transform):
+        return _transform_message(item, types['std_msgs/msg/Header'](stamp, item.parent), types)
     if isinstance(item, OdometryItem):
         return _odometry_message(item.pose, header, types)
     if isinstance(item, CameraInfoItem):
@@ -172,7 +191,16 @@ def _odometry_message(pose: Pose, header: Any, types: Any) -> Any:
     unknown[0] = -1.0
     where = types['geometry_msgs/msg/PoseWithCovariance'](types['geometry_msgs/msg/Pose'](point, turn), np.zeros(36))
     speed = types['geometry_msgs/msg/TwistWithCovariance'](types['geometry_msgs/msg/Twist'](zero, zero), unknown)
-    return types['nav_msgs/msg/Odometry'](header, 'base_link', where, speed)
+    return types['nav_msgs/msg/Odometry'](header, BASE_FRAME, where, speed)
+
+
+def _transform_message(item: Transform, header: Any, types: Any) -> Any:
+    pose = item.pose
+    where = types['geometry_msgs/msg/Transform'](
+        types['geometry_msgs/msg/Vector3'](pose.x_m, pose.y_m, pose.z_m),
+        types['geometry_msgs/msg/Quaternion'](pose.qx, pose.qy, pose.qz, pose.qw),
+    )
+    return types['tf2_msgs/msg/TFMessage']([types['geometry_msgs/msg/TransformStamped'](header, item.child, where)])
 
 
 def _camera_info_message(item: CameraInfoItem, header: Any, types: Any) -> Any:
@@ -237,7 +265,9 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
         if isinstance(item, CameraInfoItem):
             framer.set_calibration(item.calibration)
         elif isinstance(item, OdometryItem):
-            framer.push_pose(item.stamp_ns, item.pose)
+            framer.push_pose(item.stamp_ns, item.pose, item.frame_id, item.child_frame_id)
+        elif isinstance(item, Transform):
+            framer.mounting.push(item)
         else:
             keys += framer.push(item.frame)
     if keep_last:
