@@ -83,10 +83,10 @@ PERCEIVERS = _registry(
 EYES = _registry(
     BackendRow(
         name='tags',
-        purpose='OpenCV reads AprilTags: which, at what bearing, how far.',
+        purpose='AprilTags: which, at what bearing, how far.',
         adapter=f'{_ADAPTERS}.eye_tags:TagEye',
         settings=f'{_ADAPTERS}.eye_tags:TagSettings',
-        needs='OpenCV 4.7 or later',
+        needs='pupil-apriltags (pip) or python3-apriltag (apt); OpenCV reads fewer',
     ),
 )
 # Adapters implement `adapters.lm.LanguageModel`.
