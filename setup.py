@@ -34,6 +34,7 @@ setup(
     extras_require={
         'opencv': ['opencv-python-headless>=4.7'],
         'tags': ['pupil-apriltags>=1.0.4'],
+        'signs': ['rapidocr>=3', 'onnxruntime'],
         'bags': ['rosbags>=0.11,<0.12'],
         'transformers': ['torch', 'transformers>=5', 'accelerate'],
         'training': [

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
+from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Sighting
@@ -48,9 +48,6 @@ class TagSettings(Settings):
     labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
     max_range_m: float = setting(8.0, 'Tags that are farther away are left out.', unit='m', within=(0.1, 1000.0))
     min_side_px: float = setting(12.0, 'Tags that look smaller are left out.', unit='px', within=(6.0, 1000.0))
-    assumed_fov_deg: float = setting(
-        65.0, 'Bearings assume this horizontal field of view without calibration.', unit='deg', within=(5.0, 170.0)
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +76,7 @@ class TagEye:
     """
 
     name = 'apriltag'
+    takes_long = False
 
     def __init__(self, settings: TagSettings | None = None, labels: Mapping[int, TagLabel] | None = None) -> None:
         self._settings = settings or TagSettings()
@@ -87,13 +85,13 @@ class TagEye:
         self._labels = dict(labels)
         self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
 
-    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
-        """The things whose tags an image shows, from left to right; a camera that is not known gives no distances."""
+    def look(self, picture: Picture) -> tuple[Sighting, ...]:
+        """The things whose tags it shows, from left to right; a camera that is not calibrated gives no distances."""
         sides: dict[int, list[Tag]] = {}
-        for tag in self._reader.read(image):
+        for tag in self._reader.read(picture.image):
             sides.setdefault(tag.id, []).append(tag)
-        assumed = camera or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
-        found = [seen for tags in sides.values() for seen in self._sightings(tags, assumed, camera is not None)]
+        lens, calibrated = picture.lens, picture.camera is not None
+        found = [seen for tags in sides.values() for seen in self._sightings(tags, lens, calibrated)]
         return tuple(sorted(found, key=lambda seen: -seen.bearing_left_deg))
 
     def _sightings(self, tags: list[Tag], camera: Camera, calibrated: bool) -> list[Sighting]:
@@ -200,13 +198,6 @@ def _label(path: str | pathlib.Path, key: int, value: Any) -> TagLabel:
     size_m = entry.get('size_m')
     return TagLabel(
         name=name.strip(), size_m=None if size_m is None else float(size_m), depth_m=float(entry.get('depth_m', 0.0))
-    )
-
-
-def _assumed(width: int, height: int, fov_deg: float) -> Camera:
-    focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
-    return Camera(
-        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
     )
 
 

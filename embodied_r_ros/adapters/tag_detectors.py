@@ -1,8 +1,8 @@
 """Which library finds AprilTags in an image: AprilTag 3, or else OpenCV, which misses more of them.
 
 AprilTag 3 comes as pupil-apriltags (pip), or as the module `apriltag` of its authors (python3-apriltag, or the ROS
-package apriltag). It counts pixels from the corner of the first
-one, OpenCV and calibrations from its middle, as what leaves here does.
+package apriltag). It counts pixels from the corner of the first one, OpenCV and calibrations from its middle, as what
+leaves here does.
 """
 
 from __future__ import annotations

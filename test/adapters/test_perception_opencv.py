@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
 from embodied_r_ros.adapters.codec import decode, encode_jpeg, frame_from_pixels, small_grey
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
+from embodied_r_ros.adapters.looking import LookingSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses
@@ -135,7 +136,8 @@ def test_without_motion_the_action_is_empty() -> None:
 
 def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
     fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
-    (seen,) = sightings(view(SOFA, calibration=None), TagSettings(assumed_fov_deg=fov_deg))
+    perceiver = OpenCVPerceiver([TagEye(labels=LABELS)], LookingSettings(assumed_fov_deg=fov_deg))
+    (seen,) = perceiver.describe_now(None, view(SOFA, calibration=None)).sightings
     assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
     assert math.isnan(seen.distance_m)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.apriltags import FAMILIES, Tag, TagReader
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
+from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
 
@@ -125,7 +126,10 @@ def tags_told(*tags: tuple[int, int, int, int], size_m: float = 0.4) -> list[tup
     """Name, track id and bearing of what an eye makes of a picture."""
     eye = TagEye(TagSettings(tag_size_m=size_m), {6: TagLabel(name='chair')})
     camera = Camera(width=640, height=480, fx_px=500.0, fy_px=500.0, cx_px=319.5, cy_px=239.5)
-    return [(seen.name, seen.track_id, seen.bearing_left_deg) for seen in eye.look(picture(*tags), camera)]
+    return [
+        (seen.name, seen.track_id, seen.bearing_left_deg)
+        for seen in eye.look(Picture(image=picture(*tags), camera=camera))
+    ]
 
 
 @pytest.mark.parametrize('size_m', [0.4, 0.0], ids=['of known size', 'of unknown size'])

@@ -14,7 +14,7 @@ import yaml
 from embodied_r_ros.adapters.bags import find_topics, read_recording
 from embodied_r_ros.adapters.codec import decode_frame
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
-from embodied_r_ros.adapters.eyes import Eye
+from embodied_r_ros.adapters.eyes import Eye, Picture
 from embodied_r_ros.core.camera import fit_camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem
@@ -111,7 +111,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
                 reader.move(item.stamp_ns, item.pose)
         elif isinstance(item, CameraInfoItem):
             reader.calibration = item.calibration
-        else:
+        elif isinstance(item, ImageItem):
             reader.look(item, track.at(item.stamp_ns), eye)
     if not reader.poses:
         raise InputError(f'{str(path)!r} holds no pose near its images; see that both carry the time of one clock')
@@ -147,7 +147,7 @@ class _Reader:
         if camera is None:
             return
         self._half_view_deg = math.degrees(camera.half_view_rad)
-        for sighting in eye.look(decode_frame(item.frame), camera):
+        for sighting in eye.look(Picture(image=decode_frame(item.frame), camera=camera)):
             if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
 
