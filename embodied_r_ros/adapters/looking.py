@@ -47,6 +47,10 @@ class LookingSettings(Settings):
     )
 
 
+# Nobody drives on while a recording is looked at.
+NO_HURRY = LookingSettings(slow_eyes_s=math.inf)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Seen:
     """What the eyes made out in a key frame.
