@@ -33,6 +33,8 @@ setup(
     install_requires=['httpx', 'Jinja2', 'matplotlib', 'numpy', 'PyYAML', 'tqdm'],
     extras_require={
         'opencv': ['opencv-python-headless>=4.7'],
+        'tags': ['pupil-apriltags>=1.0.4'],
+        'signs': ['rapidocr>=3', 'onnxruntime'],
         'bags': ['rosbags>=0.11,<0.12'],
         'transformers': ['torch', 'transformers>=5', 'accelerate'],
         'training': [

@@ -13,6 +13,7 @@ from typing import Any
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
+from embodied_r_ros.adapters.looking import NO_HURRY
 from embodied_r_ros.app import model_options, offline
 from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         for option, what in TOPICS.items():
             names = f'The {what} of a bag is on this topic (default: chosen by type and name, and told).'
             command.add_argument(option, metavar='T', help=names)
+        depth = 'Depth that is registered to the camera is on this topic of a bag (default: none is read).'
+        command.add_argument('--depth-topic', metavar='T', help=depth)
         command.add_argument('--json', action='store_true', help='The last line is one JSON object.')
     return parser
 
@@ -118,7 +121,7 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
     labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
     tags = TagSettings(labels=labels, tag_size_m=options.tag_size)
-    perceiver = backends.perceiver(model_options.perception(options), tags)
+    perceiver = backends.perceiver(model_options.perception(options), tags, NO_HURRY)
     reasoner = model_options.reasoner(options)
     lm = backends.reasoner(reasoner)
     try:
@@ -134,8 +137,9 @@ async def _answer(options: argparse.Namespace, question: Question) -> offline.Of
 
 def _topics(options: argparse.Namespace) -> offline.TopicNames:
     return offline.TopicNames(
-        image=options.image_topic, camera_info=options.camera_info_topic, odometry=options.odom_topic
-    )
+        image=options.image_topic, camera_info=options.camera_info_topic, odometry=options.odom_topic,
+        depth=options.depth_topic,
+    )  # fmt: skip
 
 
 def to_json(result: offline.OfflineAnswer) -> dict[str, Any]:

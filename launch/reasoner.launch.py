@@ -35,6 +35,7 @@ ARGUMENTS = [
     argument('image_reliability', 'Images are heard with this reliability.', choices=['', 'best_effort', 'reliable']),
     argument('odom_topic', 'Odometry comes on this topic, where there is any.', 'odom'),
     argument('camera_info_topic', 'The calibration comes on this topic, where there is one.', 'camera_info'),
+    argument('depth_topic', 'Depth that is registered to the camera comes on this topic.'),
     argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.'),
     argument('perception', f'This backend describes key frames. {purposes(PERCEIVERS)}', choices=['', *PERCEIVERS]),
     argument('eyes', f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}'),
@@ -50,7 +51,11 @@ ARGUMENTS = [
 # Parameter of each node -> launch argument that sets it.
 OF_ALL = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
 PARAMETERS = {
-    'camera_node': {'image_transport': 'image_transport', 'image_reliability': 'image_reliability'},
+    'camera_node': {
+        'image_transport': 'image_transport',
+        'image_reliability': 'image_reliability',
+        'depth_topic': 'depth_topic',
+    },
     'perception_node': {
         'models': 'models',
         'backend': 'perception',

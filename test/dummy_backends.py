@@ -1,6 +1,7 @@
 """A perceiver, an eye and a reasoner for the tests of the registry, with the rows that register them."""
 
 import dataclasses
+import math
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.core.models import BackendRow
@@ -47,12 +48,25 @@ class DummyPerceiver:
 
 class DummyEye:
     name = 'dummy-eye'
+    takes_long = False
 
     def __init__(self, settings):
         self.reach_m = settings.reach_m
 
-    def look(self, image, camera):
+    def look(self, picture):
         return (Sighting.level('plant', 20.0, self.reach_m, source='dummy'),)
+
+
+class DepthEye:
+    """Sees one thing, as far away as the middle of the picture is by depth."""
+
+    name = 'depth-eye'
+    takes_long = False
+
+    def look(self, picture):
+        height, width = picture.image.shape[:2]
+        far_m = math.nan if picture.depth is None else picture.depth.of_box((0, 0, width, height), (width, height))
+        return (Sighting.level('wall', 0.0, far_m, source='box'),)
 
 
 class DummyReasoner:
@@ -84,6 +98,9 @@ EYE = BackendRow(
     adapter='dummy_backends:DummyEye',
     settings='dummy_backends:DummyEyeSettings',
     needs='nothing',
+)
+DEPTH_EYE = BackendRow(
+    name='depth', purpose='The depth eye sees how far the wall is.', adapter='dummy_backends:DepthEye', needs='nothing'
 )
 REASONER = BackendRow(
     name='dummy', purpose='The dummy takes the second choice.', adapter='dummy_backends:DummyReasoner', needs='nothing'

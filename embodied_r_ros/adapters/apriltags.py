@@ -1,8 +1,4 @@
-"""Reading AprilTags with OpenCV: which tag, where in the image, and where in front of the camera.
-
-The plain ArUco detector with corners refined to parts of a pixel is used, since it reads small and oblique tags better
-than OpenCV's AprilTag quad detector, and sooner. `cv2.aruco` changed its interface with OpenCV 4.7; both are served.
-"""
+"""AprilTags: which tag, where in the image, and where in front of the camera."""
 
 from __future__ import annotations
 
@@ -13,16 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.adapters import tag_detectors
 from embodied_r_ros.core.camera import Camera
-from embodied_r_ros.core.errors import SettingsError
 
-FAMILIES = ('36h11', '36h10', '25h9', '16h5')
+FAMILIES = tuple(tag_detectors.MAX_WRONG_BITS)
 
-# Twice the width of a cell at middle distance; a share of the image's longer side, so that large images read alike.
-_THRESHOLD_WINDOW_SHARE = 23 / 640
-# Grey levels below the surroundings from which a pixel is black: well below a tag's contrast, above most textures'.
-_THRESHOLD_CONTRAST = 14
-_REFINE_WINDOW_PX = 2
 _WELL_FITTED_PX = 1.0
 
 Floats = NDArray[np.float64]
@@ -50,51 +41,21 @@ class TagReader:
 
     Args:
         family: one of FAMILIES.
-        min_side_px: shorter tags are not looked for.
+        min_side_px: shorter tags are left out.
 
     Raises:
-        SettingsError: this build of OpenCV has no `cv2.aruco`.
+        SettingsError: there is no library that reads tags.
     """
 
     def __init__(self, family: str, min_side_px: float) -> None:
-        if not hasattr(cv2, 'aruco'):
-            raise SettingsError(
-                f'reading AprilTags needs cv2.aruco, got OpenCV {cv2.__version__!r} without it; '
-                'install python3-opencv, or opencv-python 4.7 or later'
-            )
-        self._aruco: Any = cv2.aruco
-        self._family = int(getattr(self._aruco, f'DICT_APRILTAG_{family}'))
+        self._detect = tag_detectors.detector(family, min_side_px)
         self._min_side_px = min_side_px
-        self._detect: Any = None
-        self._detects_hw: tuple[int, ...] = ()
 
     def read(self, image: NDArray[np.uint8]) -> list[Tag]:
         """The tags in an image, (height, width) grey or (height, width, 3) BGR, uint8."""
-        if image.shape[:2] != self._detects_hw:
-            self._detect = self._detector(max(image.shape[:2]))
-            self._detects_hw = image.shape[:2]
-        corners, ids, _ = self._detect(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-        if ids is None:
-            return []
-        found = (
-            Tag(int(tag_id), np.asarray(quad, np.float64).reshape(4, 2)) for quad, tag_id in zip(corners, ids.ravel())
-        )
+        grey = image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        found = (Tag(tag_id, corners_px) for tag_id, corners_px in self._detect(grey))
         return [tag for tag in found if tag.side_px >= self._min_side_px]
-
-    def _detector(self, longer_px: int) -> Any:
-        aruco = self._aruco
-        modern = hasattr(aruco, 'ArucoDetector')
-        parameters = aruco.DetectorParameters() if modern else aruco.DetectorParameters_create()
-        window = max(3, round(_THRESHOLD_WINDOW_SHARE * longer_px) | 1)
-        parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = window
-        parameters.adaptiveThreshConstant = _THRESHOLD_CONTRAST
-        parameters.minMarkerPerimeterRate = 4 * 0.7 * self._min_side_px / longer_px
-        parameters.cornerRefinementMethod = aruco.CORNER_REFINE_SUBPIX
-        parameters.cornerRefinementWinSize = _REFINE_WINDOW_PX
-        if modern:
-            return aruco.ArucoDetector(aruco.getPredefinedDictionary(self._family), parameters).detectMarkers
-        dictionary = aruco.Dictionary_get(self._family)
-        return lambda image: aruco.detectMarkers(image, dictionary, parameters=parameters)
 
 
 def locate(tag: Tag, camera: Camera, size_m: float, depth_m: float = 0.0) -> Floats | None:

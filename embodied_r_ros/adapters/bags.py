@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import itertools
 import logging
@@ -20,6 +21,7 @@ from embodied_r_ros.adapters.bag_files import (
     raw_messages,
 )
 from embodied_r_ros.adapters.codec import frame_from_compressed, frame_from_pixels
+from embodied_r_ros.adapters.depth_images import depth_from_compressed, depth_from_raw
 from embodied_r_ros.adapters.raw_images import from_raw
 from embodied_r_ros.adapters.recorded_topics import (
     COMPRESSED_IMAGE,
@@ -27,13 +29,15 @@ from embodied_r_ros.adapters.recorded_topics import (
     RecordedTopics,
     choose_topics,
 )
+from embodied_r_ros.core.depth import DepthMap
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import (
     NS_PER_S,
     CameraInfoItem,
+    DepthItem,
     ImageItem,
     OdometryItem,
-    RecordedItem,
+    ReadItem,
     StampSampler,
     Transform,
 )
@@ -69,14 +73,15 @@ def read_recording(
     image_topic: str | None = None,
     odom_topic: str | None = None,
     camera_info_topic: str | None = None,
+    depth_topic: str | None = None,
     sample_hz: float | None = None,
     on_broken: Callable[[InputError], None] | None = None,
-) -> Iterator[RecordedItem]:
-    """Images, poses, calibrations and transforms of a recording, in the order of their header stamps.
+) -> Iterator[ReadItem]:
+    """Images, poses, calibrations, transforms and depth of a recording, in the order of their header stamps.
 
     Fixed transforms come first, whenever they were recorded.
     Items are put in order within half a second; a message without a stamp counts from when it was recorded. Topics
-    that are not named are found by their type (`choose_topics`).
+    that are not named are found by their type (`choose_topics`), depth apart, which is read where it is named.
 
     Args:
         path: a rosbag2 folder, an .mcap or .db3 file, or a ROS 1 .bag.
@@ -88,12 +93,10 @@ def read_recording(
         InputError: the recording cannot be read, is empty, has no images, or no topic of a name asked for (by the call
             itself); it breaks off, or none of its images can be read (by the iterator).
     """
-    topics = find_topics(path, image_topic, odom_topic, camera_info_topic)
+    topics = find_topics(path, image_topic, odom_topic, camera_info_topic, depth_topic)
     sampler = None if sample_hz is None else StampSampler(sample_hz)
     tell = on_broken or _log_broken
-    return itertools.chain(
-        _fixed_transforms(Path(path), tell), _in_order(_items(Path(path), topics, sampler, tell))
-    )
+    return itertools.chain(_fixed_transforms(Path(path), tell), _in_order(_items(Path(path), topics, sampler, tell)))
 
 
 def find_topics(
@@ -101,12 +104,13 @@ def find_topics(
     image_topic: str | None = None,
     odom_topic: str | None = None,
     camera_info_topic: str | None = None,
+    depth_topic: str | None = None,
 ) -> RecordedTopics:
     """The topics of a recording that `read_recording` reads, see `choose_topics`; raises as the call of that."""
     with opened(path) as reader:
         topics = _topics_of(reader)
         encodings = {} if image_topic else _encodings(reader, topics)
-        return choose_topics(topics, image_topic, odom_topic, camera_info_topic, encodings)
+        return choose_topics(topics, image_topic, odom_topic, camera_info_topic, encodings, depth_topic)
 
 
 def _encodings(reader: Any, topics: dict[str, tuple[str, int]]) -> dict[str, str]:
@@ -163,8 +167,8 @@ def _messages(path: Path, topics: list[str] | None) -> Generator[RawMessage, Non
 
 def _items(
     path: Path, topics: RecordedTopics, sampler: StampSampler | None, on_broken: Callable[[InputError], None]
-) -> Iterator[RecordedItem]:
-    wanted = {topics.image, topics.odometry, topics.camera_info}
+) -> Iterator[ReadItem]:
+    wanted = {topics.image, topics.odometry, topics.camera_info, topics.depth}
     number, good, broken = 0, 0, 0
     with opened(path) as reader:
         connections = [
@@ -192,7 +196,7 @@ def _items(
         raise InputError(cannot_read(path, f'none of the {number} images on {topics.image!r} can be read'))
 
 
-def _fixed_transforms(path: Path, on_broken: Callable[[InputError], None]) -> Iterator[RecordedItem]:
+def _fixed_transforms(path: Path, on_broken: Callable[[InputError], None]) -> Iterator[ReadItem]:
     with opened(path) as reader:
         connections = [one for one in reader.connections if _tells_transforms(one) and _is_fixed(one)]
         for connection, _, data in raw_messages(reader, connections, path) if connections else ():
@@ -237,7 +241,7 @@ def _item(
     connection: Any,
     number: int,
     sampler: StampSampler | None,
-) -> RecordedItem | None:
+) -> ReadItem | None:
     """The item in a message; None for an image that is not sampled."""
     stamp_ns = _stamp_ns(message.header.stamp) or recorded_ns
     if connection.topic == topics.odometry:
@@ -250,6 +254,8 @@ def _item(
         )
     if connection.topic == topics.camera_info:
         return CameraInfoItem(stamp_ns=stamp_ns, calibration=_calibration(message, stamp_ns))
+    if connection.topic == topics.depth:
+        return DepthItem(stamp_ns=stamp_ns, read=functools.partial(_depth, message, connection.msgtype))
     return _image(message, connection.msgtype, stamp_ns, number, sampler)
 
 
@@ -269,9 +275,17 @@ def _image(message: Any, kind: str, stamp_ns: int, number: int, sampler: StampSa
     return ImageItem(stamp_ns=stamp_ns, number=number, frame=frame)
 
 
-def _in_order(items: Iterator[RecordedItem]) -> Iterator[RecordedItem]:
+def _depth(message: Any, kind: str) -> DepthMap:
+    if kind == COMPRESSED_IMAGE:
+        return depth_from_compressed(str(message.format), np.asarray(message.data, np.uint8))
+    return depth_from_raw(
+        message.encoding, message.width, message.height, message.step, message.data, bool(message.is_bigendian)
+    )
+
+
+def _in_order(items: Iterator[ReadItem]) -> Iterator[ReadItem]:
     """Put items in the order of their stamps, a pose before an image of one stamp; holds each for half a second."""
-    held: list[tuple[int, bool, int, RecordedItem]] = []
+    held: list[tuple[int, bool, int, ReadItem]] = []
     newest_ns = 0
     for count, item in enumerate(items):
         if held and item.stamp_ns < newest_ns - _LOOPED_NS:

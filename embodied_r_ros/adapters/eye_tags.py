@@ -6,7 +6,8 @@ A labels file (YAML) gives tags their nouns:
     18: {name: floor lamp, size_m: 0.2, depth_m: 0.25}
 
 `size_m` is the side of the black square where it differs from the `tag_size_m` setting; `depth_m` is how far behind the
-tag the middle of the thing lies. The same tag may hang on several sides of one thing.
+tag the middle of the thing lies. The same tag may hang on several sides of one thing, or on several things that stand
+apart.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.apriltags import FAMILIES, Floats, Tag, TagReader, locate
+from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Sighting
@@ -32,6 +33,10 @@ LABELS_FILE = 'labels.yaml'
 # Standard deviation of where a tag is, as a share of its distance.
 SPREAD_SHARE = 0.02
 MIN_SPREAD_M = 0.02
+# Tags of one id hang on several things where these would lie farther apart than this; in sides of the tag where its
+# size is not known.
+SAME_THING_M = 1.0
+SAME_THING_SIDES = 2.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,9 +48,6 @@ class TagSettings(Settings):
     labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
     max_range_m: float = setting(8.0, 'Tags that are farther away are left out.', unit='m', within=(0.1, 1000.0))
     min_side_px: float = setting(12.0, 'Tags that look smaller are left out.', unit='px', within=(6.0, 1000.0))
-    assumed_fov_deg: float = setting(
-        65.0, 'Bearings assume this horizontal field of view without calibration.', unit='deg', within=(5.0, 170.0)
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,13 @@ class TagLabel:
     depth_m: float = 0.0
 
 
+_Placed = tuple[Tag, Floats]
+
+
 class TagEye:
-    """Implements `adapters.eyes.Eye`: one sighting per tag id, whose number is the `track_id`.
+    """Implements `adapters.eyes.Eye`: one sighting per thing that carries a tag.
+
+    The tag's number is the `track_id`, unless several things in the image carry it.
 
     Args:
         settings: how tags are read.
@@ -69,6 +76,7 @@ class TagEye:
     """
 
     name = 'apriltag'
+    takes_long = False
 
     def __init__(self, settings: TagSettings | None = None, labels: Mapping[int, TagLabel] | None = None) -> None:
         self._settings = settings or TagSettings()
@@ -77,36 +85,43 @@ class TagEye:
         self._labels = dict(labels)
         self._reader = TagReader(self._settings.tag_family, self._settings.min_side_px)
 
-    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
-        """The things whose tags an image shows, from left to right; a camera that is not known gives no distances."""
+    def look(self, picture: Picture) -> tuple[Sighting, ...]:
+        """The things whose tags it shows, from left to right; a camera that is not calibrated gives no distances."""
         sides: dict[int, list[Tag]] = {}
-        for tag in self._reader.read(image):
+        for tag in self._reader.read(picture.image):
             sides.setdefault(tag.id, []).append(tag)
-        assumed = camera or _assumed(image.shape[1], image.shape[0], self._settings.assumed_fov_deg)
-        found = (self._sighting(sides[tag_id], assumed, camera is not None) for tag_id in sorted(sides))
-        return tuple(sorted((seen for seen in found if seen is not None), key=lambda seen: -seen.bearing_left_deg))
+        lens, calibrated = picture.lens, picture.camera is not None
+        found = [seen for tags in sides.values() for seen in self._sightings(tags, lens, calibrated)]
+        return tuple(sorted(found, key=lambda seen: -seen.bearing_left_deg))
 
-    def _sighting(self, tags: list[Tag], camera: Camera, calibrated: bool) -> Sighting | None:
-        """One sighting from all visible tags of an id, the larger the weightier; None where it is out of range."""
+    def _sightings(self, tags: list[Tag], camera: Camera, calibrated: bool) -> list[Sighting]:
+        """What carries the tags of an id, each thing once."""
         label = self._labels.get(tags[0].id, TagLabel(name=f'tag {tags[0].id}'))
         size_m = self._settings.tag_size_m if label.size_m is None else label.size_m
         measured = calibrated and size_m > 0
         depth_m = label.depth_m if measured else 0.0
-        places = [(tag.side_px**2, locate(tag, camera, size_m or 1.0, depth_m)) for tag in tags]
-        known = [(weight, place) for weight, place in places if place is not None]
-        if not known:
-            return None
-        place: Floats = np.average([place for _, place in known], axis=0, weights=[weight for weight, _ in known])
+        places = [(tag, locate(tag, camera, size_m or 1.0, depth_m)) for tag in tags]
+        things = _things(
+            [(tag, place) for tag, place in places if place is not None],
+            SAME_THING_M if measured else SAME_THING_SIDES * (size_m or 1.0),
+        )
+        track_id = str(tags[0].id) if len(things) == 1 else ''
+        found = (self._sighting(thing, label.name, track_id, measured) for thing in things)
+        return [seen for seen in found if seen is not None]
+
+    def _sighting(self, thing: list[_Placed], name: str, track_id: str, measured: bool) -> Sighting | None:
+        """A thing by all of its tags that are in view, the larger the weightier; None where it is out of range."""
+        place = _middle(thing)
         distance_m = float(np.linalg.norm(place))
         if measured and distance_m > self._settings.max_range_m:
             return None
         spread_m = max(SPREAD_SHARE * distance_m, MIN_SPREAD_M) if measured else math.nan
         x, y, z = (float(part) for part in place / distance_m)
-        corners = max(tags, key=lambda tag: tag.side_px).corners_px
+        corners = max((tag for tag, _ in thing), key=lambda tag: tag.side_px).corners_px
         left, upper, right, lower = (float(edge) for edge in (*corners.min(axis=0), *corners.max(axis=0)))
         return Sighting(
-            name=label.name,
-            track_id=str(tags[0].id),
+            name=name,
+            track_id=track_id,
             ray=(z, -x, -y),
             distance_m=distance_m if measured else math.nan,
             spread_along_m=spread_m,
@@ -114,6 +129,26 @@ class TagEye:
             source='tag',
             box_px=(left, upper, right, lower),
         )
+
+
+def _things(placed: list[_Placed], apart_m: float) -> list[list[_Placed]]:
+    """The tags of an id by the things that carry them: each belongs to the nearest, unless that is too far away."""
+    things: list[list[_Placed]] = []
+    for tag, place in sorted(placed, key=lambda one: -one[0].side_px):
+        nearest = min(things, key=lambda thing: _apart(thing, place), default=None)
+        if nearest is None or _apart(nearest, place) > apart_m:
+            things.append([(tag, place)])
+        else:
+            nearest.append((tag, place))
+    return things
+
+
+def _apart(thing: list[_Placed], place: Floats) -> float:
+    return float(np.linalg.norm(_middle(thing) - place))
+
+
+def _middle(thing: list[_Placed]) -> Floats:
+    return np.average([place for _, place in thing], axis=0, weights=[tag.side_px**2 for tag, _ in thing])
 
 
 def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
@@ -163,13 +198,6 @@ def _label(path: str | pathlib.Path, key: int, value: Any) -> TagLabel:
     size_m = entry.get('size_m')
     return TagLabel(
         name=name.strip(), size_m=None if size_m is None else float(size_m), depth_m=float(entry.get('depth_m', 0.0))
-    )
-
-
-def _assumed(width: int, height: int, fov_deg: float) -> Camera:
-    focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
-    return Camera(
-        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
     )
 
 

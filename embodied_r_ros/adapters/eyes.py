@@ -1,38 +1,83 @@
-"""What an eye is: something that measures which things an image shows, and where they are.
+"""What an eye is: something that measures which things a picture shows, and where they are.
 
-Each eye is a row of `EYES` in `core/models.py`; the perceiver `opencv` looks with those that the setting `eyes` names.
+Each eye is a row of `EYES` in `core/models.py`; a perceiver looks with those that the setting `eyes` names.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.camera import Camera, assumed_camera
+from embodied_r_ros.core.depth import DepthMap
 from embodied_r_ros.core.records import Sighting
+
+ASSUMED_FOV_DEG = 65.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Something in a picture that could not be used: a sentence about it, and how often it occurred."""
+
+    kind: str
+    sentence: str
+    count: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What an eye gets to see of a key frame.
+
+    Attributes:
+        image: (height, width) grey or (height, width, 3) BGR, uint8.
+        camera: behind images of this size; None where it is not calibrated.
+        depth: registered to the image; None where there is none.
+        assumed_fov_deg: horizontal field of view of a camera that is not calibrated.
+        left_out: what eyes could not use; they add to it.
+    """
+
+    image: NDArray[np.uint8]
+    camera: Camera | None = None
+    depth: DepthMap | None = None
+    assumed_fov_deg: float = ASSUMED_FOV_DEG
+    left_out: list[LeftOut] = dataclasses.field(default_factory=list)
+
+    @property
+    def lens(self) -> Camera:
+        """The camera, or a level one of the assumed field of view, which tells bearings alone."""
+        height, width = self.image.shape[:2]
+        return self.camera or assumed_camera(width, height, self.assumed_fov_deg)
+
+    def leave_out(self, kind: str, sentence: str, count: int = 1) -> None:
+        """Note that something could not be used; it is counted by its kind, and told once per rule."""
+        self.left_out.append(LeftOut(kind=kind, sentence=sentence, count=count))
 
 
 class Eye(Protocol):
-    """One way of measuring what is in view. It is used in one thread, one image at a time."""
+    """One way of measuring what is in view. It is used in one thread, one picture at a time.
+
+    Attributes:
+        takes_long: a picture takes far longer than the time between key frames may be, so that the eye gets a thread of
+            its own, and looks at the newest key frame first.
+    """
+
+    takes_long: bool
 
     @property
     def name(self) -> str:
         """Id of what looks, for `Observation.model`."""
 
-    def look(self, image: NDArray[np.uint8], camera: Camera | None) -> tuple[Sighting, ...]:
-        """The things in an image, in any order.
+    def look(self, picture: Picture) -> tuple[Sighting, ...]:
+        """The things in a picture, in any order.
 
         Their rays are in the axes of the camera as a body (x ahead, y left, z up); who asks the eye turns them into
         those of the base (`core.camera.in_base`). A thing that the eye knows again has the same `source` and `track_id`
-        in every image.
-
-        Args:
-            image: (height, width) grey or (height, width, 3) BGR, uint8. An image that cannot be decoded reaches no
-                eye.
-            camera: behind images of this size; None where it is not calibrated.
+        in every picture. What of a picture cannot be used is noted in it. An image that cannot be decoded reaches no
+        eye.
 
         Raises:
-            EmbodiedRError: the eye did not do its part, which costs its sightings of this image.
+            EmbodiedRError: the eye did not do its part, which costs its sightings of this picture.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Protocol
 
 from embodied_r_ros.core.records import KeyFrame, Motion, Sighting
@@ -17,12 +18,14 @@ class Description:
         sightings: measured things, from left to right.
         text: prose; '' for none.
         latency_s: wall-clock seconds that it took.
+        left_out: how often something could not be used, by its kind; the log has told what.
     """
 
     motion: Motion | None = None
     sightings: tuple[Sighting, ...] = ()
     text: str = ''
     latency_s: float = 0.0
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Perceiver(Protocol):

@@ -33,6 +33,7 @@ class RecordedTopics:
     image: str
     odometry: str | None
     camera_info: str | None
+    depth: str | None = None
 
 
 def choose_topics(
@@ -41,12 +42,14 @@ def choose_topics(
     odom_topic: str | None = None,
     camera_info_topic: str | None = None,
     encodings: Mapping[str, str] | None = None,
+    depth_topic: str | None = None,
 ) -> RecordedTopics:
     """Choose what to read by type, where it is not named; a line in the log tells what was left aside.
 
     Of several image topics: none of distances, views in colour before grey ones before masks and the like, with a
     calibration before without, compressed before raw. The calibration is one that lies beside the image topic, or above
     it and beside no other. Of several odometries: one that is called odom, the one nearest to the root.
+    Depth is read where it is named, since a name does not tell whether it is registered to the camera.
 
     Args:
         topics: name to type and number of messages.
@@ -62,6 +65,7 @@ def choose_topics(
     images, odometries, infos, videos = names.values()
     image = _named(image_topic, images, 'images')
     odometry, info = _named(odom_topic, odometries, 'odometry'), _named(camera_info_topic, infos, 'camera_info')
+    depth = _named(depth_topic, images, 'images, which depth is among')
     if image is None:
         told = {name: f'{name} {(encodings or {}).get(name, "")}' for name in images}
         pictures = [name for name in images if not _DEPTH.search(told[name])]
@@ -83,7 +87,7 @@ def choose_topics(
                 'no camera_info belongs to %s by its name (there is %s), so turns are told without degrees; '
                 '--camera-info-topic names one', image, ', '.join(infos),
             )  # fmt: skip
-    return RecordedTopics(image=image, odometry=odometry, camera_info=info)
+    return RecordedTopics(image=image, odometry=odometry, camera_info=info, depth=depth)
 
 
 def _named(name: str | None, known: Sequence[str], what: str) -> str | None:

@@ -154,7 +154,7 @@ class Describer:
             self._drop(frame, 'its session is over')
             return
         self._held.add(frame)
-        self._open[key] = dataclasses.replace(frame, image=EncodedImage(data=b''))
+        self._open[key] = dataclasses.replace(frame, image=EncodedImage(data=b''), depth=None)
         self._pending.append(key)
         self._pending_changed()
 
@@ -310,6 +310,8 @@ class Describer:
 
     def _note_described(self, frame: KeyFrame, description: Description, begun_s: float) -> None:
         self.counters['described'] += 1
+        for kind, count in description.left_out.items():
+            self.counters[f'bad_{kind}'] += count
         self.trouble = ''
         self.health.worked()
         latency_s = asyncio.get_running_loop().time() - begun_s

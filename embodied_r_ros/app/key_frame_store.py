@@ -22,7 +22,7 @@ class KeyFrameStore:
         """Keep a key frame; one with the same key is replaced."""
         self._pop(frame.key)
         self._frames[frame.key] = frame
-        self.nbytes += len(frame.image.data)
+        self.nbytes += frame.nbytes
         while self.nbytes > self._max_bytes and len(self._frames) > 1:
             self._pop(next(iter(self._frames)))
 
@@ -43,4 +43,4 @@ class KeyFrameStore:
     def _pop(self, key: Key) -> None:
         frame = self._frames.pop(key, None)
         if frame is not None:
-            self.nbytes -= len(frame.image.data)
+            self.nbytes -= frame.nbytes

@@ -18,16 +18,18 @@ from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.adapters.video import read_video
 from embodied_r_ros.app.later_poses import LaterPoses
 from embodied_r_ros.app.observing import observation_of, pairs
+from embodied_r_ros.app.recorded_depth import RecordedDepth
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.frames import (
     NS_PER_S,
     CameraInfoItem,
+    DepthItem,
     Frame,
     ImageItem,
     OdometryItem,
-    RecordedItem,
+    ReadItem,
     Transform,
 )
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -75,11 +77,15 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TopicNames:
-    """The topics of a bag that are read; None leaves the choice to `adapters.recorded_topics.choose_topics`."""
+    """The topics of a bag that are read; None leaves the choice to `adapters.recorded_topics.choose_topics`.
+
+    Depth is read where it is named, since it has to be registered to the camera.
+    """
 
     image: str | None = None
     odometry: str | None = None
     camera_info: str | None = None
+    depth: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,6 +134,7 @@ def scan(
     clocks = ClockDifference(settings.pose_max_age_s)
     found: list[KeyFrame] = []
     numbers: list[int] = []
+    depth = RecordedDepth()
     waiting: collections.deque[ImageItem] = collections.deque(maxlen=AGREEING)
     track: list[tuple[int, Pose]] = []
     part = _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s)
@@ -143,14 +150,18 @@ def scan(
             if odometry and framer.push_pose(item.stamp_ns, item.pose, item.frame_id, item.child_frame_id):
                 clocks.pose(item.stamp_ns, now_s)
                 _follow(track, framer.poses.newest)
+        elif isinstance(item, DepthItem):
+            depth.take(item)
         else:
             waiting.append(item)
             keys = watch.push(framer, item)
+            depth.expect(keys)
             found += keys
             numbers += [_number(key, waiting) for key in keys]
             if framer.last_ns == item.stamp_ns:
                 clocks.image(item.stamp_ns, item.stamp_ns / NS_PER_S)
     keys = framer.finish(keep_last)
+    depth.expect(keys)
     found, numbers = found + keys, numbers + [_number(key, waiting) for key in keys]
     if not found:
         where = '' if (start_s, end_s) == (0.0, math.inf) else f' from {start_s:g} s to {end_s:g} s'
@@ -159,7 +170,7 @@ def scan(
     last_ns = framer.last_ns or 0
     last_pose = None if clocks.sentence() else framer.poses.newest
     return Recording(
-        key_frames=tuple(found),
+        key_frames=depth.with_depth(found),
         numbers=tuple(numbers),
         sampled=framer.sampled,
         selection_s=watch.selection_s,
@@ -263,7 +274,7 @@ async def answer(
     return OfflineAnswer(answer=answered, observations=tuple(seen), landmarks=landmarks)
 
 
-def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> Iterator[RecordedItem]:
+def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> Iterator[ReadItem]:
     topics = topics or TopicNames()
     if path.is_dir() or path.suffix.lower() in BAG_SUFFIXES:
         # Only here: a robot that is asked about video files needs no rosbags.
@@ -271,14 +282,15 @@ def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> I
 
         # All images: where time jumps back, a new session begins, and sampling with it, which the key framer sees to.
         return read_recording(
-            path, image_topic=topics.image, odom_topic=topics.odometry, camera_info_topic=topics.camera_info
-        )
+            path, image_topic=topics.image, odom_topic=topics.odometry, camera_info_topic=topics.camera_info,
+            depth_topic=topics.depth,
+        )  # fmt: skip
     if topics != TopicNames():
         raise InputError(f'a topic needs a bag, got {topics!r} with {str(path)!r}; leave the names of topics out')
     return read_video(path, sample_hz)
 
 
-def _part(items: Iterator[RecordedItem], start_s: float, end_s: float) -> Iterator[RecordedItem]:
+def _part(items: Iterator[ReadItem], start_s: float, end_s: float) -> Iterator[ReadItem]:
     """What was recorded from one moment after the first image to another; poses and calibrations before it too."""
     first_ns: int | None = None
     behind = 0

@@ -236,6 +236,14 @@ def fit_camera(
     return view.resized(width, height), ''
 
 
+def assumed_camera(width: int, height: int, fov_deg: float) -> Camera:
+    """A camera that is not calibrated, taken to have this horizontal field of view and no distortion."""
+    focal_px = width / 2 / math.tan(math.radians(fov_deg) / 2)
+    return Camera(
+        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
+    )
+
+
 def in_base(sightings: Iterable[Sighting], camera_pose: Pose | None) -> tuple[Sighting, ...]:
     """Sightings whose rays are in the axes of a camera as a body, with rays in the axes of the base."""
     if camera_pose is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.core.depth import DepthMap
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Calibration, EncodedImage, Pose
 
@@ -87,7 +88,17 @@ class Transform:
     fixed: bool = False
 
 
-RecordedItem = Union[ImageItem, OdometryItem, CameraInfoItem, Transform]  # noqa: UP007 - a runtime alias that Python 3.10 can build
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DepthItem:
+    """A recording's depth image; `read` decodes it, and raises InputError where it cannot be used."""
+
+    stamp_ns: int
+    read: Callable[[], DepthMap]
+
+
+# Runtime aliases that Python 3.10 can build
+RecordedItem = Union[ImageItem, OdometryItem, CameraInfoItem, Transform]  # noqa: UP007
+ReadItem = Union[RecordedItem, DepthItem]  # noqa: UP007
 
 
 class FrameBuffer:

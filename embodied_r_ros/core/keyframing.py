@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from embodied_r_ros.core.camera import Camera, fit_camera
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.frames import NS_PER_S, Frame, FrameBuffer, StampSampler
+from embodied_r_ros.core.frames import Frame, FrameBuffer, StampSampler
 from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.matching import Grey
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along

@@ -69,6 +69,7 @@ PERCEIVERS = _registry(
         purpose='OpenCV measures motion, and eyes measure what is in view.',
         adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
         takes=('eyes',),
+        settings=f'{_ADAPTERS}.looking:LookingSettings',
         needs='OpenCV',
     ),
     BackendRow(
@@ -83,10 +84,17 @@ PERCEIVERS = _registry(
 EYES = _registry(
     BackendRow(
         name='tags',
-        purpose='OpenCV reads AprilTags: which, at what bearing, how far.',
+        purpose='AprilTags: which, at what bearing, how far.',
         adapter=f'{_ADAPTERS}.eye_tags:TagEye',
         settings=f'{_ADAPTERS}.eye_tags:TagSettings',
-        needs='OpenCV 4.7 or later',
+        needs='pupil-apriltags (pip) or python3-apriltag (apt); OpenCV reads fewer',
+    ),
+    BackendRow(
+        name='signs',
+        purpose='Text on door plates and signs: what it says, at what bearing; how far by depth.',
+        adapter=f'{_ADAPTERS}.eye_signs:SignEye',
+        settings=f'{_ADAPTERS}.eye_signs:SignSettings',
+        needs='rapidocr and onnxruntime (pip)',
     ),
 )
 # Adapters implement `adapters.lm.LanguageModel`.

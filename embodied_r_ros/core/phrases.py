@@ -1,7 +1,7 @@
 """The phrases in which measured motion and measured sightings are told.
 
     motion     moved forward 1.42 m, rotated left 32 deg
-    sightings  sofa 20 deg left at 3.2 m; floor lamp straight ahead at 1.0 m; desk 41 deg right
+    sightings  sofa 20 deg left at 3.2 m; sign "Room 12" straight ahead at 1.0 m; desk 41 deg right
 
 Every prompt format tells numbers to the resolution of these phrases, since reasoners are taught with it: moves to
 0.01 m, distances of sightings to 0.1 m, angles to one degree.
@@ -17,6 +17,8 @@ from embodied_r_ros.core.records import Motion, Move, Sighting
 
 STILL = 'stayed still'
 NOTHING_NEW = 'nothing new'
+# The source of sightings that are signs, which were read.
+SIGN = 'sign'
 
 _PAST = {'move': 'moved', 'rotate': 'rotated', 'tilt': 'tilted'}
 
@@ -62,7 +64,12 @@ def _write_sighting(sighting: Sighting) -> str:
     bearing_deg, distance_m = told_sighting(sighting)
     side = 'left' if bearing_deg > 0 else 'right'
     where = f'{abs(bearing_deg):.0f} deg {side}' if bearing_deg else 'straight ahead'
-    return f'{sighting.name} {where}' + ('' if math.isnan(distance_m) else f' at {distance_m:.1f} m')
+    return f'{_name(sighting)} {where}' + ('' if math.isnan(distance_m) else f' at {distance_m:.1f} m')
+
+
+def _name(sighting: Sighting) -> str:
+    """What a sign says stands in quotes: anybody may have written it."""
+    return f'sign "{sighting.name}"' if sighting.source == SIGN else sighting.name
 
 
 def _amount(verb: str, amount: float, positive: str, negative: str, unit: str, minimum: float) -> list[str]:

@@ -44,9 +44,7 @@ class PoseTrack:
         jumps: how often it jumped.
     """
 
-    def __init__(
-        self, max_age_s: float, max_speed_m_s: float = math.inf, max_turn_deg_s: float = math.inf
-    ) -> None:
+    def __init__(self, max_age_s: float, max_speed_m_s: float = math.inf, max_turn_deg_s: float = math.inf) -> None:
         self._max_age_ns = int(max_age_s * NS_PER_S)
         self._max_speed_m_s, self._max_turn_rad_s = max_speed_m_s, math.radians(max_turn_deg_s)
         self._kept_from_ns: int | None = None

@@ -205,6 +205,7 @@ class KeyFrame:
         camera_pose: of the camera in the base; None where it is taken to look ahead, level, from the base's origin.
         motion: since the key frame before; None for the first.
         camera: name of the camera; '' where there is one only.
+        depth: registered to the camera, a PNG of 16-bit millimetres; None where there is none.
     """
 
     session: int
@@ -219,6 +220,12 @@ class KeyFrame:
     camera_pose: Pose | None = None
     motion: Motion | None = None
     camera: str = ''
+    depth: EncodedImage | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its images."""
+        return len(self.image.data) + (0 if self.depth is None else len(self.depth.data))
 
     @property
     def key(self) -> Key:

@@ -12,6 +12,10 @@ _TEMPLATE_TOKEN = re.compile(
     r'<\|[A-Za-z0-9_]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>', re.ASCII
 )
 
+# What would end a name in phrases, quotes, JSON, markup or chat templates.
+_NO_NAME = re.compile(r'[\s;:"\u201c\u201d`<>{}\[\]|\\]+')
+LONGEST_NAME = 48
+
 
 def clean(text: str) -> str:
     """The text without what breaks messages, logs and prompts.
@@ -23,3 +27,12 @@ def clean(text: str) -> str:
         return text
     text = _CONTROL.sub('', _SURROGATE.sub('\ufffd', text))
     return _TEMPLATE_TOKEN.sub(' ', text)
+
+
+def foreign_name(text: str) -> str:
+    """A name for a thing from text that others wrote, such as a sign, a model or a detector: one line, without what
+    would end a name where it is quoted, at most 48 characters; '' where nothing is left.
+    """
+    # What is cut off is not looked at, so that a long text takes no long time.
+    words = _NO_NAME.sub(' ', clean(text[: 8 * LONGEST_NAME]))
+    return words.strip(" .,'-_/").strip()[:LONGEST_NAME].strip()

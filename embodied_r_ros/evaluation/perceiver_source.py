@@ -14,6 +14,7 @@ import cv2
 
 from embodied_r_ros.adapters import backends, image_budget, perception_openai
 from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
+from embodied_r_ros.adapters.looking import NO_HURRY
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.core import phrases, replies
 from embodied_r_ros.core.errors import BackendError, BackendRefused, ReplyError
@@ -64,7 +65,7 @@ class InProcessSource:
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
         """Who looks at a recording, and what its words depend on beside the images: eyes, settings, labels, code."""
         labels = str(find_labels(path) or '') if self._labels is None else self._labels
-        perceiver = backends.perceiver(self._model, dataclasses.replace(self._settings, labels=labels))
+        perceiver = backends.perceiver(self._model, dataclasses.replace(self._settings, labels=labels), NO_HURRY)
         nouns = share_path(labels).read_bytes() if labels else b''
         told = [self._model.backend, self._model.eyes, code_key(CODE), cv2.__version__, repr(self._settings), nouns]
         try:

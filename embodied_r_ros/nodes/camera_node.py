@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import Any
@@ -30,6 +31,7 @@ from embodied_r_ros.nodes.conversions import (
     pose_from_message,
     stamp_from_ns,
 )
+from embodied_r_ros.nodes.depth_topic import DepthTopic, DepthTopicSettings
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.image_topic import ImageMessage, ImageTopic, ImageTopicSettings
 from embodied_r_ros.nodes.managed import ManagedNode
@@ -49,12 +51,13 @@ TRANSFORMS_WAIT_S = 2.0
 class CameraNode(ManagedNode):
     """Picks key frames out of a camera's images as they come, and publishes them with pose, motion and calibration.
 
-    Subscribes: image or image/compressed; odom, camera_info, /tf and /tf_static (all optional). Publishes: key_frames.
-    Serves: capture.
+    Subscribes: image or image/compressed; odom, camera_info, depth, /tf and /tf_static (all optional). Publishes:
+    key_frames and key_frame_depth. Serves: capture.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__('camera_node', ImageTopicSettings, KeyFrameSettings, MountingSettings, **options)
+        classes = (ImageTopicSettings, DepthTopicSettings, KeyFrameSettings, MountingSettings)
+        super().__init__('camera_node', *classes, **options)
         self._topic_settings = self.settings(ImageTopicSettings)
         settings = self.settings(KeyFrameSettings)
         self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame, self.settings(MountingSettings))
@@ -62,6 +65,7 @@ class CameraNode(ManagedNode):
         self._clocks = ClockDifference(settings.pose_max_age_s)
         self._may_be_unused_s = max(self._topic_settings.silence_s, UNUSED_PERIODS / settings.sample_hz)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
+        self._depth = DepthTopic(self, self.settings(DepthTopicSettings), functools.partial(self._reject, 'depth'))
         self.diagnostics = Diagnostics(self, self._judge)
         self._warned: set[str] = set()
         self._last_bad = ''
@@ -75,6 +79,7 @@ class CameraNode(ManagedNode):
         """Create publisher and service; captures are refused until activation."""
         self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))
         self._transforms.listen()
+        self._depth.configure()
         self.held(self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES))
 
     def activate(self) -> None:
@@ -89,6 +94,7 @@ class CameraNode(ManagedNode):
         self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.held(self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, qos.CAMERA_INFO))
         self._images.listen()
+        self._depth.listen()
         self.held(self.create_timer(WATCH_PERIOD_S, self._watch_silence, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         self.get_logger().info(f'listening to {self._images.describe()}')
 
@@ -226,6 +232,7 @@ class CameraNode(ManagedNode):
     def _publish(self, key: KeyFrame) -> None:
         self._key_frames.publish(key_frame_to_message(key))
         self._published = key
+        self._depth.expect(key)
         self.diagnostics.count('key_frames')
         age_s = (self.get_clock().now().nanoseconds - key.stamp_ns) / 1e9
         self.diagnostics.took('stamp_to_key_frame', age_s)

@@ -8,8 +8,10 @@ from typing import Any
 from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.srv import Focus
 from rclpy.callback_groups import ReentrantCallbackGroup
+from sensor_msgs.msg import CompressedImage
 
 from embodied_r_ros.adapters import backends
+from embodied_r_ros.app.depth_waiting import DepthWaiting, DepthWaitSettings
 from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
 from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.app.peer_services import Declined
@@ -31,6 +33,7 @@ from embodied_r_ros.nodes.conversions import (
     observation_to_message,
     sighting_to_message,
 )
+from embodied_r_ros.nodes.depth_topic import KEY_FRAME_DEPTH, depth_from_message
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
@@ -44,7 +47,7 @@ class PerceptionNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         self._own = backends.own_settings(PERCEIVERS, EYES)
-        classes = (DescriberSettings, MemorySettings, backends.PerceptionBackend, *self._own)
+        classes = (DescriberSettings, DepthWaitSettings, MemorySettings, backends.PerceptionBackend, *self._own)
         super().__init__('perception_node', *classes, **options)
         self._model = backends.perception_model(self.settings(backends.PerceptionBackend))
         self.diagnostics = Diagnostics(self, self._judge)
@@ -61,6 +64,7 @@ class PerceptionNode(ManagedNode):
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
         self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log, self.fault)
+        self._depth = DepthWaiting(self.settings(DepthWaitSettings), self._describer.add)
         service = self.create_service(
             Focus, 'focus', self._on_focus, qos_profile=qos.SERVICES, callback_group=self._group
         )
@@ -70,6 +74,7 @@ class PerceptionNode(ManagedNode):
         """Listen for key frames; the model is reached for meanwhile."""
         self._running = self._bridge.spawn(self._describer.run())
         self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._on_key_frame, qos.KEY_FRAMES))
+        self.held(self.create_subscription(CompressedImage, KEY_FRAME_DEPTH, self._on_depth, qos.KEY_FRAMES))
         self.diagnostics.start()
 
     def deactivate(self) -> None:
@@ -87,7 +92,17 @@ class PerceptionNode(ManagedNode):
             given_up = messages.Observation(header=message.header, given_up=True, **fields_of(message, KEY_FIELDS))
             self._observations.publish(given_up)
             return
-        self._bridge.post(self._describer.add, frame)
+        self._bridge.post(self._depth.key_frame, frame, self.count_publishers(KEY_FRAME_DEPTH) > 0)
+
+    def _on_depth(self, message: CompressedImage) -> None:
+        self.diagnostics.count('depth_received')
+        try:
+            stamp_ns, depth = ns_from_stamp(message.header.stamp), depth_from_message(message)
+        except InputError as error:
+            self.diagnostics.count('bad_depth_message')
+            self.get_logger().error(f'the depth of a key frame is left out: {error}', throttle_duration_sec=5.0)
+            return
+        self._bridge.post(self._depth.depth, stamp_ns, depth)
 
     def _publish(self, observation: Observation, frame: KeyFrame) -> None:
         if not observation.given_up:
@@ -154,6 +169,7 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.tell('model', describer.model)
         self.diagnostics.tell('waiting', describer.waiting)
         self.diagnostics.tell('held_bytes', describer.held_bytes)
+        self.diagnostics.counters['depth_missed'] = self._depth.missed
         health = describer.health
         self.diagnostics.tell('outages', health.outages)
         if health.backend is Backend.DOWN:

@@ -38,6 +38,7 @@ SERVICES = _profile(200)
 # Best effort on the listening side matches both kinds of sender.
 ODOMETRY = _profile(100, reliable=False)
 CAMERA_INFO = _profile(1, reliable=False)
+DEPTH = _profile(5, reliable=False)
 
 DIAGNOSTICS = _profile(10)
 CLOCK = _profile(1, reliable=False)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from embodied_r_ros.adapters.apriltags import Tag, TagReader, locate
 from embodied_r_ros.adapters.codec import decode, encode_jpeg, frame_from_pixels, small_grey
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
+from embodied_r_ros.adapters.looking import LookingSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
-from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses
 from embodied_r_ros.core.moves import told_moves
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, Pose, Sighting
@@ -134,7 +136,8 @@ def test_without_motion_the_action_is_empty() -> None:
 
 def test_without_calibration_there_is_a_bearing_and_no_distance() -> None:
     fov_deg = math.degrees(2 * math.atan(320 / CAMERA.fx_px))
-    (seen,) = sightings(view(SOFA, calibration=None), TagSettings(assumed_fov_deg=fov_deg))
+    perceiver = OpenCVPerceiver([TagEye(labels=LABELS)], LookingSettings(assumed_fov_deg=fov_deg))
+    (seen,) = perceiver.describe_now(None, view(SOFA, calibration=None)).sightings
     assert seen.bearing_left_deg == pytest.approx(math.degrees(math.atan2(1.0, 4.0)), abs=2.0)
     assert math.isnan(seen.distance_m)
 
@@ -257,19 +260,15 @@ class OlderAruco:
 
 
 def test_the_older_interface_of_opencv_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ('pupil_apriltags', 'apriltag'):
+        monkeypatch.setitem(sys.modules, module, None)
     image = pixels(view(LAMP))
     read = TagReader('36h11', 12.0).read(image)
     older = SimpleNamespace(**{**vars(cv2), 'aruco': OlderAruco})
-    monkeypatch.setattr('embodied_r_ros.adapters.apriltags.cv2', older)
+    monkeypatch.setattr('embodied_r_ros.adapters.tag_detectors.cv2', older)
     read_by_older = TagReader('36h11', 12.0).read(image)
     assert {tag.id for tag in read} == {300}
     np.testing.assert_array_equal([tag.corners_px for tag in read_by_older], [tag.corners_px for tag in read])
-
-
-def test_an_opencv_without_tags_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('embodied_r_ros.adapters.apriltags.cv2', SimpleNamespace(__version__='4.6.0'))
-    with pytest.raises(SettingsError, match=r"needs cv2.aruco, got OpenCV '4.6.0' without it; install"):
-        TagEye()
 
 
 def test_things_are_called_as_the_labels_of_a_file_say(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 from embodied_r_ros.adapters.bags import find_topics, read_recording
 from embodied_r_ros.adapters.codec import decode_frame
 from embodied_r_ros.adapters.eye_tags import TagEye, TagSettings, find_labels
-from embodied_r_ros.adapters.eyes import Eye
+from embodied_r_ros.adapters.eyes import Eye, Picture
 from embodied_r_ros.core.camera import fit_camera, from_base, in_base
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, TIME_JUMP_NS, CameraInfoItem, ImageItem, OdometryItem, Transform
@@ -115,7 +115,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
             mounting.push(item)
         elif isinstance(item, CameraInfoItem):
             reader.calibration = item.calibration
-        else:
+        elif isinstance(item, ImageItem):
             mounted = mounting.camera_pose(item.frame.frame_id, item.stamp_ns)
             reader.look(item, track.at(item.stamp_ns), mounted, eye)
     if not reader.poses:
@@ -152,7 +152,7 @@ class _Reader:
         if camera is None:
             return
         self._half_view_deg = math.degrees(camera.half_view_rad)
-        seen = eye.look(decode_frame(item.frame), camera)
+        seen = eye.look(Picture(image=decode_frame(item.frame), camera=camera))
         for sighting in from_base(in_base(seen, mounted), mounted):
             if not math.isnan(sighting.distance_m):
                 self._looks.append((item.stamp_ns, pose, sighting))
