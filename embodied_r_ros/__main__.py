@@ -113,9 +113,19 @@ def _run_answer(options: argparse.Namespace) -> int:
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
-    found = evaluation.run(options, ask_offline)
+    found = evaluation.run(options, ask_offline if options.through == 'offline' else _graph_asker())
     print(json.dumps(found) if options.json else results.table(found))
     return EXIT_NO_ANSWER if found['left_out'] else 0
+
+
+def _graph_asker() -> evaluation.Asker:
+    try:
+        from embodied_r_ros.ros_client.replaying import ask_in_graph
+    except ImportError as error:
+        raise SettingsError(
+            f'--through graph needs ROS 2, got {error}; source a workspace with this package'
+        ) from error
+    return ask_in_graph
 
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:

@@ -98,6 +98,11 @@ def test_the_readme_names_each_launch_argument_of_the_demo(argument):
     assert f'`{argument}`' in README
 
 
+@pytest.mark.parametrize('argument', sorted(launch_arguments('evaluate.launch.py')))
+def test_the_document_of_own_data_names_each_launch_argument_of_the_evaluation(argument):
+    assert f'`{argument}`' in (ROOT / 'docs/own-data.md').read_text(encoding='utf-8')
+
+
 @pytest.mark.parametrize('name', sorted(executables()))
 def test_the_readme_names_each_executable(name):
     assert f'`{name}`' in README or f'ros2 run embodied_r_ros {name}' in README

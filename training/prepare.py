@@ -12,9 +12,9 @@ import sys
 
 from embodied_r_ros.core.errors import EmbodiedRError
 from training import unbias
-from training.sources import bag, captions, egoschema, mvbench, urbanvideo, vsibench, world
+from training.sources import bag, captions, egoschema, mvbench, ovosbench, urbanvideo, vsibench, world
 
-COMMANDS = (world, bag, urbanvideo, vsibench, egoschema, mvbench, captions, unbias)
+COMMANDS = (world, bag, urbanvideo, vsibench, egoschema, mvbench, ovosbench, captions, unbias)
 
 
 def main(arguments: list[str] | None = None) -> int:

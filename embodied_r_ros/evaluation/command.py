@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Container, Sequence
 from typing import Any, Protocol, TypeVar
 
+from embodied_r_ros.adapters.eye_tags import find_labels
 from embodied_r_ros.app import model_options
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.models import REASONERS, PerceptionModel, ReasonerModel, ServerSettings, served
@@ -21,7 +22,7 @@ from embodied_r_ros.evaluation.samples import Sample
 
 Model = TypeVar('Model', PerceptionModel, ReasonerModel)
 
-THROUGH = ('offline',)
+THROUGH = ('offline', 'graph')
 
 
 class Asker(Protocol):
@@ -39,8 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('questions', type=pathlib.Path, metavar='QUESTIONS', help='YAML that people write, or JSON by the line.')
     media = 'The questions are about these bags and videos, or some in these folders (default: the paths in QUESTIONS).'
     add('--media', type=pathlib.Path, nargs='+', default=[], metavar='PATH', help=media)
-    through = 'Questions are asked in this way (default %(default)s): offline, in this process.'
-    add('--through', choices=THROUGH, default=THROUGH[0], help=through)
+    through = 'Questions go to this: offline, in this process, or a graph of real nodes at replayed time'
+    add('--through', choices=THROUGH, default=THROUGH[0], help=f'{through} (default %(default)s).')
+    rate = 'The graph is played recordings at so many times real time (default %(default)s).'
+    add('--rate', type=float, default=1.0, metavar='X', help=rate)
     add('--out', type=pathlib.Path, metavar='RUN', help='Answers are kept in this folder; a killed run goes on there.')
     add('--against', type=pathlib.Path, metavar='RUN', help='The run in this folder is compared with, by question.')
     add('--report', type=pathlib.Path, metavar='F', help='This HTML file shows what each answer rests on.')
@@ -78,14 +81,19 @@ def made_with(options: argparse.Namespace) -> dict[str, Any]:
     """Names and values of all that decides the answers to a question."""
     looks, thinks = model_options.perception(options), model_options.reasoner(options)
     return {
-        'way of asking': options.through,
+        'way of asking': [options.through, *([options.rate] if options.through == 'graph' else [])],
         'perception': repr(_wherever(looks)),
         'reasoner': repr(_wherever(thinks)),
-        'reasoner folder': file_key(thinks.folder) if thinks.folder and thinks.backend not in served(REASONERS) else '',
-        'labels': [options.labels, options.tag_size],
+        'reasoner folder': _content(thinks.folder if thinks.backend not in served(REASONERS) else ''),
+        'labels': [_content(options.labels), options.tag_size],
         'topics': [options.image_topic, options.camera_info_topic, options.odom_topic],
         'code': code_key(CODE),
     }
+
+
+def _content(path: str | None) -> str | None:
+    """A hash of a file or folder; the path itself where there is none, which whoever needs it will say."""
+    return file_key(path) if path and pathlib.Path(path).exists() else path
 
 
 def _wherever(model: Model) -> Model:
@@ -96,18 +104,30 @@ def _wherever(model: Model) -> Model:
 def _answered(options: argparse.Namespace, samples: Sequence[Sample], ask: Asker) -> tuple[list[Reply], Asked]:
     """The replies to all samples, those of a run that was killed among them."""
     folder = RunFolder(options.out, made_with(options)) if options.out else None
-    replies = folder.known(samples) if folder else {}
+    about = {sample['id']: _about(sample) for sample in samples} if folder else {}
+    replies = folder.known(samples, about) if folder else {}
     if folder:
         folder.begin(list(replies.values()))
     known = frozenset(replies)
 
     def keep(reply: Reply) -> None:
-        replies[reply.sample['id']] = reply
+        name = reply.sample['id']
+        replies[name] = dataclasses.replace(reply, about=about.get(name, ''))
         if folder:
-            folder.add(reply)
+            folder.add(replies[name])
 
     asked = ask(options, samples, known, keep)
+    for one in asked.left_out:
+        replies.pop(one.where, None)
     ordered = [replies[sample['id']] for sample in samples if sample['id'] in replies]
     if folder:
         folder.begin(ordered)
     return ordered, asked
+
+
+def _about(sample: Sample) -> str:
+    """A hash of a sample's recording and of the labels beside it, as they are now."""
+    if 'observations' in sample:
+        return ''
+    labels = find_labels(sample['media']['path'])
+    return file_key(sample['media']['path'], labels.read_text(encoding='utf-8', errors='replace') if labels else '')

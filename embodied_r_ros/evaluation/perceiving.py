@@ -100,6 +100,46 @@ class Perceived:
         place = bisect.bisect_right(self.track, end_ns, key=lambda one: one[0]) - 1
         return with_latest_motion(seen, *self.track[place]) if seen and place >= 0 else seen
 
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return {
+            'begin_ns': self.begin_ns,
+            'end_ns': self.end_ns,
+            'missing_s': self.missing_s,
+            'observations': [_observation_json(seen) for seen in self.observations],
+            'track': [[stamp_ns, *dataclasses.astuple(pose)] for stamp_ns, pose in self.track],
+            'frames': [
+                {
+                    **dataclasses.asdict(frame),
+                    'overlap': None if math.isnan(frame.overlap) else frame.overlap,
+                    'picture': base64.b64encode(frame.picture).decode(),
+                }
+                for frame in self.frames
+            ],
+        }
+
+    @staticmethod
+    def from_json(known: Mapping[str, Any]) -> Perceived:
+        """A recording from what `to_json` made."""
+        frames = [
+            Shown(
+                **{
+                    **frame,
+                    'overlap': math.nan if frame['overlap'] is None else frame['overlap'],
+                    'picture': base64.b64decode(frame['picture']),
+                }
+            )
+            for frame in known['frames']
+        ]
+        return Perceived(
+            begin_ns=known['begin_ns'],
+            end_ns=known['end_ns'],
+            missing_s=known['missing_s'],
+            observations=tuple(map(_observation, known['observations'])),
+            track=tuple((stamp_ns, _pose(numbers)) for stamp_ns, *numbers in known['track']),
+            frames=tuple(frames),
+        )
+
     def _asked_at(self, end_s: float | None) -> int:
         if end_s is None:
             if self.missing_s > 0.0:
@@ -159,7 +199,7 @@ class MediaPerceiver:
         whole = file_key(medium.path, *told)
         known = self.cache.get(whole)
         if known is not None:
-            return _from_json(known)
+            return Perceived.from_json(known)
         recording = await asyncio.to_thread(
             offline.scan,
             medium.path,
@@ -182,7 +222,7 @@ class MediaPerceiver:
             track=recording.track,
             frames=tuple(await asyncio.to_thread(lambda: [shown(frame) for frame in frames])),
         )
-        self.cache.put(whole, _to_json(perceived))
+        self.cache.put(whole, perceived.to_json())
         return perceived
 
 
@@ -219,24 +259,6 @@ def shown(frame: KeyFrame) -> Shown:
     )
 
 
-def _to_json(perceived: Perceived) -> dict[str, Any]:
-    return {
-        'begin_ns': perceived.begin_ns,
-        'end_ns': perceived.end_ns,
-        'missing_s': perceived.missing_s,
-        'observations': [_observation_json(seen) for seen in perceived.observations],
-        'track': [[stamp_ns, *dataclasses.astuple(pose)] for stamp_ns, pose in perceived.track],
-        'frames': [
-            {
-                **dataclasses.asdict(frame),
-                'overlap': None if math.isnan(frame.overlap) else frame.overlap,
-                'picture': base64.b64encode(frame.picture).decode(),
-            }
-            for frame in perceived.frames
-        ],
-    }
-
-
 def _observation_json(seen: Observation) -> dict[str, Any]:
     return {
         **to_entry(seen),
@@ -247,27 +269,6 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
         'latency_s': seen.latency_s,
         'pose': None if seen.pose is None else dataclasses.astuple(seen.pose),
     }
-
-
-def _from_json(known: Mapping[str, Any]) -> Perceived:
-    frames = [
-        Shown(
-            **{
-                **frame,
-                'overlap': math.nan if frame['overlap'] is None else frame['overlap'],
-                'picture': base64.b64decode(frame['picture']),
-            }
-        )
-        for frame in known['frames']
-    ]
-    return Perceived(
-        begin_ns=known['begin_ns'],
-        end_ns=known['end_ns'],
-        missing_s=known['missing_s'],
-        observations=tuple(map(_observation, known['observations'])),
-        track=tuple((stamp_ns, _pose(numbers)) for stamp_ns, *numbers in known['track']),
-        frames=tuple(frames),
-    )
 
 
 def _observation(entry: Mapping[str, Any]) -> Observation:

@@ -167,7 +167,7 @@ def _normal(sample: Sample, where: str, places: _Places) -> Sample:
             raise InputError(f'{where} needs its {name} in words, got {sample[name]!r}')
     evidence_s = _intervals(sample.get('evidence_s'), where)
     if 'observations' in sample:
-        return {**sample, 'evidence_s': evidence_s}
+        return {**sample, 'scene': str(sample['scene']), 'evidence_s': evidence_s}
     media = sample.get('media')
     if not isinstance(media, Mapping):
         raise InputError(f'{where} must name its media, or hold observations, got {media!r}')
@@ -184,7 +184,7 @@ def _normal(sample: Sample, where: str, places: _Places) -> Sample:
         'end_s': None if end_s is None else float(end_s),
         'odometry': bool(media.get('odometry', True)),
     }
-    return {**sample, 'scene': sample['scene'] or path.resolve().stem, 'media': held, 'evidence_s': evidence_s}
+    return {**sample, 'scene': str(sample['scene'] or path.resolve().stem), 'media': held, 'evidence_s': evidence_s}
 
 
 def _is_second(value: Any) -> bool:

@@ -13,6 +13,16 @@ function apply() {
   shown.textContent = `${count} of ${questions.length} questions shown`;
 }
 
+function unfold() {
+  const named = questions.find((one) => `#${one.id}` === location.hash);
+  if (named) {
+    named.querySelector('details').open = true;
+    named.scrollIntoView();
+  }
+}
+
 for (const one of filters) one.addEventListener('change', apply);
 document.getElementById('filters').addEventListener('reset', () => setTimeout(apply));
 apply();
+window.addEventListener('hashchange', unfold);
+unfold();

@@ -16,7 +16,7 @@ from embodied_r_ros.core.citations import in_parts
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import ErrorCode, Sighting
+from embodied_r_ros.core.records import Answer, ErrorCode, Sighting
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.evaluation.bird_view import SIZE_PX, BirdView, bird_view
 from embodied_r_ros.evaluation.charts import accuracy_chart, figure_class, latency_chart
@@ -70,7 +70,7 @@ def write_report(
     views = {medium: _frame_views(media[medium], one) for medium, one in perceived.items()}
     script = (HERE / SCRIPT).read_text(encoding='utf-8')
     rows = [*found['per_task'].items(), *([('all', found)] if found['accuracy'] is not None else [])]
-    seconds = [sum(reply.answer.timings_s.values()) for reply in replies if reply.answer.timings_s]
+    seconds = [_total_s(reply.answer) for reply in replies if reply.answer.timings_s]
     html = template.render(
         title=title,
         found=found,
@@ -89,6 +89,11 @@ def write_report(
         unfinished.replace(path)
     except OSError as error:
         raise SettingsError(f'the report cannot be written to {str(path)!r}: {error.strerror}') from error
+
+
+def _total_s(answer: Answer) -> float:
+    """How long an answer took: what the node says, or all stages."""
+    return answer.timings_s.get('total', sum(answer.timings_s.values()))
 
 
 def check_writable(path: pathlib.Path) -> None:

@@ -34,12 +34,14 @@ class Reply:
     """What came of a question.
 
     Attributes:
+        about: a hash of the recording that it is about, and of the labels beside it.
         begin_ns: stamp from which the sample's seconds count.
         seen: indices of the key frames that the robot had to answer from.
     """
 
     sample: Sample
     answer: Answer
+    about: str = ''
     begin_ns: int = 0
     seen: tuple[int, ...] = ()
 
@@ -67,16 +69,21 @@ class RunFolder:
         except OSError as error:
             raise SettingsError(f'{str(path)!r} cannot be written: {error.strerror}; name another folder') from error
 
-    def known(self, samples: Sequence[Sample]) -> dict[str, Reply]:
-        """The replies to these samples, by id, that need not be asked for again."""
+    def known(self, samples: Sequence[Sample], about: Mapping[str, str]) -> dict[str, Reply]:
+        """The replies to these samples, by id, that need not be asked for again.
+
+        Args:
+            about: the hash of each sample's recording as it is now, by id.
+        """
         if not self._answers.exists():
             return {}
         by_id = {sample['id']: sample for sample in samples}
-        found = _read_answers(self._answers, may_break_off=True)
         return {
             reply.sample['id']: reply
-            for reply in found
-            if by_id.get(reply.sample['id']) == reply.sample and reply.answer.error_code not in TRIED_AGAIN
+            for reply in _read_answers(self._answers, may_break_off=True)
+            if by_id.get(reply.sample['id']) == reply.sample
+            and about[reply.sample['id']] == reply.about
+            and reply.answer.error_code not in TRIED_AGAIN
         }
 
     def begin(self, replies: Sequence[Reply]) -> None:
@@ -150,6 +157,7 @@ def _line(reply: Reply) -> str:
     told = {name: getattr(answer, name) for name in _TOLD}
     entry = {
         'sample': reply.sample,
+        'about': reply.about,
         'begin_ns': reply.begin_ns,
         'seen': reply.seen,
         'error_code': answer.error_code.name,
@@ -172,7 +180,13 @@ def _reply(entry: Mapping[str, Any]) -> Reply:
         error_msg=entry['error_msg'],
         evidence=tuple(Evidence(**cited) for cited in entry['evidence']),
     )
-    return Reply(sample=dict(entry['sample']), answer=answer, begin_ns=entry['begin_ns'], seen=tuple(entry['seen']))
+    return Reply(
+        sample=dict(entry['sample']),
+        answer=answer,
+        about=entry['about'],
+        begin_ns=entry['begin_ns'],
+        seen=tuple(entry['seen']),
+    )
 
 
 def _write(file: pathlib.Path, text: str) -> None:

@@ -102,6 +102,12 @@ class Graph:
             BrokenGraph: a process ended, or the time is up.
             InputError, SettingsError: it cannot be read.
         """
+        begin_ns = self.begin_to_play(recording, rate)
+        self.wait_played()
+        return begin_ns
+
+    def begin_to_play(self, recording: pathlib.Path, rate: float = 1.0) -> int:
+        """Begin to play a recording as a session of its own; as `play`, but it returns at once."""
         begin_ns = next(iter(read_messages(recording))).stamp_ns
         if self._played:
             self.change('camera_node', Transition.TRANSITION_DEACTIVATE)
@@ -109,8 +115,20 @@ class Graph:
         self._played = True
         arguments = _ros_arguments({'path': recording, 'rate': rate, 'wait_s': 10.0}, {})
         self.processes.start(PLAYER, f'embodied_r_ros.nodes.{PLAYER}', arguments, lasting=False)
-        self.spin_until(lambda: self.processes.status(PLAYER) == 0, f'{recording.name} to be played', math.inf)
         return begin_ns
+
+    @property
+    def has_played(self) -> bool:
+        """Whether the recording has been played to its end."""
+        return self.processes.status(PLAYER) == 0
+
+    def wait_played(self) -> None:
+        """Work until the recording has been played to its end.
+
+        Raises:
+            BrokenGraph: a process ended, or the time is up.
+        """
+        self.spin_until(lambda: self.has_played, 'the recording to be played', math.inf)
 
     def ask(self, question: str, choices: Sequence[str] = (), **how: Any) -> Answer:
         """Ask as `SpatialClient.ask` does.

@@ -147,7 +147,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(folder: Path, capsys: 
         command += ['--models', folder / 'pair.yaml', *served, '--out', folder / 'run']
         killed = subprocess.Popen([str(one) for one in command], cwd=ROOT, env=dict(os.environ))
         answers = folder / 'run/answers.jsonl'
-        assert mind.wait_until(lambda: answers.exists() and len(answers.read_text().splitlines()) >= 2, 60.0)
+        assert mind.wait_until(lambda: answers.exists() and len(answers.read_text().splitlines()) >= 2, 300.0)
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait(10.0)
         with answers.open('a') as file:
@@ -262,6 +262,33 @@ def test_a_run_with_other_models_needs_another_folder(folder: Path, capsys: pyte
     status, _, err = ask(folder, capsys, '--out', folder / 'run', '--tag-size', '0.2')
     assert status == 2
     assert 'was made with another labels; name another folder with --out' in err
+
+
+def test_other_labels_beside_a_recording_ask_anew(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(folder, capsys, '--out', folder / 'run')
+    before = (folder / 'run/answers.jsonl').read_text()
+    (folder / 'labels.yaml').write_text('1: sofa\n')
+    ask(folder, capsys, '--out', folder / 'run')
+    about = [
+        [json.loads(line)['about'] for line in text.splitlines()]
+        for text in (before, (folder / 'run/answers.jsonl').read_text())
+    ]
+    assert not set(about[0]) & set(about[1])
+
+
+def test_a_recording_that_went_away_is_left_out_of_a_kept_run_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ('--media', folder, '--out', folder / 'run', '--report', folder / 'report.html')
+    ask(folder, capsys, *more)
+    stat = (folder / 'two.avi').stat()
+    (folder / 'two.avi').write_bytes(b'x' * stat.st_size)
+    os.utime(folder / 'two.avi', ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    shutil.rmtree(folder / 'cache')
+    status, found, _ = ask(folder, capsys, *more)
+    assert (status, found['questions']) == (1, 2)
+    assert [one['where'] for one in found['left_out']] == ['asked-3', 'asked-4']
+    assert (folder / 'report.html').read_text().count('<article') == 2
 
 
 def test_a_file_of_which_nothing_can_be_asked_ends_the_command(

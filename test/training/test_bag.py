@@ -147,10 +147,10 @@ def test_questions_by_hand_are_taken_as_they_are(tmp_path: Path, capsys: pytest.
         ('- {question: a, choices: [b, c], answer: C}', "or its letter, got 'C'"),
         ('- {question: a, answer: many}', 'a number, since there are no choices, got .many'),
         ('- {question: a, choices: [b], answer: b}', r"needs 2 to 26 choices, .*got \['b'\]"),
-        ('- {question: a}', 'question 1 needs question and answer, and may have answer, as_of_s, bag'),
+        ('- {question: a}', 'question 1 needs question and answer, and may have answer, category, choices'),
         ('- {question: a, choices: [b, c], answer: b, when: 3}', 'needs question and answer'),
-        ('- {question: a, choices: [b, c], answer: b, as_of_s: -3}', 'needs as_of_s in seconds .*, got -3'),
-        ('- {question: a, choices: [b, c], answer: b, bag: other}', "must name one of the bags run, got 'other'"),
+        ('- {question: a, choices: [b, c], answer: b, as_of_s: -3}', 'needs its second after the first image, got -3'),
+        ('- {question: a, choices: [b, c], answer: b, bag: other}', "one of the bags run as its media, got 'other'"),
         ('question: a', 'must hold a YAML list of questions, got dict'),
         ('- [', 'must be a readable YAML file'),
     ],
@@ -164,7 +164,7 @@ def test_a_question_that_cannot_be_used_is_named(tmp_path: Path, text: str, mess
 
 def test_of_several_bags_a_question_names_its_own(tmp_path: Path) -> None:
     (tmp_path / 'q.yaml').write_text('- {question: a, choices: [b, c], answer: b}')
-    with pytest.raises(InputError, match='must name one of the bags one, two, got None'):
+    with pytest.raises(InputError, match='must name one of the bags one, two as its media, got None'):
         read_questions(tmp_path / 'q.yaml', ['one', 'two'])
 
 

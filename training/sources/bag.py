@@ -7,9 +7,11 @@ Questions by hand are a YAML list:
     - question: Which way is the charging dock?
       choices: [to the left, to the right]
       answer: to the left       # or its letter; a number where there are no choices
-      as_of_s: 12.5             # the moment at which it is asked, in seconds after the first image; else the end
+      second: 12.5              # the moment at which it is asked, in seconds after the first image; else the end
       category: landmark position
-      bag: morning              # the bag's name, needed where several are given
+      media: morning            # the bag's name, needed where several are given
+
+`evaluate` takes the same file. `as_of_s` and `bag` are other names of `second` and `media`.
 """
 
 from __future__ import annotations
@@ -29,13 +31,14 @@ import yaml
 from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core.errors import InputError, UnsupportedQuestion
 from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.evaluation.question_file import BY_HAND
 from embodied_r_ros.evaluation.samples import SPLITS, Sample, is_number, split_of, write_samples
 from training.sources.bag_questions import Counts, questions_of
 from training.sources.bag_run import Run, read_run, site_of, triangulate
 from training.sources.progress import progress
 
 SHARES = (0.75, 0.05, 0.20)
-BY_HAND = {'question', 'choices', 'answer', 'as_of_s', 'category', 'bag'}
+OTHER_NAMES = {'as_of_s': 'second', 'bag': 'media'}
 
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         site = options.site or site_of(path)
         split = split_of(site, options.seed, tuple(options.shares))
         head = {'source': 'bag', 'scene': site, 'split': split}
-        mine = [entry for entry in by_hand if entry['bag'] == name]
+        mine = [entry for entry in by_hand if entry['media'] == name]
         try:
             made = [_hand_sample(path, entry) for entry in mine]
             if options.per_bag:
@@ -122,26 +125,27 @@ def read_questions(path: pathlib.Path, bags: Sequence[str]) -> list[dict[str, An
 
 
 def _read_question(entry: Any, where: str, bags: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(entry, dict) or not {'question', 'answer'} <= set(entry) <= BY_HAND:
+    named = {OTHER_NAMES.get(name, name): value for name, value in entry.items()} if isinstance(entry, dict) else {}
+    if not {'question', 'answer'} <= set(named) <= set(BY_HAND):
         raise InputError(f'{where} needs question and answer, and may have {", ".join(sorted(BY_HAND))}; got {entry!r}')
-    choices = entry.get('choices', [])
+    choices = named.get('choices', [])
     if not isinstance(choices, list) or len(choices) == 1 or len(choices) > 26:
         raise InputError(f'{where} needs 2 to 26 choices, or none where the answer is a number, got {choices!r}')
     choices = [str(choice) for choice in choices]
-    bag = entry.get('bag', bags[0] if len(bags) == 1 else None)
+    bag = named.get('media', bags[0] if len(bags) == 1 else None)
     if bag not in bags:
-        raise InputError(f'{where} must name one of the bags {", ".join(bags)}, got {bag!r}')
-    as_of_s = entry.get('as_of_s')
-    if as_of_s is not None and not (isinstance(as_of_s, (int, float)) and 0 < as_of_s < math.inf):
-        raise InputError(f'{where} needs as_of_s in seconds after the first image, got {as_of_s!r}')
-    text = str(entry['question'])
+        raise InputError(f'{where} must name one of the bags {", ".join(bags)} as its media, got {bag!r}')
+    second = named.get('second')
+    if second is not None and not (isinstance(second, (int, float)) and 0 < second < math.inf):
+        raise InputError(f'{where} needs its second after the first image, got {second!r}')
+    text = str(named['question'])
     return {
-        'category': str(entry.get('category') or _category(text, choices)),
+        'category': str(named.get('category') or _category(text, choices)),
         'question': text,
         'choices': choices,
-        'answer': _answer(str(entry['answer']), choices, where),
-        'as_of_s': as_of_s,
-        'bag': bag,
+        'answer': _answer(str(named['answer']), choices, where),
+        'second': second,
+        'media': bag,
     }
 
 
@@ -166,7 +170,7 @@ def _category(text: str, choices: Sequence[str]) -> str:
 
 def _hand_sample(path: pathlib.Path, entry: dict[str, Any]) -> Sample:
     """A person's label owes nothing to odometry, so the observations may use it."""
-    held = {'path': str(path), 'start_s': 0.0, 'end_s': entry['as_of_s'], 'odometry': True}
+    held = {'path': str(path), 'start_s': 0.0, 'end_s': entry['second'], 'odometry': True}
     return {key: entry[key] for key in ('category', 'question', 'choices', 'answer')} | {'media': held}
 
 

@@ -16,7 +16,8 @@ def read_rows(paths: Sequence[pathlib.Path], columns: Iterable[str]) -> list[Row
     """The rows of some files, in their order.
 
     Args:
-        paths: Parquet files where the name ends so, otherwise JSON: one array of objects, or an object per line.
+        paths: Parquet files where the name ends so, otherwise JSON: one array of objects, which may stand under
+            'annotations', or an object per line.
         columns: that each row must have; others may stand beside them.
 
     Raises:
@@ -64,7 +65,8 @@ def _json_rows(path: pathlib.Path) -> list[Row]:
     if path.suffix == '.jsonl':
         found = [_line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()]
     else:
-        found = read_json(path)
+        held = read_json(path)
+        found = held.get('annotations') if isinstance(held, dict) else held
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise InputError(f'{path} was wanted as a list of objects, one per question; it holds something else')
     return found

@@ -1,0 +1,47 @@
+"""Questions put to the real nodes while a recording is played to them, scored, and reported in one HTML file.
+
+    ros2 launch embodied_r_ros evaluate.launch.py bag:=runs/morning questions:=questions.yaml report:=report.html
+
+The nodes run in a ROS domain of their own, so that a robot nearby hears nothing of the recording.
+"""
+
+import sys
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+
+
+def argument(name, meaning, default=None):
+    """One launch argument; without a default it must be given."""
+    return DeclareLaunchArgument(name, default_value=default, description=meaning)
+
+
+ARGUMENTS = [
+    argument('bag', 'The nodes are played this rosbag2 folder or MCAP file, or those in this folder.'),
+    argument('questions', 'These questions are asked: YAML that people write, or JSON by the line.'),
+    argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.', 'embedded'),
+    argument('rate', 'The nodes are played so many times as fast as real time.', '1.0'),
+    argument('report', 'This HTML file shows what each answer rests on.', ''),
+    argument('out', 'Answers are kept in this folder, and a run that was killed goes on there.', ''),
+    argument('against', 'The run in this folder is compared with, question by question.', ''),
+]
+OPTIONS = ('models', 'rate', 'report', 'out', 'against')
+
+
+def command(given):
+    """The command line that does the work."""
+    words = [sys.executable, '-m', 'embodied_r_ros', 'evaluate', given['questions'], '--media', given['bag']]
+    words += ['--through', 'graph']
+    return words + [word for name in OPTIONS if given[name] for word in (f'--{name}', given[name])]
+
+
+def make_process(context):
+    """The process, once the arguments are known."""
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    return [ExecuteProcess(cmd=command(given), output='screen', emulate_tty=True)]
+
+
+def generate_launch_description():
+    """Arguments, then the process; the launch ends with it."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_process)])
