@@ -2,7 +2,7 @@
 
     s0 start see n12 o0 right15deg 3m . s1 left 90deg . s2 forward 2m see n40 o2 ahead 4m . where q1 n12 : w4 ?
 
-Step i is tagged s{i}, what is first seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
+Step i is tagged s{i}, what is seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
 tokens n{j} and back by program, so any noun will do. Questions are read by core.questions; nothing else is answered.
 """
 
@@ -86,10 +86,33 @@ def amount(step: CoarseStep) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """A question tied to a log: `mirrored` are the steps of the turn that a counterfactual puts to the other side."""
+    """A question tied to a log.
+
+    Attributes:
+        mirrored: the steps of the turn that a counterfactual puts to the other side.
+        late: whether a thing that it is about was seen only after that turn began.
+    """
 
     question: ParsedQuestion
     mirrored: tuple[int, ...] = ()
+    late: bool = False
+
+
+def log_for(question: ParsedQuestion, observations: Sequence[Observation]) -> CoarseLog:
+    """What a question is answered from: things at their newest sightings, or at their first where these decide."""
+    return coarse_log(observations, first=question.task in (APPEARANCE_ORDER, COUNTERFACTUAL))
+
+
+def understood(
+    text: str, choices: Sequence[str], observations: Sequence[Observation]
+) -> tuple[ParsedQuestion, CoarseLog]:
+    """A question as it is read, and what it is answered from.
+
+    Raises:
+        UnsupportedQuestion: the question is none of the forms.
+    """
+    parsed = read_question(text, choices, coarse_log(observations).where_seen())
+    return parsed, log_for(parsed, observations)
 
 
 def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
@@ -98,7 +121,7 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     Raises:
         CannotTell: a thing asked about was never seen, or there was no such turn.
     """
-    seen = log.first_seen()
+    seen = log.where_seen()
     missing = [name for name in question.objects if name not in seen]
     if missing:
         others = ', '.join(sorted(seen)) or 'nothing'
@@ -112,7 +135,7 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     side, steps = turns[index]
     if side == question.side or side == 'both':
         raise CannotTell(f'the question supposes a turn to the {question.side} instead, but that turn went to {side!r}')
-    return Ask(question, steps)
+    return Ask(question, steps, any(seen[name][0] >= steps[0] for name in question.objects))
 
 
 def name_tokens(names: Iterable[str]) -> dict[str, str]:
@@ -148,7 +171,8 @@ def write_ask(ask: Ask, names: dict[str, str]) -> str:
         return f'where {tagged[0]} : {question.family} ?'
     if question.task == COUNTERFACTUAL:
         steps = ' '.join(f's{index}' for index in ask.mirrored)
-        return f'where {tagged[0]} if {steps} {question.side} : {question.family} ?'
+        late = ' now' if ask.late else ''
+        return f'where {tagged[0]}{late} if {steps} {question.side} : {question.family} ?'
     if question.task == ACTION_GENERATION:
         return f'go to {tagged[0]} : {question.family} ?'
     if question.task == RELATIVE_DIRECTION:
@@ -251,7 +275,7 @@ class CompactPrompt:
 
     def _steps(self, tags: str) -> list[int]:
         """The steps after which things were first seen: those seen at one step are in no order of their own."""
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
         steps = {f'q{index}': seen[name][0] for index, name in enumerate(self._question.objects, start=1)}
         return [steps.get(tag, -1) for tag in tags.split()]
 
@@ -267,7 +291,7 @@ class CompactPrompt:
             found = {frame for step in steps if step < len(self._log.steps) for frame in self._log.steps[step].frames}
             return tuple(sorted(found))
         names = {token: name for name, token in self._names.items()}
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
         looked_up = re.findall(r'q\d (n\d{1,3}) o(\d{1,3})', thinking)
         return tuple(
             sorted(
@@ -282,7 +306,7 @@ class CompactPrompt:
     def _english(self, thinking: str) -> str:
         """The thought with its nouns and bearings, and with the frames it looks up named."""
         names = {token: name for name, token in self._names.items()}
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
 
         def frame(match: re.Match[str]) -> str:
             name = names.get(match[1], match[1])
@@ -310,23 +334,24 @@ class CompactFormat:
         """
         if not observations:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
-        log = coarse_log(observations)
-        seen = log.first_seen()
-        (text, *choices), note = meant([question.text, *question.choices], log)
+        newest = coarse_log(observations)
+        seen = newest.where_seen()
+        (text, *choices), note = meant([question.text, *question.choices], newest)
         parsed = read_question(text, choices, seen)
         asked = dict(zip(choices, question.choices))
         parsed = dataclasses.replace(parsed, options={key: asked[choice] for key, choice in parsed.options.items()})
+        log = log_for(parsed, observations)
         trouble = _too_much(len(log.steps), len(seen))
         if trouble:
             raise CannotTell(trouble)
         ask = tie(parsed, log)
-        names = name_tokens(seen)
+        names = name_tokens(log.where_seen())
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names, note)
 
     def opening(self, observations: Sequence[Observation]) -> str:
-        """The log, which precedes every question; '' where the window is beyond what the reasoner was trained on."""
+        """The log, which precedes most questions; '' where the window is beyond what the reasoner was trained on."""
         log = coarse_log(observations)
-        seen = log.first_seen()
+        seen = log.where_seen()
         return '' if _too_much(len(log.steps), len(seen)) else write_log(log, name_tokens(seen))
 
 
