@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
 from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
+from embodied_r_ros.core.following import astray
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.one_of_several import meant
@@ -212,9 +213,19 @@ class CompactPrompt:
     stop = ('</answer>',)
     options: tuple[str, ...] = ()
 
-    def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str], note: str = '') -> None:
+    def __init__(
+        self,
+        content: str,
+        ask: Ask,
+        log: CoarseLog,
+        names: dict[str, str],
+        note: str = '',
+        *,
+        wants_thought: bool = True,
+    ) -> None:
         self.messages = (Message(role='user', content=content),)
         self._ask, self._question, self._log, self._names, self._note = ask, ask.question, log, names, note
+        self._wants_thought = wants_thought
 
     def force(self, completion: Completion) -> None:
         """Nothing: this reasoner was taught to answer after its thought alone."""
@@ -227,7 +238,7 @@ class CompactPrompt:
         if not has_words(conclusion_cut(self._ask.question, thought.raw_thinking)):
             return None
         content = write_check(self._ask, self._names, thought.raw_thinking)
-        return CompactPrompt(content, self._ask, self._log, self._names)
+        return CompactPrompt(content, self._ask, self._log, self._names, wants_thought=False)
 
     def read(self, completion: Completion) -> Thought:
         """Read '<think> ... </think> <answer> ... </answer>'.
@@ -246,6 +257,7 @@ class CompactPrompt:
             answer=self._answer(answer.strip(), text),
             cited=self._cited(thinking),
             raw_thinking=thinking,
+            astray=astray(thinking, self._moves(), self._sightings()) if self._wants_thought else '',
         )
 
     def answers(self) -> dict[str, str]:
@@ -278,6 +290,30 @@ class CompactPrompt:
         seen = self._log.where_seen()
         steps = {f'q{index}': seen[name][0] for index, name in enumerate(self._question.objects, start=1)}
         return [steps.get(tag, -1) for tag in tags.split()]
+
+    def _moves(self) -> list[str]:
+        """The moves that a thought writes."""
+        if self._question.task == APPEARANCE_ORDER:
+            return []
+        if self._question.task == PROGRESS_EVALUATION:
+            return [
+                f's{index} {amount(s)}' for index, s in enumerate(self._log.steps) if s.kind not in ('start', 'stay')
+            ]
+        taken, supposed = (
+            [f's{index} {amount(step)}' for index, step in enumerate(log.steps)]
+            for log in (self._log, self._log.mirrored(self._ask.mirrored))
+        )
+        return taken[1:] + supposed[self._ask.mirrored[0] :] if self._ask.late else supposed[1:]
+
+    def _sightings(self) -> list[str]:
+        """The sightings that a thought looks up."""
+        seen = self._log.where_seen()
+        tagged = [
+            (f'q{index} {self._names[name]}', *seen[name]) for index, name in enumerate(self._question.objects, 1)
+        ]
+        if self._question.task == APPEARANCE_ORDER:
+            return [f'{tag} o{step}' for tag, step, _ in tagged]
+        return [f'{tag} o{step} {bearing(at.bearing)} {metres(at.cells)}' for tag, step, at in tagged]
 
     def _cited(self, thinking: str) -> tuple[int, ...]:
         """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import math
 import random
 import re
@@ -11,13 +12,14 @@ import pytest
 from worked import AROUND, check_arithmetic, lies_in
 
 from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
-from embodied_r_ros.core.compact import MAX_STEPS, Ask, log_for, name_tokens, tie, vocabulary
+from embodied_r_ros.core.compact import MAX_STEPS, Ask, CompactPrompt, log_for, name_tokens, tie, vocabulary
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
+from embodied_r_ros.core.records import Completion
 from training.lessons import FAMILIES_TAUGHT
 from training.world.questions import Examiner, until
 from training.world.scene import make_walk
-from training.world.thoughts import border_distance, sector, think
+from training.world.thoughts import Worked, border_distance, sector, think
 from training.world.views import EXACT, KeyFrameRule, observe
 
 
@@ -189,3 +191,18 @@ def test_what_came_first_needs_one_look_for_the_least():
     thought = thought_about(log, task='appearance order', objects=('lamp', 'sofa'), family='first')
     assert (thought.answer, thought.margin) == ('q2', 2)
     assert check_arithmetic(thought.thought)['least'] == 1
+
+
+def test_every_worked_thought_follows_its_log_and_one_that_ends_early_does_not(worked):
+    late = set()
+    for _, parsed, log, _ in worked:
+        names = name_tokens(log.where_seen())
+        others = [(name,) for name in log.where_seen()] if parsed.task == 'counterfactual' else [parsed.objects]
+        for objects in others:
+            ask = tie(dataclasses.replace(parsed, objects=objects), log)
+            thought, prompt = think(log, ask, names), CompactPrompt('', ask, log, names)
+            assert prompt.read(Completion(text=thought.reply)).astray == ''
+            early = Worked(' '.join(thought.thought.split()[:2]), thought.answer)
+            assert bool(prompt.read(Completion(text=early.reply)).astray) == (thought.thought != '. now i1')
+            late.add(ask.late)
+    assert late == {False, True}
