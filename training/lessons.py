@@ -7,11 +7,11 @@ import contextlib
 import dataclasses
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, coarse_log
+from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
@@ -19,8 +19,10 @@ from embodied_r_ros.core.compact import (
     MAX_STEPS,
     Ask,
     CompactFormat,
+    log_for,
     name_tokens,
     tie,
+    understood,
     vocabulary,
     write_ask,
     write_check,
@@ -33,20 +35,27 @@ from embodied_r_ros.core.records import Completion, Question
 from embodied_r_ros.evaluation.samples import Sample, to_observations
 from training.prompts import ask_sample
 from training.world.drafts import FAMILIES_ASKED
-from training.world.drills import drill
+from training.world.drills import carried_out, drill
+from training.world.nouns import NOUNS
 from training.world.questions import Examiner, until
-from training.world.scene import make_walk
+from training.world.scene import Walk, make_walk
 from training.world.swaps import swapped, unsupported
 from training.world.thoughts import Worked, think
-from training.world.views import EXACT, ROBOT, WITHOUT_ODOMETRY, KeyFrameRule, observe
+from training.world.views import EXACT, EYES, ROBOT, WITHOUT_ODOMETRY, KeyFrameRule, key_stations, observe
 
 TOKEN_IDS = {token: index for index, token in enumerate(vocabulary())}
 QUESTIONS_PER_WALK = 6
-DRILL_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.20, 0.6, 0.3
+DRILL_SHARE, PLAN_SHARE, CHECK_SHARE, NOISY_SHARE, VARIED_SHARE = 0.20, 0.03, 0.20, 0.6, 0.3
 # Of the checks; the others show worked thoughts.
 SWAPPED_SHARE, UNSUPPORTED_SHARE = 0.4, 0.25
 LEGS = ((2, 5), (5, 8), (8, 11), (8, 11), (11, 15), (15, 22))
+THINGS = ((5, 14), (5, 14), (14, 24))
 REACH_M = (7.0, 8.0)
+VIEW_DEG = (60.0, 150.0)
+CIRCLING_SHARE, CIRCLES = 0.2, 0.4
+ALIKE_SHARE, MOST_ALIKE = 0.3, 4
+# Some walks are broken off after so many observations at most, at a number drawn log-uniformly, and some way on.
+CUT_SHARE, LONGEST_CUT, STILL = 0.42, 20, 1.5
 
 FAMILIES_TAUGHT = {
     **FAMILIES_ASKED,
@@ -58,10 +67,11 @@ FAMILIES_TAUGHT = {
 
 @dataclasses.dataclass(frozen=True)
 class Lesson:
-    """Token ids, of which the first `given` are the prompt that is not learnt."""
+    """Token ids; the first `given` are the prompt, and it is not learnt, nor are the places `dice` behind it."""
 
     ids: tuple[int, ...]
     given: int
+    dice: tuple[int, ...] = ()
 
 
 def encode(text: str) -> list[int]:
@@ -82,7 +92,26 @@ def lessons(seed: str) -> Iterator[Lesson]:
             yield lesson
             if rng.random() < DRILL_SHARE:
                 with contextlib.suppress(KeyError):  # a place beyond the numbers that the language has
-                    yield Lesson((TOKEN_IDS[BOS], *encode(drill(rng)), TOKEN_IDS[EOS]), 2)
+                    yield drilled(drill(rng))
+            if rng.random() < PLAN_SHARE:
+                yield _lesson(rng, *carried_out(rng), {})
+
+
+def drilled(text: str) -> Lesson:
+    """A lesson of which nothing is learnt but what stands in brackets.
+
+    Raises:
+        KeyError: it holds a word that the language lacks.
+    """
+    ids, dice, derived = [TOKEN_IDS[BOS]], [], False
+    for word in text.split():
+        if word in ('[', ']'):
+            derived = word == '['
+            continue
+        if not derived:
+            dice.append(len(ids))
+        ids.append(TOKEN_IDS[word])
+    return Lesson((*ids, TOKEN_IDS[EOS]), 2, tuple(dice))
 
 
 def lessons_of(samples: Sequence[Sample], seed: str) -> Iterator[Lesson]:
@@ -113,7 +142,7 @@ def _maker(sample: Sample) -> Callable[[random.Random], Lesson] | None:
     if worked is None:
         return None
     log, parsed = worked
-    return lambda rng: _lesson(rng, log, parsed, _name_slots(rng, log))
+    return lambda rng: _lesson(rng, log, parsed, _name_slots(rng, log.where_seen()))
 
 
 def _replied(sample: Sample) -> list[Lesson]:
@@ -130,9 +159,9 @@ def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
     question = Question(text=sample['question'], choices=tuple(sample['choices']))
     try:
         seen = choose(question, to_observations(sample), ReasoningSettings().max_observations)
-        prompt, log = CompactFormat().ask(question, seen), coarse_log(seen)
-        parsed = read_question(question.text, question.choices, log.first_seen())
-        worked = think(log, tie(parsed, log), name_tokens(log.first_seen()))
+        prompt = CompactFormat().ask(question, seen)
+        parsed, log = understood(question.text, question.choices, seen)
+        worked = think(log, tie(parsed, log), name_tokens(log.where_seen()))
         encode(worked.thought)
         answer = prompt.read(Completion(text=worked.reply)).answer
     except (InputError, ReplyError, KeyError):
@@ -142,34 +171,55 @@ def _worked_out(sample: Sample) -> tuple[CoarseLog, ParsedQuestion] | None:
 
 
 def _about_one_walk(rng: random.Random, asked: collections.Counter[tuple[str, ...]]) -> Iterator[Lesson]:
-    legs = rng.choice(LEGS)
-    walk = make_walk(-rng.randrange(1, 2**40), legs, (5, 14), (2.0, 60.0))
+    circles = CIRCLES if rng.random() < CIRCLING_SHARE else 0.0
+    nouns = _some_alike(rng) if rng.random() < ALIKE_SHARE else NOUNS
+    whole = make_walk(-rng.randrange(1, 2**40), rng.choice(LEGS), rng.choice(THINGS), (2.0, 60.0), nouns, circles)
     rule, reach_m = KeyFrameRule.draw(rng), rng.uniform(*REACH_M)
-    truth = observe(walk, rule, dataclasses.replace(EXACT, reach_m=reach_m), random.Random(0))
-    noise = dataclasses.replace(rng.choice([ROBOT, ROBOT, WITHOUT_ODOMETRY]), reach_m=reach_m)
-    observations = observe(walk, rule, noise, rng) if rng.random() < NOISY_SHARE else truth
-    log = coarse_log(observations)
-    if len(log.steps) > MAX_STEPS:
-        return
-    examiner = Examiner(walk, truth, rng, asked, families=FAMILIES_TAUGHT)
-    names = _name_slots(rng, log)
+    half_view_rad = math.radians(rng.uniform(*VIEW_DEG)) / 2
+    exact = dataclasses.replace(EXACT, reach_m=reach_m)
+    walk = _broken_off(rng, whole, rule) if rng.random() < CUT_SHARE else whole
+    truth = observe(walk, rule, exact, random.Random(0), half_view_rad)
+    noise = dataclasses.replace(rng.choice([ROBOT, EYES, WITHOUT_ODOMETRY]), reach_m=reach_m)
+    observations = observe(walk, rule, noise, rng, half_view_rad) if rng.random() < NOISY_SHARE else truth
+    examiner = Examiner(walk, truth, rng, asked, FAMILIES_TAUGHT, aside_deg=math.degrees(half_view_rad))
+    planner = Examiner(whole, truth, rng, asked)
+    names = _name_slots(rng, examiner.places)
     for _ in range(QUESTIONS_PER_WALK):
-        question = examiner.ask(rng.choice(TASKS))
+        task = rng.choice(TASKS)
+        question = (planner if task == forms.PROGRESS_EVALUATION else examiner).ask(task)
         if question is None:
             continue
         asked[question.target] += 1
         parsed = read_question(question.text, question.choices, examiner.places)
+        log = log_for(parsed, until(observations, question.end_s))
+        if len(log.steps) > MAX_STEPS:
+            continue
         try:
-            part = log if math.isinf(question.end_s) else coarse_log(until(observations, question.end_s))
-            parsed = _varied(rng, parsed) if rng.random() < VARIED_SHARE else parsed
-            yield _lesson(rng, part, parsed, names)
+            parsed = _varied(rng, parsed, log) if rng.random() < VARIED_SHARE else parsed
+            yield _lesson(rng, log, parsed, names)
         except (CannotTell, KeyError):  # nothing to ask about, or a place beyond the numbers that the language has
             continue
 
 
-def _name_slots(rng: random.Random, log: CoarseLog) -> dict[str, str]:
-    slots = rng.sample(range(MAX_NAMES), len(log.first_seen()))
-    return {name: f'n{slot}' for name, slot in zip(log.first_seen(), slots)}
+def _some_alike(rng: random.Random) -> list[str]:
+    """Nouns of which some stand for several things, told apart by number."""
+    nouns = rng.sample(NOUNS, THINGS[-1][1])
+    alike = [(noun, number) for noun in nouns for number in range(1, rng.randint(1, MOST_ALIKE) + 1)]
+    return [noun if number == 1 else f'{noun} {number}' for noun, number in alike]
+
+
+def _broken_off(rng: random.Random, walk: Walk, rule: KeyFrameRule) -> Walk:
+    """The walk as far as some moment, most often early."""
+    moments_s = [moment_s for moment_s, _ in key_stations(walk, rule)]
+    count = min(int(LONGEST_CUT ** rng.random()), len(moments_s) - 1)
+    before_s, after_s = moments_s[count - 1 : count + 1]
+    on_s = max(0.0, rng.uniform(-STILL, 1.0)) * (after_s - before_s)
+    return dataclasses.replace(walk, path=walk.path.until(before_s + on_s))
+
+
+def _name_slots(rng: random.Random, names: Iterable[str]) -> dict[str, str]:
+    listed = list(names)
+    return {name: f'n{slot}' for name, slot in zip(listed, rng.sample(range(MAX_NAMES), len(listed)))}
 
 
 def _lesson(rng: random.Random, log: CoarseLog, parsed: ParsedQuestion, names: dict[str, str]) -> Lesson:
@@ -193,8 +243,11 @@ def _to_judge(rng: random.Random, ask: Ask, worked: Worked) -> Worked:
     return other or worked
 
 
-def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
-    """The same kind of question with fewer things, about which came first, or on a plan that was not kept to."""
+def _varied(rng: random.Random, parsed: ParsedQuestion, log: CoarseLog) -> ParsedQuestion:
+    """The same kind of question with fewer things, about which came first, on a plan that was not kept to, or about any
+    thing instead of one seen before the turn."""
+    if parsed.task == forms.COUNTERFACTUAL:
+        return dataclasses.replace(parsed, objects=(_seen_late(rng, log) or parsed.objects[0],))
     if parsed.task == forms.APPEARANCE_ORDER:
         kept = parsed.objects[: rng.randint(2, len(parsed.objects))]
         return dataclasses.replace(parsed, objects=kept, family=rng.choice(['order', 'first']), options={})
@@ -203,6 +256,12 @@ def _varied(rng: random.Random, parsed: ParsedQuestion) -> ParsedQuestion:
     if parsed.task == forms.RELATIVE_DISTANCE:
         return dataclasses.replace(parsed, objects=parsed.objects[: rng.randint(3, len(parsed.objects))], options={})
     return parsed
+
+
+def _seen_late(rng: random.Random, log: CoarseLog) -> str:
+    """The one of two things that was seen later; '' where none was seen."""
+    seen = log.where_seen()
+    return max(rng.choices(list(seen), k=2), key=lambda name: seen[name][0]) if seen else ''
 
 
 def _misjudged(rng: random.Random, kind: str, size: int) -> tuple[str, int]:

@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import letter, match_choice
-from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie
+from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie, understood
 from embodied_r_ros.core.errors import InputError, ReplyError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.prompts import PaperFormat
-from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.reasoning import ReasoningSettings, choose
 from embodied_r_ros.core.records import Completion, Message, Question
 from embodied_r_ros.evaluation.samples import Sample, to_observations
@@ -179,9 +178,8 @@ def _lesson(
     question = Question(text=plain, choices=tuple(choices))
     try:
         seen = choose(question, observations, ReasoningSettings().max_observations)
-        log = coarse_log(seen)
-        parsed = read_question(question.text, question.choices, log.first_seen())
-        worked = think(log, tie(parsed, log), name_tokens(log.first_seen()))
+        parsed, log = understood(question.text, question.choices, seen)
+        worked = think(log, tie(parsed, log), name_tokens(log.where_seen()))
         thought = CompactFormat().ask(question, seen).read(Completion(text=worked.reply))
     except (InputError, ReplyError, KeyError):
         return None

@@ -129,7 +129,7 @@ def _accuracy(thought: Thought | None, truth: str, choices: Sequence[str]) -> fl
         raise InputError(
             f'the true answer should be the letter of one of the {len(choices)} choices, got {truth!r}; mend the sample'
         )
-    chosen = match_choice(thought.answer, choices) if thought else None
+    chosen = match_choice(thought.answer, choices) if thought and not thought.astray else None
     return float(chosen is not None and letter(chosen) == truth)
 
 

@@ -157,7 +157,7 @@ def taught(seed: int, batch_tokens: int, samples: Sequence[Sample]) -> Iterator[
     if samples:
         stream = itertools.chain.from_iterable(zip(stream, lessons_of(samples, f'samples {seed}')))
     for batch in batches(stream, batch_tokens, random.Random(seed)):
-        yield {'ids': [lesson.ids for lesson in batch], 'given': [lesson.given for lesson in batch]}
+        yield {name: [getattr(lesson, name) for lesson in batch] for name in ('ids', 'given', 'dice')}
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -166,9 +166,10 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     longest = max(map(len, batch['ids']))
     ids = torch.full((len(batch['ids']), longest), TOKEN_IDS[PAD])
     labels = torch.full((len(batch['ids']), longest), IGNORED)
-    for row, (lesson, given) in enumerate(zip(batch['ids'], batch['given'])):
+    for row, (lesson, given, dice) in enumerate(zip(batch['ids'], batch['given'], batch['dice'])):
         ids[row, : len(lesson)] = torch.tensor(lesson)
         labels[row, given : len(lesson)] = ids[row, given : len(lesson)]
+        labels[row, list(dice)] = IGNORED
     return {'input_ids': ids, 'labels': labels, 'position_ids': torch.arange(longest).expand_as(ids)}
 
 

@@ -8,9 +8,8 @@ import random
 from collections.abc import Iterator
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import CompactFormat, CompactPrompt, name_tokens, tie
-from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.core.compact import CompactFormat, CompactPrompt, name_tokens, tie, understood
+from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Completion, Question
 from training.admission import Trial, Trials
 from training.judge import Case
@@ -66,9 +65,10 @@ def _about_walk(walk_seed: int, compact: bool) -> Iterator[tuple[Trial | None, T
     for sample in questions_about(walk, observations, TASKS, rng):
         question = Question(text=sample['question'], choices=tuple(sample['choices']))
         seen = until(observations, sample.get('end_s', math.inf))
-        prompt, log = CompactFormat().ask(question, seen), coarse_log(seen)
-        ask = tie(read_question(question.text, question.choices, log.first_seen()), log)
-        worked = think(log, ask, name_tokens(log.first_seen()))
+        prompt = CompactFormat().ask(question, seen)
+        parsed, log = understood(question.text, question.choices, seen)
+        ask = tie(parsed, log)
+        worked = think(log, ask, name_tokens(log.where_seen()))
         swaps = filter(None, (swapped(rng, ask, worked) for _ in range(SWAPS)))
         others = (_trial(question, prompt, other, compact) for other in swaps)
         true = _trial(question, prompt, worked, compact)

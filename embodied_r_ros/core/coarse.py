@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from embodied_r_ros.core.moves import measured
 from embodied_r_ros.core.observations import Observation
@@ -62,7 +63,7 @@ class CoarseSighting:
 
 @dataclasses.dataclass(frozen=True)
 class CoarseStep:
-    """A step of the walk and what is first seen after it; `frames` are the positions of the observations it sums up."""
+    """A step of the walk and what is seen after it; `frames` are the positions of the observations it sums up."""
 
     kind: str
     amount: int
@@ -76,17 +77,20 @@ class CoarseLog:
 
     steps: tuple[CoarseStep, ...]
 
-    def poses(self, mirrored: frozenset[int] | set[int] = frozenset()) -> list[CoarsePose]:
-        """The pose after each step; turns at the mirrored steps go to the other side."""
-        poses = [CoarsePose()]
-        for index, step in enumerate(self.steps[1:], start=1):
-            kind = {'left': 'right', 'right': 'left'}.get(step.kind, step.kind) if index in mirrored else step.kind
-            poses.append(poses[-1].after(kind, step.amount))
-        return poses
+    def poses(self) -> list[CoarsePose]:
+        """The pose after each step."""
+        steps = ((step.kind, step.amount) for step in self.steps[1:])
+        return list(itertools.accumulate(steps, lambda pose, step: pose.after(*step), initial=CoarsePose()))
 
-    def first_seen(self) -> dict[str, tuple[int, CoarseSighting]]:
-        """For each object, the step after which it is first seen, and that sighting."""
-        return {s.name: (index, s) for index, step in reversed(list(enumerate(self.steps))) for s in step.sightings}
+    def mirrored(self, turned: Collection[int]) -> CoarseLog:
+        """The log as it would be with the turns at some steps to the other side, and all seen as it was."""
+        other = {'left': 'right', 'right': 'left'}
+        kinds = (other.get(s.kind, s.kind) if index in turned else s.kind for index, s in enumerate(self.steps))
+        return CoarseLog(tuple(dataclasses.replace(step, kind=kind) for step, kind in zip(self.steps, kinds)))
+
+    def where_seen(self) -> dict[str, tuple[int, CoarseSighting]]:
+        """For each object, the step after which it is seen, and that sighting."""
+        return {s.name: (index, s) for index, step in enumerate(self.steps) for s in step.sightings}
 
     def turns(self) -> list[tuple[str, tuple[int, ...]]]:
         """The turns on the spot: side ('left', 'right', or 'both' where it swings), and the steps each consists of.
@@ -129,17 +133,30 @@ def signed(angle: int) -> int:
     return 180 - (180 - angle) % 360
 
 
-def coarse_log(observations: Sequence[Observation]) -> CoarseLog:
+def coarse_log(observations: Sequence[Observation], *, first: bool = False) -> CoarseLog:
     """Round what perception measured to the coarse grid, by way of the resolution in which words tell it.
 
-    Moves between two frames that show something new are summed up. A thing counts at its first measured sighting.
+    Moves between two frames that show something that counts are summed up. A thing counts once, at its newest measured
+    sighting: measured moves drift, and the fewer lie between a thing and the robot, the better its place is known.
+
+    Args:
+        observations: oldest first.
+        first: a thing counts at its first measured sighting instead.
     """
+    counts: dict[str, int] = {}
+    for position, observation in enumerate(observations):
+        for name in (sighting.name.lower() for sighting in observation.new_sightings if _is_measured(sighting)):
+            counts[name] = counts.get(name, position) if first else position
     rounder = _Rounder()
     for position, observation in enumerate(observations):
         moves = measured(observation.moves) if position else []
-        fresh = [s for s in observation.new_sightings if not math.isnan(s.distance_m) and rounder.is_new(s.name)]
-        rounder.add(position, moves, fresh)
+        fresh = {s.name.lower(): s for s in reversed(observation.new_sightings) if _is_measured(s)}
+        rounder.add(position, moves, [s for name, s in reversed(fresh.items()) if counts[name] == position])
     return rounder.finish()
+
+
+def _is_measured(sighting: Sighting) -> bool:
+    return not math.isnan(sighting.distance_m)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,10 +179,6 @@ class _Rounder:
         self._heading_deg = self._right_m = self._ahead_m = 0.0
         self._pending: list[_Pending] = []
         self._frames: list[int] = []
-        self._seen: set[str] = set()
-
-    def is_new(self, name: str) -> bool:
-        return name.lower() not in self._seen
 
     def add(self, position: int, moves: Sequence[Move], fresh: Sequence[Sighting]) -> None:
         for move in moves:
@@ -177,7 +190,7 @@ class _Rounder:
         self._flush()
         if len(self._steps) == before and (before > 1 or self._steps[0].sightings):
             self._steps.append(CoarseStep('stay', 0, frames=tuple(self._frames)))
-        sightings = tuple(self._place(sighting, position) for sighting in fresh if self.is_new(sighting.name))
+        sightings = tuple(self._place(sighting, position) for sighting in fresh)
         frames = tuple(sorted({*self._steps[-1].frames, *self._frames}))
         self._steps[-1] = dataclasses.replace(self._steps[-1], sightings=sightings, frames=frames)
         self._frames = []
@@ -258,5 +271,4 @@ class _Rounder:
             min(max(nearest_cells, 1), MAX_DISTANCE_CELLS)
         ]
         best = min(((a, c) for a in angles for c in lengths), key=lambda pair: math.dist(polar(*pair), (right, ahead)))
-        self._seen.add(sighting.name.lower())
         return CoarseSighting(sighting.name.lower(), signed(best[0] - self._coarse.heading), best[1], position)

@@ -2,7 +2,7 @@
 
     s0 start see n12 o0 right15deg 3m . s1 left 90deg . s2 forward 2m see n40 o2 ahead 4m . where q1 n12 : w4 ?
 
-Step i is tagged s{i}, what is first seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
+Step i is tagged s{i}, what is seen after it o{i}; things asked about are tagged q{k}. Names are mapped to name
 tokens n{j} and back by program, so any noun will do. Questions are read by core.questions; nothing else is answered.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
 from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
+from embodied_r_ros.core.following import astray
 from embodied_r_ros.core.formats import Thought
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.one_of_several import meant
@@ -86,10 +87,33 @@ def amount(step: CoarseStep) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """A question tied to a log: `mirrored` are the steps of the turn that a counterfactual puts to the other side."""
+    """A question tied to a log.
+
+    Attributes:
+        mirrored: the steps of the turn that a counterfactual puts to the other side.
+        late: whether a thing that it is about was seen only after that turn began.
+    """
 
     question: ParsedQuestion
     mirrored: tuple[int, ...] = ()
+    late: bool = False
+
+
+def log_for(question: ParsedQuestion, observations: Sequence[Observation]) -> CoarseLog:
+    """What a question is answered from: things at their newest sightings, or at their first where these decide."""
+    return coarse_log(observations, first=question.task in (APPEARANCE_ORDER, COUNTERFACTUAL))
+
+
+def understood(
+    text: str, choices: Sequence[str], observations: Sequence[Observation]
+) -> tuple[ParsedQuestion, CoarseLog]:
+    """A question as it is read, and what it is answered from.
+
+    Raises:
+        UnsupportedQuestion: the question is none of the forms.
+    """
+    parsed = read_question(text, choices, coarse_log(observations).where_seen())
+    return parsed, log_for(parsed, observations)
 
 
 def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
@@ -98,7 +122,7 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     Raises:
         CannotTell: a thing asked about was never seen, or there was no such turn.
     """
-    seen = log.first_seen()
+    seen = log.where_seen()
     missing = [name for name in question.objects if name not in seen]
     if missing:
         others = ', '.join(sorted(seen)) or 'nothing'
@@ -112,7 +136,7 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     side, steps = turns[index]
     if side == question.side or side == 'both':
         raise CannotTell(f'the question supposes a turn to the {question.side} instead, but that turn went to {side!r}')
-    return Ask(question, steps)
+    return Ask(question, steps, any(seen[name][0] >= steps[0] for name in question.objects))
 
 
 def name_tokens(names: Iterable[str]) -> dict[str, str]:
@@ -148,7 +172,8 @@ def write_ask(ask: Ask, names: dict[str, str]) -> str:
         return f'where {tagged[0]} : {question.family} ?'
     if question.task == COUNTERFACTUAL:
         steps = ' '.join(f's{index}' for index in ask.mirrored)
-        return f'where {tagged[0]} if {steps} {question.side} : {question.family} ?'
+        late = ' now' if ask.late else ''
+        return f'where {tagged[0]}{late} if {steps} {question.side} : {question.family} ?'
     if question.task == ACTION_GENERATION:
         return f'go to {tagged[0]} : {question.family} ?'
     if question.task == RELATIVE_DIRECTION:
@@ -188,9 +213,19 @@ class CompactPrompt:
     stop = ('</answer>',)
     options: tuple[str, ...] = ()
 
-    def __init__(self, content: str, ask: Ask, log: CoarseLog, names: dict[str, str], note: str = '') -> None:
+    def __init__(
+        self,
+        content: str,
+        ask: Ask,
+        log: CoarseLog,
+        names: dict[str, str],
+        note: str = '',
+        *,
+        wants_thought: bool = True,
+    ) -> None:
         self.messages = (Message(role='user', content=content),)
         self._ask, self._question, self._log, self._names, self._note = ask, ask.question, log, names, note
+        self._wants_thought = wants_thought
 
     def force(self, completion: Completion) -> None:
         """Nothing: this reasoner was taught to answer after its thought alone."""
@@ -203,7 +238,7 @@ class CompactPrompt:
         if not has_words(conclusion_cut(self._ask.question, thought.raw_thinking)):
             return None
         content = write_check(self._ask, self._names, thought.raw_thinking)
-        return CompactPrompt(content, self._ask, self._log, self._names)
+        return CompactPrompt(content, self._ask, self._log, self._names, wants_thought=False)
 
     def read(self, completion: Completion) -> Thought:
         """Read '<think> ... </think> <answer> ... </answer>'.
@@ -222,6 +257,7 @@ class CompactPrompt:
             answer=self._answer(answer.strip(), text),
             cited=self._cited(thinking),
             raw_thinking=thinking,
+            astray=astray(thinking, self._moves(), self._sightings()) if self._wants_thought else '',
         )
 
     def answers(self) -> dict[str, str]:
@@ -251,9 +287,33 @@ class CompactPrompt:
 
     def _steps(self, tags: str) -> list[int]:
         """The steps after which things were first seen: those seen at one step are in no order of their own."""
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
         steps = {f'q{index}': seen[name][0] for index, name in enumerate(self._question.objects, start=1)}
         return [steps.get(tag, -1) for tag in tags.split()]
+
+    def _moves(self) -> list[str]:
+        """The moves that a thought writes."""
+        if self._question.task == APPEARANCE_ORDER:
+            return []
+        if self._question.task == PROGRESS_EVALUATION:
+            return [
+                f's{index} {amount(s)}' for index, s in enumerate(self._log.steps) if s.kind not in ('start', 'stay')
+            ]
+        taken, supposed = (
+            [f's{index} {amount(step)}' for index, step in enumerate(log.steps)]
+            for log in (self._log, self._log.mirrored(self._ask.mirrored))
+        )
+        return taken[1:] + supposed[self._ask.mirrored[0] :] if self._ask.late else supposed[1:]
+
+    def _sightings(self) -> list[str]:
+        """The sightings that a thought looks up."""
+        seen = self._log.where_seen()
+        tagged = [
+            (f'q{index} {self._names[name]}', *seen[name]) for index, name in enumerate(self._question.objects, 1)
+        ]
+        if self._question.task == APPEARANCE_ORDER:
+            return [f'{tag} o{step}' for tag, step, _ in tagged]
+        return [f'{tag} o{step} {bearing(at.bearing)} {metres(at.cells)}' for tag, step, at in tagged]
 
     def _cited(self, thinking: str) -> tuple[int, ...]:
         """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""
@@ -267,7 +327,7 @@ class CompactPrompt:
             found = {frame for step in steps if step < len(self._log.steps) for frame in self._log.steps[step].frames}
             return tuple(sorted(found))
         names = {token: name for name, token in self._names.items()}
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
         looked_up = re.findall(r'q\d (n\d{1,3}) o(\d{1,3})', thinking)
         return tuple(
             sorted(
@@ -282,7 +342,7 @@ class CompactPrompt:
     def _english(self, thinking: str) -> str:
         """The thought with its nouns and bearings, and with the frames it looks up named."""
         names = {token: name for name, token in self._names.items()}
-        seen = self._log.first_seen()
+        seen = self._log.where_seen()
 
         def frame(match: re.Match[str]) -> str:
             name = names.get(match[1], match[1])
@@ -313,23 +373,24 @@ class CompactFormat:
         """
         if not observations:
             raise InputError('there is no observation to reason over; wait for key frames or widen the window')
-        log = coarse_log(observations)
-        seen = log.first_seen()
-        (text, *choices), note = meant([question.text, *question.choices], log)
+        newest = coarse_log(observations)
+        seen = newest.where_seen()
+        (text, *choices), note = meant([question.text, *question.choices], newest)
         parsed = read_question(text, choices, seen)
         asked = dict(zip(choices, question.choices))
         parsed = dataclasses.replace(parsed, options={key: asked[choice] for key, choice in parsed.options.items()})
+        log = log_for(parsed, observations)
         trouble = _too_much(len(log.steps), len(seen))
         if trouble:
             raise CannotTell(trouble)
         ask = tie(parsed, log)
-        names = name_tokens(seen)
+        names = name_tokens(log.where_seen())
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names, note)
 
     def opening(self, observations: Sequence[Observation]) -> str:
-        """The log, which precedes every question; '' where the window is beyond what the reasoner was trained on."""
+        """The log, which precedes most questions; '' where the window is beyond what the reasoner was trained on."""
         log = coarse_log(observations)
-        seen = log.first_seen()
+        seen = log.where_seen()
         return '' if _too_much(len(log.steps), len(seen)) else write_log(log, name_tokens(seen))
 
 

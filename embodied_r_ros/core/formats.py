@@ -23,12 +23,14 @@ class Thought:
         answer: the answer in words or as a letter, not yet matched to a choice.
         cited: positions of the observations that the thinking cites, ascending, each once, all within the prompt.
         raw_thinking: the thought in the model's own words, for the consistency check.
+        astray: what the thinking invents or skips of what was seen, where the format can tell; '' for nothing.
     """
 
     thinking: str
     answer: str
     cited: tuple[int, ...] = ()
     raw_thinking: str = ''
+    astray: str = ''
 
 
 class Prompt(Protocol):
@@ -86,4 +88,4 @@ class PromptFormat(Protocol):
         """
 
     def opening(self, observations: Sequence[Observation]) -> str:
-        """What the message of every prompt about these observations begins with; '' where that cannot be told."""
+        """What the message of most prompts about these observations begins with; '' where that cannot be told."""

@@ -13,7 +13,7 @@ _NUMBERED = re.compile(r'(.+) \d{1,4}')
 
 def nearest_of_each(log: CoarseLog) -> dict[str, tuple[str, int]]:
     """For each name that several things bear: the numbered name of the one nearest to the robot, and how many."""
-    seen, poses = log.first_seen(), log.poses()
+    seen, poses = log.where_seen(), log.poses()
     now = poses[-1]
     kinds: dict[str, list[tuple[float, str]]] = {}
     for name, (step, sighting) in seen.items():

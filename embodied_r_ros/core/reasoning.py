@@ -230,13 +230,14 @@ def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[G
 
 def _read(
     prompt: Prompt, question: Question, completions: Sequence[Completion]
-) -> tuple[list[_Vote], ReplyError | None]:
-    """The votes that can be read, and the first error of those that cannot; these count against the confidence."""
+) -> tuple[list[_Vote], ReplyError | CannotTell | None]:
+    """The votes that can be read and follow what was seen, and the first error of those that do not, which count
+    against the confidence."""
     votes, errors = [], []
     for completion in completions:
         try:
             votes.append(_vote(prompt.read(completion), question, completion))
-        except ReplyError as error:
+        except (ReplyError, CannotTell) as error:
             errors.append(error)
     return votes, next(iter(errors), None)
 
@@ -256,6 +257,11 @@ def _forced(
 
 
 def _vote(thought: Thought, question: Question, completion: Completion) -> _Vote:
+    if thought.astray:
+        raise CannotTell(
+            f'the reasoner lost track of what was seen ({thought.astray}), and its answer counts for nothing; '
+            'ask in other words, or about another window'
+        )
     if not question.choices:
         return _Vote(thought, -1, answers.same_words(thought.answer))
     index = answers.match_choice(thought.answer, question.choices)
@@ -321,7 +327,7 @@ def _unsure_text(agree: int, votes: int, settings: ReasoningSettings) -> str:
     )
 
 
-def _forced_text(unreadable: ReplyError | None) -> str:
+def _forced_text(unreadable: ReplyError | CannotTell | None) -> str:
     return f'the thought ended without an answer that can be read, and the likeliest choice is given: {unreadable}'
 
 

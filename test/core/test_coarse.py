@@ -24,14 +24,16 @@ from embodied_r_ros.core.records import Sighting
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
 
+def seen(*entries):
+    """Observations of (action, text) pairs."""
+    return [
+        from_words(session=1, index=index, stamp_ns=index, action=action, text=text)
+        for index, (action, text) in enumerate(entries)
+    ]
+
+
 def log_of(*entries):
-    """A coarse log of (action, text) pairs."""
-    return coarse_log(
-        [
-            from_words(session=1, index=index, stamp_ns=index, action=action, text=text)
-            for index, (action, text) in enumerate(entries)
-        ]
-    )
+    return coarse_log(seen(*entries))
 
 
 def moves_of(log):
@@ -40,7 +42,7 @@ def moves_of(log):
 
 def place_of(log, name):
     """Metres right and ahead of the start at which the log has a thing."""
-    step, seen = log.first_seen()[name]
+    step, seen = log.where_seen()[name]
     pose = log.poses()[step]
     right, ahead = polar(pose.heading + seen.bearing, seen.cells)
     return (pose.right + right) * CELL_M, (pose.ahead + ahead) * CELL_M
@@ -70,7 +72,7 @@ def errors(entries, end, places):
     pose = log.poses()[-1]
     off_m = math.dist((pose.right * CELL_M, pose.ahead * CELL_M), end[:2])
     off_deg = abs((pose.heading - end[2] + 180) % 360 - 180)
-    return off_m, off_deg, [math.dist(place_of(log, name), places[name]) for name in log.first_seen()]
+    return off_m, off_deg, [math.dist(place_of(log, name), places[name]) for name in log.where_seen()]
 
 
 def square(rng):
@@ -176,14 +178,30 @@ def test_something_new_without_a_move_is_a_stay():
     assert log.poses() == [CoarsePose(), CoarsePose()]
 
 
-def test_a_thing_counts_once_at_its_first_sighting_with_a_distance():
-    log = log_of(
-        ('', 'sofa 20 deg left'),
-        ('moved forward 1.00 m', 'Sofa straight ahead at 2.0 m; sofa straight ahead at 4.0 m'),
-        ('moved forward 1.00 m', 'sofa straight ahead at 1.0 m'),
-    )
-    assert list(log.first_seen()) == ['sofa']
-    assert log.first_seen()['sofa'] == (1, CoarseSighting('sofa', 0, 4, 1))
+SEEN_AGAIN = (
+    ('', 'sofa 20 deg left'),
+    ('moved forward 1.00 m', 'Sofa straight ahead at 2.0 m; sofa straight ahead at 4.0 m'),
+    ('moved forward 1.00 m', 'sofa straight ahead at 1.0 m; lamp straight ahead at 3.0 m'),
+    ('moved forward 1.00 m', 'sofa 10 deg right'),
+)
+
+
+def test_a_thing_counts_once_at_its_newest_sighting_with_a_distance():
+    log = log_of(*SEEN_AGAIN)
+    assert moves_of(log) == [('start', 0), ('forward', 4), ('forward', 2)]
+    assert log.where_seen() == {
+        'sofa': (1, CoarseSighting('sofa', 0, 2, 2)),
+        'lamp': (1, CoarseSighting('lamp', 0, 6, 2)),
+    }
+
+
+def test_a_thing_counts_at_its_first_sighting_with_a_distance_where_that_is_asked_for():
+    log = coarse_log(seen(*SEEN_AGAIN), first=True)
+    assert moves_of(log) == [('start', 0), ('forward', 2), ('forward', 2), ('forward', 2)]
+    assert log.where_seen() == {
+        'sofa': (1, CoarseSighting('sofa', 0, 4, 1)),
+        'lamp': (2, CoarseSighting('lamp', 0, 6, 2)),
+    }
 
 
 def test_a_thing_farther_than_the_grid_reaches_is_put_at_its_edge():
@@ -216,8 +234,8 @@ def test_the_sway_of_a_walk_is_no_turn_and_tells_no_side():
 def test_mirrored_turns_go_to_the_other_side_and_carry_what_follows():
     log = CoarseLog((CoarseStep('start', 0), CoarseStep('left', 90), CoarseStep('forward', 4), CoarseStep('right', 45)))
     assert log.poses()[-1] == CoarsePose(315, -4, 0)
-    assert log.poses({1})[-1] == CoarsePose(135, 4, 0)
-    assert log.poses(frozenset({1, 3}))[-1] == CoarsePose(45, 4, 0)
+    assert log.mirrored({1}).poses()[-1] == CoarsePose(135, 4, 0)
+    assert log.mirrored((1, 3)).poses()[-1] == CoarsePose(45, 4, 0)
 
 
 @pytest.mark.parametrize(

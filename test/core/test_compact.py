@@ -105,6 +105,25 @@ def test_a_log_and_a_question_are_told_in_the_compact_language(text, choices, wo
     assert told(asked(text, choices)) == f'{LOG} {words}'
 
 
+def test_a_thing_is_where_it_was_seen_last_but_counts_from_its_first_sighting_on_where_that_decides():
+    again = seen(
+        ('', 'sofa straight ahead at 4.0 m; desk straight ahead at 2.0 m'),
+        ('rotated left 90 deg', 'nothing new'),
+        ('moved forward 1.00 m', 'sofa 90 deg right at 3.0 m'),
+    )
+    newest = f's0 start see {DESK} o0 ahead 2m . s1 left 90deg . s2 forward 1m see {SOFA} o2 right90deg 3m .'
+    assert told(asked('Where is the sofa now?', SIDES, again)).startswith(newest)
+    first = f's0 start see {SOFA} o0 ahead 4m , {DESK} o0 ahead 2m .'
+    for question in ('order', 'counterfactual'):
+        text = ASKED[question][0].replace(' and the door', '').replace('desk, ', 'desk and ')
+        assert told(asked(text, (), again)).startswith(first)
+
+
+def test_a_thing_seen_only_after_the_supposed_turn_began_is_marked():
+    text = TURN_RIGHT.replace('sofa', 'desk')
+    assert told(asked(text, SIDES)) == f'{LOG} where q1 {DESK} now if s2 right : w4 ?'
+
+
 def test_every_token_of_a_prompt_is_in_the_vocabulary():
     rng, words = random.Random(0), set(vocabulary())
     nouns = ['sofa', 'x-ray machine', 'first aid kit', 'TV stand', 'zebra', 'Büste', 'no. 7', "chef's table", 'hat']

@@ -13,10 +13,9 @@ from fake_openai import FakeOpenAI
 from tiny_models import chain_folder, make_foreign, with_template
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie
+from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie, understood
 from embodied_r_ros.core.errors import BackendUnavailable
-from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question
 from embodied_r_ros.evaluation.samples import from_observations, write_samples
 from training import evaluate
@@ -62,10 +61,9 @@ def exam():
         for number, entry in enumerate(questions_about(walk, seen, TASKS, random.Random(seed))):
             held = until(seen, entry.pop('end_s', math.inf))
             entries.append({'id': f'{seed}-{number}', **entry, 'observations': from_observations(held)})
-            log = coarse_log(held)
+            parsed, log = understood(entry['question'], entry['choices'], held)
             prompt = CompactFormat().ask(Question(text=entry['question'], choices=tuple(entry['choices'])), held)
-            ask = tie(read_question(entry['question'], entry['choices'], log.first_seen()), log)
-            replies[prompt.messages[0].content] = think(log, ask, name_tokens(log.first_seen())).reply
+            replies[prompt.messages[0].content] = think(log, tie(parsed, log), name_tokens(log.where_seen())).reply
     return entries, replies
 
 
@@ -280,38 +278,41 @@ def test_the_table_tells_each_task_and_all(exam, whole):
 
 @pytest.fixture
 def parrot(tmp_path):
-    """A model folder that answers 'left' to everything."""
-    return chain_folder(tmp_path / 'parrot', {'?': '<think> hm </think> <answer> left </answer>'})
+    """A model folder that answers 'step 1' to everything."""
+    return chain_folder(tmp_path / 'parrot', {'?': '<think> now </think> <answer> i1 </answer>'})
 
 
-def sides(entries):
-    asked = [entry for entry in entries if entry['category'] in ('landmark position', 'counterfactual')]
-    return [entry for entry in asked if 'first aid kit' not in entry['question']]
+def plans(entries):
+    """Questions about a plan that is not begun, as which the first three of the choices count as right in turn."""
+    text = 'My instructions are: 1. go forward 1 m; 2. turn left 90 degrees; 3. go forward 3 m. Which step am I on?'
+    asked = {'question': text, 'choices': ['step 1', 'step 2', 'step 3'], 'category': 'progress evaluation'}
+    first = [{**entry, **asked, 'observations': entry['observations'][:1]} for entry in entries]
+    return [{**entry, 'answer': 'ABC'[number % 3]} for number, entry in enumerate(first)]
 
 
 def test_the_command_line_prints_one_json_line(exam, parrot, tmp_path, capsys):
     path = tmp_path / 'samples.jsonl'
-    entries = sides(exam[0])
+    entries = plans(exam[0])
     write_samples(path, entries)
     kept = tmp_path / 'answers' / 'all.jsonl'
     words = ['--samples', str(path), '--model', str(parrot), '--json', '--against', str(parrot), '--answers', str(kept)]
     assert evaluate.main(words) == 0
     report = json.loads(capsys.readouterr().out)
-    lefts = sum('left' in entry['choices']['ABCD'.index(entry['answer'])] for entry in entries)
-    assert report['accuracy'] == pytest.approx(lefts / len(entries), abs=1e-4)
+    right = sum(entry['answer'] == 'A' for entry in entries)
+    assert report['accuracy'] == pytest.approx(right / len(entries), abs=1e-4)
     assert report['against']['difference'] == 0.0
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [line['id'] for line in lines] == [entry['id'] for entry in entries]
     assert [line['scene'] for line in lines] == [entry['scene'] for entry in entries]
-    assert sum(line['score'] for line in lines) == lefts
-    assert {line['thinking'] for line in lines} == {'hm'}
+    assert 0 < sum(line['score'] for line in lines) == right < len(lines)
+    assert {line['thinking'] for line in lines} == {'now'}
     assert {line['error_code'] for line in lines} == {'OK'}
 
 
 @pytest.mark.torch
 def test_any_other_model_is_evaluated_by_its_folder_alone(exam, tmp_path, capsys):
     path, reply = tmp_path / 'samples.jsonl', '<think> hm </think> <answer> A </answer>'
-    entries = sides(exam[0])[:2]
+    entries = exam[0][:2]
     write_samples(path, entries)
     other = make_foreign(
         with_template(chain_folder(tmp_path / 'other', {'<unk>': reply}, max_position_embeddings=4096))
@@ -322,7 +323,7 @@ def test_any_other_model_is_evaluated_by_its_folder_alone(exam, tmp_path, capsys
 
 def test_the_command_line_prints_a_table(exam, parrot, tmp_path, capsys):
     path = tmp_path / 'samples.jsonl'
-    write_samples(path, sides(exam[0])[:2])
+    write_samples(path, plans(exam[0])[:2])
     assert evaluate.main(['--samples', str(path), '--model', str(parrot)]) == 0
     assert capsys.readouterr().out.startswith('task ')
 

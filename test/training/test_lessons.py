@@ -96,9 +96,26 @@ def test_every_kind_of_question_and_answer_is_taught(stream):
 
 def test_short_and_long_logs_are_taught_up_to_the_most_that_are_served(stream):
     lengths = [len(re.findall(r'(?:^|\. )s\d+ ', prompt)) for prompt, _ in questions(stream)]
-    assert min(lengths) <= 6
     assert max(lengths) > 20
     assert max(lengths) <= MAX_STEPS
+    short = [length for length in lengths if length <= 4]
+    assert set(short) == {1, 2, 3, 4}
+    assert len(short) / len(lengths) == pytest.approx(0.18, abs=0.1)
+
+
+def test_some_things_are_of_a_kind_and_told_apart_by_number(monkeypatch):
+    asked, read_question = [], taught.read_question
+
+    def noted(*question):
+        text, choices, _ = question
+        asked.append((' '.join([text, *choices]), read_question(*question).objects))
+        return read_question(*question)
+
+    monkeypatch.setattr(taught, 'read_question', noted)
+    list(itertools.islice(lessons('of a kind'), 200))
+    numbered = [(text, name) for text, objects in asked for name in objects if re.search(r' [234]$', name)]
+    assert len(numbered) > 20
+    assert all(re.search(rf'\b{name}\b', text) for text, name in numbered)
 
 
 def test_prompt_and_reply_fit_the_context(stream):
@@ -194,5 +211,5 @@ def test_a_sample_whose_replies_have_words_that_the_language_lacks_is_left_out(s
 
 
 def test_a_drill_beyond_the_words_of_the_language_is_left_out(monkeypatch):
-    monkeypatch.setattr(taught, 'drill', lambda rng: 'drill p1 0deg 0 1000')
+    monkeypatch.setattr(taught, 'drill', lambda rng: 'drill : w4 ? p1 0deg 0 1000')
     assert all(WORDS.index('drill') not in lesson.ids for lesson in itertools.islice(lessons('drills'), 40))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import json
 import random
 import re
 
 import pytest
 
+from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.evaluation.samples import SPLITS, read_samples, split_of, to_observations
 from training import prepare
+from training.prompts import ask_sample
 from training.sources import world
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.truth import agreement
@@ -77,6 +80,31 @@ def test_questions_can_be_asked_after_some_observations(tmp_path):
     named = prepared(tmp_path / 'named.jsonl', *words, '--bags', 'bags')
     assert [sample['question'] for sample in named] == [sample['question'] for sample in cut]
     assert all(agreement(sample) for sample in named)
+
+
+def test_questions_can_be_asked_after_some_moves(tmp_path):
+    for moves in (0, 2):
+        asked = prepared(tmp_path / 'short.jsonl', '--questions', '12', '--seed', '5', '--moves', str(moves))
+        logs = [ask_sample(sample, CompactFormat()).messages[0].content.rpartition(' . ')[0] for sample in asked]
+        assert {max(int(step) for step in re.findall(r'\bs(\d+) ', log)) for log in logs} == {moves}
+
+
+def test_turns_can_be_circles(tmp_path):
+    words = ['--questions', '8', '--seed', '5', '--circles', '1', '--seconds', '15', '90']
+    whole, *_ = prepared(tmp_path / 'round.jsonl', *words)
+    moves = [move for observation in to_observations(whole) for move in observation.moves]
+    groups = itertools.groupby(moves, key=lambda move: move.kind)
+    turns = [abs(sum(move.amount for move in group)) for kind, group in groups if kind == 'turn']
+    assert len(turns) > 1 and max(turns) > 359.0
+
+
+def test_a_wide_camera_sees_farther_aside(samples, tmp_path):
+    wide = prepared(tmp_path / 'wide.jsonl', '--questions', '32', '--seed', '5', '--view-deg', '120')
+    aside = [
+        max(abs(s.bearing_left_deg) for entry in entries for o in to_observations(entry) for s in o.sightings)
+        for entries in (samples, wide)
+    ]
+    assert aside[0] < 39.0 < 50.0 < aside[1] < 60.0
 
 
 def test_a_walk_shorter_than_the_observations_asked_for_is_asked_about_at_its_end(tmp_path):
@@ -244,6 +272,16 @@ def test_rendering_that_was_ended_goes_on_where_it_stood(tmp_path, rendered):
         (
             ['--questions', '1', '--seed', '0', '--observations', '0', '3'],
             '--observations must be two numbers from 1 on, the least first, got 0 3',
+        ),
+        (['--questions', '1', '--seed', '0', '--moves', '-1'], '--moves must be at least 0, got -1'),
+        (['--questions', '1', '--seed', '0', '--circles', '1.5'], '--circles must be a share from 0 to 1, got 1.5'),
+        (
+            ['--questions', '1', '--seed', '0', '--view-deg', '200'],
+            '--view-deg must be from 30 to 170 degrees, got 200.0',
+        ),
+        (
+            ['--questions', '1', '--seed', '0', '--view-deg', '120', '--perception', 'opencv'],
+            '--view-deg is for exact observations, leave --perception and --bags out',
         ),
     ],
 )

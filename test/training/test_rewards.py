@@ -202,12 +202,15 @@ def test_a_compact_reply_is_read_by_the_prompt_that_was_asked_and_judged_in_its_
     choices = ('behind me', 'to my right')
     asked = CompactFormat().ask(Question(text='Where is the sofa now?', choices=choices), seen)
     name = asked.messages[0].content.split(' q1 ')[1].split()[0]
-    completion = f'<think> q1 {name} o0 right </think> <answer> right </answer>'
+    thinking = f's1 left 90deg . q1 {name} o0 right30deg 2m'
+    completion = f'<think> {thinking} </think> <answer> right </answer>'
     columns = {'choices': [choices], 'answer': ['B'], 'asked': [asked]}
     assert accuracy_reward([completion], **columns) == [1.0]
     judge = Says(1)
     assert consistency_reward([completion], ['Where is the sofa now?'], judge=judge, **columns) == [1.0]
-    assert judge.calls[0][0].thinking == f'q1 {name} o0 right'
+    assert judge.calls[0][0].thinking == thinking
+    unfounded = completion.replace('left 90deg', 'left 45deg')
+    assert accuracy_reward([unfounded], **columns) == [0.0]
 
 
 @pytest.mark.parametrize(

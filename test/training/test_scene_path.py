@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import itertools
 import json
 import math
 import random
@@ -90,6 +93,29 @@ def test_random_paths_have_their_legs_and_stay_inside(legs):
         assert all(-2.0 <= s.x_m <= 3.0 and -1.5 <= s.y_m <= 2.5 and 0.0 <= s.z_m <= 1.0 for s in path.stations)
         assert all(leg.amount % 0.25 == 0 and 0.75 <= leg.amount <= 4 for leg in path.legs if leg.kind == 'forward')
         assert all(leg.amount % 15 == 0 and 0 < abs(leg.amount) <= 180 for leg in path.legs if leg.kind == 'turn')
+
+
+def test_turns_on_a_path_with_circles_come_to_whole_circles_and_more():
+    sums, pieces = collections.Counter(), collections.Counter()
+    for seed in range(60):
+        legs = make_path(random.Random(seed), 8, (-2.0, -1.5, 3.0, 2.5), circles=1.0).legs
+        for kind, group in itertools.groupby(legs, key=lambda leg: leg.kind):
+            turns = [leg.amount for leg in group]
+            if kind == 'turn':
+                sums[abs(sum(turns))] += 1
+                pieces[len(turns)] += 1
+    assert min(sums[total] for total in (360.0, 450.0, 720.0, 810.0)) > 0
+    assert sums[360.0] + sums[720.0] > 0.3 * sums.total()
+    assert min(pieces[count] for count in (1, 2, 3, 4, 6)) > 0
+
+
+def test_a_path_as_far_as_a_moment_ends_where_the_whole_one_then_is():
+    path = make_path(random.Random(1), 9, (-2.0, -1.5, 3.0, 2.5))
+    for share in (0.0, 0.1, 0.45, 0.9, 1.0):
+        moment_s = share * path.duration_s
+        end, there = path.until(moment_s).stations[-1], path.station_at(moment_s)
+        assert dataclasses.astuple(end) == pytest.approx(dataclasses.astuple(there))
+    assert path.until(path.duration_s) == path
 
 
 def test_random_paths_climb_only_where_they_may():

@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures('one_thread')]
 
 
 def test_only_the_reply_is_learnt_and_padding_is_not():
-    batch = sft.collate([{'ids': [(1, 5, 6, 7, 2), (1, 8, 2)], 'given': [2, 1]}])
+    batch = sft.collate([{'ids': [(1, 5, 6, 7, 2), (1, 8, 2)], 'given': [2, 1], 'dice': [(3,), ()]}])
     ignored, pad = sft.IGNORED, TOKEN_IDS[PAD]
     assert batch['input_ids'].tolist() == [[1, 5, 6, 7, 2], [1, 8, 2, pad, pad]]
-    assert batch['labels'].tolist() == [[ignored, ignored, 6, 7, 2], [ignored, 8, 2, ignored, ignored]]
+    assert batch['labels'].tolist() == [[ignored, ignored, 6, ignored, 2], [ignored, 8, 2, ignored, ignored]]
     assert batch['position_ids'].tolist() == [[0, 1, 2, 3, 4]] * 2
 
 

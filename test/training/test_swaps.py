@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import collections
-import math
 import random
 
 import pytest
 
-from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import NOWHERE, conclusion_cut, name_tokens, possible_answers, tie
+from embodied_r_ros.core.compact import NOWHERE, conclusion_cut, log_for, name_tokens, possible_answers, tie
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.question_words import PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
 from embodied_r_ros.core.questions import TASKS, read_question
@@ -31,14 +29,15 @@ def pairs():
         examiner = Examiner(walk, seen, rng, families=FAMILIES_TAUGHT)
         for task in TASKS:
             asked = examiner.ask(task)
-            log = coarse_log(until(seen, asked.end_s if asked else math.inf))
             if asked is None:
                 continue
+            parsed = read_question(asked.text, asked.choices, examiner.places)
+            log = log_for(parsed, until(seen, asked.end_s))
             try:
-                ask = tie(read_question(asked.text, asked.choices, examiner.places), log)
+                ask = tie(parsed, log)
             except CannotTell:
                 continue
-            worked = think(log, ask, name_tokens(log.first_seen()))
+            worked = think(log, ask, name_tokens(log.where_seen()))
             found.append((ask, worked, swapped(rng, ask, worked)))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import math
 import random
 import re
@@ -10,14 +11,15 @@ import re
 import pytest
 from worked import AROUND, check_arithmetic, lies_in
 
-from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep, coarse_log
-from embodied_r_ros.core.compact import MAX_STEPS, Ask, name_tokens, tie, vocabulary
+from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
+from embodied_r_ros.core.compact import MAX_STEPS, Ask, CompactPrompt, log_for, name_tokens, tie, vocabulary
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
+from embodied_r_ros.core.records import Completion
 from training.lessons import FAMILIES_TAUGHT
 from training.world.questions import Examiner, until
 from training.world.scene import make_walk
-from training.world.thoughts import border_distance, sector, think
+from training.world.thoughts import Worked, border_distance, sector, think
 from training.world.views import EXACT, KeyFrameRule, observe
 
 
@@ -31,13 +33,13 @@ def worked():
         examiner = Examiner(walk, observations, rng, families=FAMILIES_TAUGHT)
         for task in TASKS:
             asked = examiner.ask(task)
-            log = coarse_log(until(observations, asked.end_s if asked else math.inf))
-            if asked is None or len(log.steps) > MAX_STEPS:
+            if asked is None:
                 continue
-            parsed = read_question(asked.text, asked.choices, log.first_seen())
-            if set(parsed.objects) <= set(log.first_seen()):
+            parsed = read_question(asked.text, asked.choices, examiner.places)
+            log = log_for(parsed, until(observations, asked.end_s))
+            if len(log.steps) <= MAX_STEPS and set(parsed.objects) <= set(log.where_seen()):
                 ask = tie(parsed, log)
-                found.append((asked, parsed, log, think(log, ask, name_tokens(log.first_seen()))))
+                found.append((asked, parsed, log, think(log, ask, name_tokens(log.where_seen()))))
     return found
 
 
@@ -51,9 +53,9 @@ def test_every_sum_in_a_thought_is_right(worked):
 
 def test_a_thought_looks_up_each_thing_that_is_asked_about(worked):
     for _, parsed, log, thought in worked:
-        names = name_tokens(log.first_seen())
+        names = name_tokens(log.where_seen())
         for number, name in enumerate(parsed.objects, start=1):
-            step, _ = log.first_seen()[name]
+            step, _ = log.where_seen()[name]
             assert f'q{number} {names[name]} o{step}' in thought.thought
 
 
@@ -112,8 +114,8 @@ def log_of(*steps):
 
 
 def thought_about(log, **question):
-    mirrored = question.pop('mirrored', ())
-    return think(log, Ask(ParsedQuestion(**question), mirrored), name_tokens(log.first_seen()))
+    mirrored, late = question.pop('mirrored', ()), question.pop('late', False)
+    return think(log, Ask(ParsedQuestion(**question), mirrored, late), name_tokens(log.where_seen()))
 
 
 def test_a_mirrored_turn_is_told_to_the_other_side_and_carries_on():
@@ -126,6 +128,19 @@ def test_a_mirrored_turn_is_told_to_the_other_side_and_carries_on():
     )
     assert thought.answer == 'behind'  # sofa at 0 4, agent at 4 0 facing 135: the way to it is 315
     assert thought.margin == pytest.approx(45)
+
+
+def test_a_thing_seen_after_the_supposed_turn_is_placed_from_the_way_taken_and_looked_for_from_the_other():
+    log = log_of(('start', 0, 'sofa'), ('forward', 2), ('left', 90, 'desk'), ('forward', 4))
+    thought = thought_about(
+        log, task='counterfactual', objects=('desk',), family='w4', turn=1, side='right', mirrored=(2,), late=True
+    )
+    track, looked_up, other, *_ = thought.thought.split(' . ')
+    assert track.endswith('s3 forward 2m -4 0 p3 270deg -4 2')
+    assert looked_up.endswith('o2 ahead 2m p2 270deg 0 2 = 270deg -4 0 r1 -4 2')
+    assert other == 'p1 0deg 0 2 ; s2 right 90deg p2 90deg 0 2 ; s3 forward 2m 4 0 p3 90deg 4 2'
+    assert thought.answer == 'behind'
+    assert check_arithmetic(thought.thought)['step'] == 5
 
 
 PLAN = (('forward', 4), ('right', 90), ('forward', 6))
@@ -176,3 +191,18 @@ def test_what_came_first_needs_one_look_for_the_least():
     thought = thought_about(log, task='appearance order', objects=('lamp', 'sofa'), family='first')
     assert (thought.answer, thought.margin) == ('q2', 2)
     assert check_arithmetic(thought.thought)['least'] == 1
+
+
+def test_every_worked_thought_follows_its_log_and_one_that_ends_early_does_not(worked):
+    late = set()
+    for _, parsed, log, _ in worked:
+        names = name_tokens(log.where_seen())
+        others = [(name,) for name in log.where_seen()] if parsed.task == 'counterfactual' else [parsed.objects]
+        for objects in others:
+            ask = tie(dataclasses.replace(parsed, objects=objects), log)
+            thought, prompt = think(log, ask, names), CompactPrompt('', ask, log, names)
+            assert prompt.read(Completion(text=thought.reply)).astray == ''
+            early = Worked(' '.join(thought.thought.split()[:2]), thought.answer)
+            assert bool(prompt.read(Completion(text=early.reply)).astray) == (thought.thought != '. now i1')
+            late.add(ask.late)
+    assert late == {False, True}

@@ -10,6 +10,6 @@ export OMP_NUM_THREADS=1
 
 "$python" -m training.sft --steps 11000 --seed 0 --out "$out/sft"
 training/runs/test_sets.sh "$out"
-for questions in id rendered objects path nouns bags/seen; do
+for questions in id rendered objects path nouns moves0 moves1 moves2 moves3 circles wide bags/seen; do
   "$python" -m training.evaluate --samples "$out/$questions.jsonl" --model "$out/sft" --judge "$out/sft"
 done

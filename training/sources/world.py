@@ -24,11 +24,15 @@ from embodied_r_ros.evaluation.samples import (
 from training.sources.journal import Journal
 from training.sources.progress import progress
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
+from training.world.path import CAMERA
 from training.world.questions import Tally, questions_about, until
 from training.world.scene import Walk, load_layout, make_walk
-from training.world.views import EXACT, KeyFrameRule, observe
+from training.world.views import EXACT, GLIMPSED_ASIDE_DEG, KeyFrameRule, observe
 
 SEEDS_APART = 1_000_000
+MIN_VIEW_DEG, MAX_VIEW_DEG = 30.0, 170.0
+# After so many observations more than there are moves is a question looked for that has these moves.
+STANDING = 3
 RULE = KeyFrameRule()
 
 See = Callable[[Walk, Sequence[Observation]], Sequence[Observation]]
@@ -55,6 +59,12 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         world.add_argument(f'--{name}', type=int, nargs=2, default=default, metavar=('MIN', 'MAX'), help=told)
     told = 'Ask after MIN to MAX observations, about progress after at most MAX (default: after all of the walk).'
     world.add_argument('--observations', type=int, nargs=2, metavar=('MIN', 'MAX'), help=told)
+    told = 'Ask only what is answered from this many moves (default: any number).'
+    world.add_argument('--moves', type=int, help=told)
+    told = 'Make this share of the turns circles on the spot, and on (default: %(default)s).'
+    world.add_argument('--circles', type=float, default=0.0, metavar='SHARE', help=told)
+    told = 'See so many degrees from side to side, exactly (default: as the simulated camera, 77).'
+    world.add_argument('--view-deg', type=float, help=told)
     told = 'Name things as training does, or otherwise (default: %(default)s).'
     world.add_argument('--nouns', choices=['seen', 'unseen'], default='seen', help=told)
     world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='Walk through these layout files.')
@@ -77,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         least, most = getattr(options, name) or (1, 1)
         if not 1 <= least <= most:
             raise SettingsError(f'--{name} must be two numbers from 1 on, the least first, got {least!r} {most!r}')
+    _check_ranges(options)
     tally = Tally()
     journal = _journal(options)
     found = world_samples(options, tally, _seer(journal))
@@ -98,17 +109,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_ranges(options: argparse.Namespace) -> None:
+    if options.moves is not None and options.moves < 0:
+        raise SettingsError(f'--moves must be at least 0, got {options.moves!r}')
+    if not 0.0 <= options.circles <= 1.0:
+        raise SettingsError(f'--circles must be a share from 0 to 1, got {options.circles!r}')
+    if options.view_deg is not None:
+        if not MIN_VIEW_DEG <= options.view_deg <= MAX_VIEW_DEG:
+            raise SettingsError(
+                f'--view-deg must be from {MIN_VIEW_DEG:g} to {MAX_VIEW_DEG:g} degrees, got {options.view_deg!r}'
+            )
+        if options.perception != 'exact' or options.bags:
+            raise SettingsError('--view-deg is for exact observations, leave --perception and --bags out')
+
+
 def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterator[Sample]:
     """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     tasks = itertools.cycle(TASKS)
-    least, most = options.observations or (1, 0)
+    least, most = options.observations or (1, 0 if options.moves is None else options.moves + STANDING)
+    half_view_rad = math.radians(options.view_deg) / 2 if options.view_deg else CAMERA.half_view_rad
+    aside_deg = max(math.degrees(half_view_rad), GLIMPSED_ASIDE_DEG)
     for walk in walks(options):
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
-        exact = observe(walk, RULE, EXACT, rng)
+        exact = observe(walk, RULE, EXACT, rng, half_view_rad)
         counts = sorted({min(count, len(exact)) for count in range(least, most + 1)})
         wanted = list(itertools.islice(tasks, options.per_walk))
-        drafts = questions_about(walk, exact, wanted, rng, asked, tally, counts)
+        drafts = questions_about(walk, exact, wanted, rng, asked, tally, counts, options.moves, aside_deg)
         seen = [] if options.bags else see(walk, exact)
         split = split_of(walk.scene.site, options.seed)
         for number, draft in enumerate(drafts):
@@ -126,7 +153,7 @@ def walks(options: argparse.Namespace) -> Iterator[Walk]:
         return (load_layout(path, seed) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
-    return (make_walk(seed, options.legs, options.things, options.seconds, nouns) for seed in seeds)
+    return (make_walk(seed, options.legs, options.things, options.seconds, nouns, options.circles) for seed in seeds)
 
 
 def _journal(options: argparse.Namespace) -> Journal | None:
@@ -135,7 +162,7 @@ def _journal(options: argparse.Namespace) -> Journal | None:
         return None
     settings = {name: list(getattr(options, name)) for name in ('legs', 'things', 'seconds')}
     layouts = [repr(load_layout(path).scene.objects) for path in options.layouts]
-    return Journal(options.out, {**settings, 'nouns': options.nouns, 'layouts': layouts})
+    return Journal(options.out, {**settings, 'circles': options.circles, 'nouns': options.nouns, 'layouts': layouts})
 
 
 def _seer(journal: Journal | None) -> See:

@@ -20,7 +20,7 @@ from training.world.path import Leg, Path, Station
 from training.world.phrasings import ACTIONS, ORDINALS, SIDES, TURN_WORDS
 from training.world.scene import Walk
 from training.world.thoughts import border_distance, sector
-from training.world.views import SAMPLE_S, first_glimpses_s
+from training.world.views import GLIMPSED_ASIDE_DEG, SAMPLE_S, first_glimpses_s
 
 ANGLE_MARGIN_DEG = 12.0
 NEAREST_ASKED_M = 1.0
@@ -65,6 +65,7 @@ class Survey:
         asked: how often each target was asked for; the rarest is looked for first, so that no answer is likelier.
         families: per task, the families of direction words to draw from.
         now_s: the moment of the walk at which the questions are asked, or, about progress, before which.
+        aside_deg: no farther aside is anything glimpsed.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Survey:
         asked: collections.Counter[tuple[str, ...]] | None = None,
         families: dict[str, tuple[str, ...]] | None = None,
         now_s: float = math.inf,
+        aside_deg: float = GLIMPSED_ASIDE_DEG,
     ) -> None:
         self.walk, self.rng = walk, rng
         self.families = families or FAMILIES_ASKED
@@ -86,7 +88,7 @@ class Survey:
                 self.first_frame.setdefault(sighting.name, position)
         self.stamps_ns = [observation.stamp_ns for observation in observations]
         self.seen = sorted(self.first_frame)
-        self.glimpsed_s = first_glimpses_s(walk)
+        self.glimpsed_s = first_glimpses_s(walk, aside_deg)
         self.now_s, self.path = now_s, walk.path.until(now_s)
         self.end = self.path.stations[-1]
 

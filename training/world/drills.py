@@ -1,4 +1,7 @@
-"""Drills: the small tables that every worked thought leans on, practised in the thought's own patterns."""
+"""Drills: the small tables that every worked thought leans on, practised in the thought's own patterns.
+
+What follows from the rest stands in brackets, and it alone is learnt: nothing can tell the dice of the rest.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ import math
 import random
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, direction, polar, signed
-from embodied_r_ros.core.compact import MAX_NAMES, MAX_STEPS, Ask, bearing, metres, write_plan
+from embodied_r_ros.core.compact import MAX_NAMES, MAX_STEPS, bearing, metres
 from embodied_r_ros.core.question_words import FAMILIES, FORWARD, LEFT, PROGRESS_EVALUATION, RIGHT
 from embodied_r_ros.core.questions import ParsedQuestion
-from training.world.thoughts import sector, sort, think
+from training.world.thoughts import sector, sort
+
+MAX_SIGHT_DEG = 75
 
 
 def drill(rng: random.Random, count: int = 12) -> str:
-    """A sequence of `count` random drills."""
-    kinds = 3 * [_angles] + 2 * [_look_up] + [_distance] + 2 * [_towards] + 2 * [_moves] + 2 * [_sort] + [_progress]
-    return 'drill ' + ' . '.join(rng.choice(kinds)(rng) for _ in range(count))
+    """A sequence of `count` random drills, in the words of one family of directions."""
+    kinds = 3 * [_angles] + 2 * [_look_up] + [_distance] + 2 * [_towards] + 2 * [_moves] + 2 * [_sort]
+    family = rng.choice(list(FAMILIES))
+    return f'drill : {family} ? ' + ' . '.join(rng.choice(kinds)(rng, family) for _ in range(count))
 
 
 def _angle(rng: random.Random) -> int:
@@ -27,51 +33,52 @@ def _place(rng: random.Random) -> tuple[int, int]:
     return rng.randint(-reach, reach), rng.randint(-reach, reach)
 
 
-def _angles(rng: random.Random) -> str:
-    """The difference of two angles, and the word for it in some family."""
+def _angles(rng: random.Random, family: str) -> str:
+    """The difference of two angles, and the word for it."""
     end, start = _angle(rng), _angle(rng)
     between = (end - start) % 360
-    return f'dir {end}deg - {start}deg = {between}deg {sector(rng.choice(list(FAMILIES)), between)}'
+    return f'dir {end}deg - {start}deg = [ {between}deg {sector(family, between)} ]'
 
 
-def _look_up(rng: random.Random) -> str:
+def _look_up(rng: random.Random, family: str) -> str:
     """From a sighting and a pose to the place of an object."""
     step, heading, (right, ahead) = rng.randint(0, MAX_STEPS), _angle(rng), _place(rng)
-    seen = signed(_angle(rng) if rng.random() < 0.2 else rng.randrange(-45, 60, ANGLE_DEG))
+    wide = rng.random() < 0.2
+    seen = signed(_angle(rng) if wide else rng.randrange(-MAX_SIGHT_DEG, MAX_SIGHT_DEG + 1, ANGLE_DEG))
     cells = rng.randint(1, MAX_DISTANCE_CELLS)
     way = (heading + seen) % 360
     off = polar(way, cells)
     tag = rng.randint(1, 5)
     return (
-        f'q{tag} n{rng.randrange(MAX_NAMES)} o{step} {bearing(seen)} {metres(cells)} '
-        f'p{step} {heading}deg {right} {ahead} = {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]}'
+        f'q{tag} n{rng.randrange(MAX_NAMES)} o{step} {bearing(seen)} {metres(cells)} [ p{step} ] {heading}deg {right} '
+        f'{ahead} = [ {way}deg {off[0]} {off[1]} r{tag} {right + off[0]} {ahead + off[1]} ]'
     )
 
 
 def _off(rng: random.Random) -> tuple[str, tuple[int, int]]:
     (x, y), (dx, dy) = _place(rng), _place(rng)
     to, start = rng.randint(2, 5), rng.randint(1, 4)
-    return f'r{to} {x + dx} {y + dy} - r{start} {x} {y} = {dx} {dy}', (dx, dy)
+    return f'r{to} {x + dx} {y + dy} - r{start} {x} {y} = [ {dx} {dy} ]', (dx, dy)
 
 
-def _distance(rng: random.Random) -> str:
+def _distance(rng: random.Random, family: str) -> str:
     text, off = _off(rng)
-    return f'{text} dist {round(math.hypot(*off))}'
+    return f'{text} dist [ {round(math.hypot(*off))} ]'
 
 
-def _towards(rng: random.Random) -> str:
+def _towards(rng: random.Random, family: str) -> str:
     """The direction of a displacement, from a thing or from where one stands."""
     text, off = _off(rng)
     towards = direction(*off)
     if rng.random() < 0.5:
-        return f'{text} dir {towards}deg'
+        return f'{text} dir [ {towards}deg ]'
     (x, y), heading, last = _place(rng), _angle(rng), rng.randint(0, MAX_STEPS)
-    text = f'r1 {x + off[0]} {y + off[1]} - p{last} {heading}deg {x} {y} = {off[0]} {off[1]}'
+    text = f'r1 {x + off[0]} {y + off[1]} - p{last} {heading}deg {x} {y} = [ {off[0]} {off[1]} ]'
     between = (towards - heading) % 360
-    return f'{text} dir {towards}deg - {heading}deg = {between}deg {sector(rng.choice(list(FAMILIES)), between)}'
+    return f'{text} dir [ {towards}deg - {heading}deg = {between}deg {sector(family, between)} ]'
 
 
-def _moves(rng: random.Random) -> str:
+def _moves(rng: random.Random, family: str) -> str:
     """A few steps of the pose track."""
     step, heading, (right, ahead) = rng.randint(0, MAX_STEPS - 3), _angle(rng), _place(rng)
     parts = [f'p{step} {heading}deg {right} {ahead}']
@@ -80,24 +87,26 @@ def _moves(rng: random.Random) -> str:
             cells = rng.randint(1, MAX_DISTANCE_CELLS) if rng.random() < 0.3 else rng.randint(1, 8)
             off = polar(heading, cells)
             right, ahead = right + off[0], ahead + off[1]
-            parts.append(f's{index} forward {metres(cells)} {off[0]} {off[1]} p{index} {heading}deg {right} {ahead}')
+            shown = f'forward {metres(cells)} [ {off[0]} {off[1]}'
         else:
-            side, amount = rng.choice(['left', 'right']), rng.randrange(ANGLE_DEG, 195, ANGLE_DEG)
-            heading = (heading + (amount if side == 'right' else -amount)) % 360
-            parts.append(f's{index} {side} {amount}deg p{index} {heading}deg {right} {ahead}')
+            side, amount = rng.choice([LEFT, RIGHT]), rng.randrange(ANGLE_DEG, 360, ANGLE_DEG)
+            heading = (heading + (amount if side == RIGHT else -amount)) % 360
+            shown = f'{side} {amount}deg ['
+        parts.append(f's{index} {shown} p{index} {heading}deg {right} {ahead} ]')
     return ' ; '.join(parts)
 
 
-def _sort(rng: random.Random) -> str:
+def _sort(rng: random.Random, family: str) -> str:
     """The order of a few steps."""
     steps = rng.sample(range(MAX_STEPS + 1), rng.randint(2, 4))
     things = {f'q{index}': (f'n{rng.randrange(MAX_NAMES)}', step) for index, step in enumerate(steps, start=1)}
     rows, order = sort(things, len(steps))
-    return f'{rows} . order {" ".join(order)}'
+    given, _, derived = rows.partition(' min ')
+    return f'{given} [ min {derived} . order {" ".join(order)} ]'
 
 
-def _progress(rng: random.Random) -> str:
-    """A short plan, carried out with sway between and within its instructions."""
+def carried_out(rng: random.Random) -> tuple[CoarseLog, ParsedQuestion]:
+    """A short plan and a log of part of it, with sway between and within its instructions."""
     plan, steps, kind = [], [CoarseStep('start', 0)], ''
     for _ in range(rng.randint(2, 4)):
         kind = rng.choice([other for other in (FORWARD, LEFT, RIGHT) if other != kind])
@@ -111,7 +120,5 @@ def _progress(rng: random.Random) -> str:
             if rng.random() < 0.3:
                 sways = [CoarseStep(other, ANGLE_DEG * rng.randint(1, 2)) for other in (LEFT, RIGHT) if other != kind]
                 steps.append(rng.choice(sways if kind == FORWARD else [*sways, CoarseStep(FORWARD, 1)]))
-    end = rng.randint(2, min(len(steps), MAX_STEPS))
-    question = ParsedQuestion(task=PROGRESS_EVALUATION, plan=tuple(plan))
-    thought = think(CoarseLog(tuple(steps[:end])), Ask(question), {}).thought
-    return f'plan {write_plan(plan)} now ? {thought}'
+    end = rng.randint(1, min(len(steps), MAX_STEPS))
+    return CoarseLog(tuple(steps[:end])), ParsedQuestion(task=PROGRESS_EVALUATION, plan=tuple(plan))

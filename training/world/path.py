@@ -120,13 +120,23 @@ class Path:
         return Path((*self.legs[:number], leg, *self.legs[number + 1 :]))
 
 
-def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False) -> Path:
+def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False, circles: float = 0.0) -> Path:
     """A random walk of so many legs that stays inside bounds (x_min, y_min, x_max, y_max).
 
     Straight stretches are 0.75 to 4 m in steps of a quarter metre; turns are multiples of 15 degrees, most often 90.
+
+    Args:
+        rng: of everything.
+        legs: at least so many.
+        bounds_m: of the stations between legs.
+        climbs: whether some legs lead up or down.
+        circles: share of the turns that are circles on the spot, and on, in one piece or in several.
     """
     path = Path(())
     while len(path.legs) < legs:
+        if circles and (not path.legs or path.legs[-1].kind == 'forward') and rng.random() < circles:
+            path = Path((*path.legs, *_draw_circle(rng)))
+            continue
         leg = _draw_leg(rng, path.legs[-1].kind if path.legs else rng.choice(['forward', 'turn']), climbs)
         after = path.stations[-1].after(leg)
         if (
@@ -147,6 +157,19 @@ def _draw_leg(rng: random.Random, last_kind: str, climbs: bool) -> Leg:
         size = rng.choice([90.0, 90.0, 90.0, 45.0, 45.0, 135.0, 180.0, 30.0, 60.0, 75.0, 105.0, 120.0, 150.0])
         return Leg(kind='turn', amount=rng.choice([-1.0, 1.0]) * size)
     return Leg(kind='forward', amount=rng.randint(3, 16) / 4.0)
+
+
+def _draw_circle(rng: random.Random) -> list[Leg]:
+    """One or two circles, most often whole; pieces may go to the other side in between."""
+    whole = rng.choice([-1.0, 1.0]) * rng.choice([360.0, 360.0, 720.0])
+    rest = whole + rng.choice([0.0, 0.0, 0.0, 30.0, 90.0, -45.0, 180.0])
+    legs = []
+    for _ in range(rng.choice([0, 0, 1, 2, 3, 5])):
+        legs.append(
+            Leg(kind='turn', amount=rng.choice([-1.0, 1.0, 1.0, 1.0]) * math.copysign(15.0, rest) * rng.randint(2, 12))
+        )
+        rest -= legs[-1].amount
+    return [leg for leg in (*legs, Leg(kind='turn', amount=rest)) if leg.amount]
 
 
 def _boxed_in(station: Station, bounds_m: Box) -> bool:

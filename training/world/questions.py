@@ -13,15 +13,15 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from embodied_r_ros.core.coarse import CoarseLog, coarse_log
-from embodied_r_ros.core.compact import MAX_STEPS, name_tokens, tie
+from embodied_r_ros.core.compact import MAX_STEPS, name_tokens, tie, understood
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.core.questions import TASKS
 from training.world.drafts import DRAFTERS, Draft, Survey
 from training.world.phrasings import PHRASINGS
 from training.world.scene import Walk
 from training.world.thoughts import think
+from training.world.views import GLIMPSED_ASIDE_DEG
 
 DRAFTS = 6
 
@@ -73,6 +73,8 @@ def questions_about(
     asked: collections.Counter[tuple[str, ...]] | None = None,
     tally: Tally | None = None,
     counts: Sequence[int] = (),
+    moves: int | None = None,
+    aside_deg: float = GLIMPSED_ASIDE_DEG,
 ) -> list[dict[str, Any]]:
     """A question of each of the tasks about a walk, no two alike, each with an answer that its exact text leads to.
 
@@ -85,6 +87,8 @@ def questions_about(
         tally: counts what was kept and why the rest was not.
         counts: each question is asked after one of these numbers of observations, drawn among those that there is such
             a question after; without any, after all.
+        moves: each question is answered from so many; from any number without it.
+        aside_deg: no farther aside is anything glimpsed.
 
     Returns:
         Samples without `id` and what was observed: source, scene, category, question, choices, the letter of the
@@ -94,13 +98,15 @@ def questions_about(
     tally = tally if tally is not None else Tally()
     asked = collections.Counter() if asked is None else asked
     moments_s = [(observations[count - 1].stamp_ns - observations[0].stamp_ns) / 1e9 for count in counts] or [math.inf]
-    examiners = [Examiner(walk, until(observations, now_s), rng, asked, now_s=now_s) for now_s in moments_s]
+    examiners = [
+        Examiner(walk, until(observations, now_s), rng, asked, now_s=now_s, aside_deg=aside_deg) for now_s in moments_s
+    ]
     questions: list[Asked] = []
     for task in [*tasks, *TASKS]:
         if len(questions) == len(tasks):
             break
         rng.shuffle(examiners)
-        new = (_new_question(examiner, task, observations, questions, tally) for examiner in examiners)
+        new = (_new_question(examiner, task, observations, questions, tally, moves) for examiner in examiners)
         question = next((found for found in new if found is not None), None)
         if question is None:
             tally.none += 1
@@ -112,14 +118,23 @@ def questions_about(
 
 
 def _new_question(
-    examiner: Examiner, task: str, observations: Sequence[Observation], others: Sequence[Asked], tally: Tally
+    examiner: Examiner,
+    task: str,
+    observations: Sequence[Observation],
+    others: Sequence[Asked],
+    tally: Tally,
+    moves: int | None,
 ) -> Asked | None:
-    """A question of a task whose exact text leads to its answer and whose words none of the others has."""
+    """A question of a task whose exact text leads to its answer, by so many moves if that is asked for, and whose words
+    none of the others has."""
     for _ in range(DRAFTS):
         question = examiner.ask(task)
         if question is None:
             return None
-        if not leads_to(coarse_log(until(observations, question.end_s)), question):
+        held = until(observations, question.end_s)
+        if moves is not None and len(understood(question.text, question.choices, held)[1].steps) != moves + 1:
+            continue
+        if not leads_to(held, question):
             tally.coarse += 1
         elif question.text not in [other.text for other in others]:
             return question
@@ -143,13 +158,13 @@ def until(observations: Sequence[Observation], end_s: float) -> list[Observation
     return [o for o in observations if o.stamp_ns - observations[0].stamp_ns <= end_s * 1e9]
 
 
-def leads_to(log: CoarseLog, question: Asked) -> bool:
-    """Whether the coarse log leads to the true choice of a question."""
+def leads_to(observations: Sequence[Observation], question: Asked) -> bool:
+    """Whether observations, on the coarse grid, lead to the true choice of a question."""
+    parsed, log = understood(question.text, question.choices, observations)
     if len(log.steps) > MAX_STEPS:
         return False
-    parsed = read_question(question.text, question.choices, log.first_seen())
     try:
-        worked = think(log, tie(parsed, log), name_tokens(log.first_seen()))
+        worked = think(log, tie(parsed, log), name_tokens(log.where_seen()))
     except CannotTell:
         return False
     return parsed.options.get(worked.answer) == question.truth

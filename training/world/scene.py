@@ -66,6 +66,7 @@ def make_walk(
     things: tuple[int, int] = (9, 13),
     duration_s: tuple[float, float] = (15.0, 20.0),
     nouns: Sequence[str] = NOUNS,
+    circles: float = 0.0,
 ) -> Walk:
     """A random place and a walk through it; the same seed gives the same walk.
 
@@ -75,6 +76,7 @@ def make_walk(
         things: least and most named things.
         duration_s: least and most seconds of the walk.
         nouns: that things are named with.
+        circles: share of the turns that are circles.
     """
     rng = random.Random(f'walk {seed}')
     while True:
@@ -84,7 +86,7 @@ def make_walk(
         ahead_m = rng.uniform(0.3, 0.8) * length_m
         inner = (ahead_m - length_m, -width_m * rng.uniform(0.3, 0.7), ahead_m, 0.0)
         inner = (inner[0], inner[1], inner[2], inner[1] + width_m)
-        path = make_path(rng, rng.randint(*legs), inner, climbs=True)
+        path = make_path(rng, rng.randint(*legs), inner, climbs=True, circles=circles)
         if not duration_s[0] <= path.duration_s <= duration_s[1]:
             continue
         bounds = (inner[0] - 3.5, inner[1] - 3.5, inner[2] + 3.5, inner[3] + 3.5)

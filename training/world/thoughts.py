@@ -64,8 +64,7 @@ def think(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
         return _progress(log, ask)
     if task == forms.APPEARANCE_ORDER:
         return _order(log, ask, names)
-    poses = log.poses(set(ask.mirrored))
-    scribe = _Scribe(log, poses, ask, names)
+    scribe = _Scribe(log, ask, names)
     if task in (forms.LANDMARK_POSITION, forms.COUNTERFACTUAL, forms.ACTION_GENERATION):
         return scribe.from_here()
     if task == forms.RELATIVE_DIRECTION:
@@ -78,12 +77,18 @@ def think(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
 class _Scribe:
     """Writes the thoughts that rest on where things are."""
 
-    def __init__(self, log: CoarseLog, poses: Sequence[CoarsePose], ask: Ask, names: dict[str, str]) -> None:
-        self.log, self.poses, self.ask, self.names = log, poses, ask, names
+    def __init__(self, log: CoarseLog, ask: Ask, names: dict[str, str]) -> None:
+        self.log, self.ask, self.names = log, ask, names
         self.places: list[tuple[int, int]] = []
-        self.parts = [track(log, poses, set(ask.mirrored))]
+        supposed = log.mirrored(ask.mirrored)
+        followed = log if ask.late else supposed
+        self.poses = followed.poses()
+        self.parts = [track(followed, self.poses)]
         looks = [self._look_up(index, name) for index, name in enumerate(ask.question.objects, start=1)]
         self.parts.append(' ; '.join(looks) + ' .')
+        if ask.late:  # the thing was seen on the way that was taken: the other way is told from the turn on
+            self.poses = supposed.poses()
+            self.parts.append(track(supposed, self.poses, ask.mirrored[0] - 1))
 
     def from_here(self) -> Worked:
         here, (right, ahead) = self.poses[-1], self.places[0]
@@ -135,7 +140,7 @@ class _Scribe:
         return self._done(best, ranked[1] - ranked[0])
 
     def _look_up(self, index: int, name: str) -> str:
-        step, seen = self.log.first_seen()[name]
+        step, seen = self.log.where_seen()[name]
         pose = self.poses[step]
         way = (pose.heading + seen.bearing) % 360
         right, ahead = polar(way, seen.cells)
@@ -168,24 +173,21 @@ class _Scribe:
         return Worked(' '.join(self.parts), answer, margin)
 
 
-def track(log: CoarseLog, poses: Sequence[CoarsePose], mirrored: set[int]) -> str:
-    """The pose after each step."""
-    parts = ['p0 0deg 0 0']
-    for index, (step, pose) in enumerate(zip(log.steps[1:], poses[1:]), start=1):
-        shown = amount(step)
-        if index in mirrored:
-            shown = shown.replace('left', 'right') if step.kind == 'left' else shown.replace('right', 'left')
+def track(log: CoarseLog, poses: Sequence[CoarsePose], start: int = 0) -> str:
+    """The pose after each step, from one of them on."""
+    parts = [f'p{start} {poses[start].heading}deg {poses[start].right} {poses[start].ahead}']
+    for index, (step, pose) in enumerate(zip(log.steps[start + 1 :], poses[start + 1 :]), start=start + 1):
         moved = ''
         if step.kind == 'forward':
             right, ahead = polar(pose.heading, step.amount)
             moved = f' {right} {ahead}'
-        parts.append(f's{index} {shown}{moved} p{index} {pose.heading}deg {pose.right} {pose.ahead}')
+        parts.append(f's{index} {amount(step)}{moved} p{index} {pose.heading}deg {pose.right} {pose.ahead}')
     return ' ; '.join(parts) + ' .'
 
 
 def _order(log: CoarseLog, ask: Ask, names: dict[str, str]) -> Worked:
     """Look up when each thing was first seen, and sort."""
-    seen, question = log.first_seen(), ask.question
+    seen, question = log.where_seen(), ask.question
     things = {f'q{index}': (names[name], seen[name][0]) for index, name in enumerate(question.objects, start=1)}
     rows, order = sort(things, 1 if question.family == 'first' else len(things))
     answer = ' '.join(order)

@@ -31,6 +31,7 @@ class Noise:
         sway_deg, sway_m: standard deviations of a turn and a walk that are measured per key frame and were none.
         bearing_deg, distance_share: standard deviations of a sighting.
         missed: share of sightings left out.
+        false: share of key frames at which something is seen that is not there, under the name of a thing of the place.
         reach_m: things farther off are not seen.
     """
 
@@ -41,6 +42,7 @@ class Noise:
     bearing_deg: float = 0.0
     distance_share: float = 0.0
     missed: float = 0.0
+    false: float = 0.0
     reach_m: float = MAX_DISTANCE_M
 
 
@@ -49,6 +51,8 @@ ROBOT = Noise(turn_deg=0.6, move_share=0.015, bearing_deg=0.8, distance_share=0.
 WITHOUT_ODOMETRY = Noise(
     turn_deg=4.0, move_share=0.06, sway_deg=10.0, sway_m=0.25, bearing_deg=0.8, distance_share=0.025, missed=0.06
 )
+# Eyes that look for things with open names, as a robot with odometry has them.
+EYES = Noise(turn_deg=0.6, move_share=0.015, bearing_deg=1.5, distance_share=0.075, missed=0.05, false=0.03)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,14 +85,16 @@ def key_stations(walk: Walk, rule: KeyFrameRule) -> list[tuple[float, Station]]:
     return kept
 
 
-def visible(scene: Scene, station: Station, reach_m: float = MAX_DISTANCE_M) -> dict[str, Sighting]:
+def visible(
+    scene: Scene, station: Station, reach_m: float = MAX_DISTANCE_M, half_view_rad: float = CAMERA.half_view_rad
+) -> dict[str, Sighting]:
     """The things whose plate is wholly in view, near enough to be read and no part of it behind another thing."""
     seen = {}
     for thing in scene.objects:
         bearing_deg, distance_m = sight(thing, station)
         if not NEAREST_M <= distance_m <= reach_m:
             continue
-        margin_rad = CAMERA.half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
+        margin_rad = half_view_rad - math.atan2(PLATE_HALF_M, distance_m)
         inside = abs(math.radians(bearing_deg)) <= margin_rad
         if inside and not _hidden(thing, scene.objects, station, PLATE_HALF_M):
             seen[thing.name] = Sighting.level(thing.name, bearing_deg, distance_m)
@@ -108,14 +114,14 @@ def in_view(scene: Scene, station: Station, camera: Camera = CAMERA) -> list[str
     ]
 
 
-def first_glimpses_s(walk: Walk) -> dict[str, float]:
+def first_glimpses_s(walk: Walk, aside_deg: float = GLIMPSED_ASIDE_DEG) -> dict[str, float]:
     """For each thing, the first moment at which it might be made out: nearly in view, hidden or not, even far away."""
     glimpses: dict[str, float] = {}
     for index in range(int(walk.path.duration_s / SAMPLE_S) + 1):
         station = walk.path.station_at(index * SAMPLE_S)
         for thing in walk.scene.objects:
             bearing_deg, distance_m = sight(thing, station)
-            if GLIMPSED_FROM_M <= distance_m <= GLIMPSED_TO_M and abs(bearing_deg) <= GLIMPSED_ASIDE_DEG:
+            if GLIMPSED_FROM_M <= distance_m <= GLIMPSED_TO_M and abs(bearing_deg) <= aside_deg:
                 glimpses.setdefault(thing.name, index * SAMPLE_S)
     return glimpses
 
@@ -162,13 +168,17 @@ def motion_between(path: Path, start_s: float, end_s: float) -> Motion:
     )
 
 
-def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) -> list[Observation]:
+def observe(
+    walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random, half_view_rad: float = CAMERA.half_view_rad
+) -> list[Observation]:
     """The observations of a walk: measured motion, and what is in view that was not in view one key frame before."""
     observations: list[Observation] = []
     before_s: float | None = None
     in_view: dict[str, Sighting] = {}
     for index, (moment, station) in enumerate(key_stations(walk, rule)):
-        seen = visible(walk.scene, station, noise.reach_m)
+        seen = visible(walk.scene, station, noise.reach_m, half_view_rad)
+        if noise.false and rng.random() < noise.false:
+            seen |= _imagined(walk.scene, noise.reach_m, half_view_rad, rng)
         now = {name: sighting for name, sighting in seen.items() if rng.random() >= noise.missed}
         fresh = tuple(_blurred(s, noise, rng) for name, s in now.items() if name not in in_view)
         motion = None if before_s is None else _jittered(motion_between(walk.path, before_s, moment), noise, rng)
@@ -180,6 +190,13 @@ def observe(walk: Walk, rule: KeyFrameRule, noise: Noise, rng: random.Random) ->
         )
         before_s, in_view = moment, now
     return observations
+
+
+def _imagined(scene: Scene, reach_m: float, half_view_rad: float, rng: random.Random) -> dict[str, Sighting]:
+    """A thing of the place somewhere in view."""
+    name = rng.choice(scene.objects).name
+    bearing_deg = math.degrees(rng.uniform(-half_view_rad, half_view_rad))
+    return {name: Sighting.level(name, bearing_deg, rng.uniform(NEAREST_M, reach_m))}
 
 
 def _jittered(motion: Motion, noise: Noise, rng: random.Random) -> Motion:

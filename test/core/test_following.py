@@ -1,0 +1,98 @@
+"""Whether a thought follows its log: every worked thought does, and one that invents or skips something does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from embodied_r_ros.core.compact import CompactFormat
+from embodied_r_ros.core.errors import CannotTell
+from embodied_r_ros.core.following import astray
+from embodied_r_ros.core.reasoning import ReasoningSettings, answer, failure
+from embodied_r_ros.core.records import Completion, ErrorCode, Question
+from embodied_r_ros.evaluation.phrase_reader import from_words
+
+MOVES = ('s1 left 90deg', 's2 stay', 's3 forward 2m')
+SIGHTINGS = ('q1 n7 o0 right15deg 3m', 'q2 n9 o2 ahead 0.5m')
+THOUGHT = (
+    'p0 0deg 0 0 ; s1 left 90deg p1 270deg 0 0 ; s2 stay p2 270deg 0 0 ; s3 forward 2m -4 0 p3 270deg -4 0 . '
+    'q1 n7 o0 right15deg 3m p0 0deg 0 0 = 15deg 2 6 r1 2 6 ; q2 n9 o2 ahead 0.5m p2 270deg 0 0 = 270deg -1 0 r2 -1 0 .'
+)
+GOES_ASTRAY = {
+    'a turn to the other side': (
+        's1 left 90deg',
+        's1 right 90deg',
+        "'s1 left 90deg' was to follow, 's1 right 90deg' came",
+    ),
+    'another size': ('s3 forward 2m', 's3 forward 2.5m', "'s3 forward 2m' was to follow, 's3 forward 2.5m' came"),
+    'another number': ('s3 forward', 's4 forward', "'s3 forward 2m' was to follow, 's4 forward 2m' came"),
+    'a move skipped': ('s2 stay p2 270deg 0 0 ; ', '', "'s2 stay' was to follow, 's3 forward 2m' came"),
+    'the last move skipped': ('s3 forward 2m -4 0', '', "'s3 forward 2m' was to follow, 'nothing' came"),
+    'a move beyond the last': (
+        ' . q1',
+        ' ; s4 left 15deg p4 255deg -4 0 . q1',
+        "'nothing' was to follow, 's4 left 15deg' came",
+    ),
+    'a thing elsewhere': (
+        'o0 right15deg',
+        'o0 left15deg',
+        "'q1 n7 o0 right15deg 3m' was to be looked up, 'q1 n7 o0 left15deg 3m' was",
+    ),
+    'a thing at another step': (
+        'n9 o2',
+        'n9 o3',
+        "'q2 n9 o2 ahead 0.5m' was to be looked up, 'q2 n9 o3 ahead 0.5m' was",
+    ),
+    'another thing': ('q2 n9', 'q2 n8', "'q2 n9 o2 ahead 0.5m' was to be looked up, 'q2 n8 o2 ahead 0.5m' was"),
+    'a thing skipped': (' ; q2 n9 o2 ahead 0.5m', '', "'q2 n9 o2 ahead 0.5m' was to be looked up, 'nothing' was"),
+    'a thing too many': (
+        'r2 -1 0',
+        'r2 -1 0 ; q3 n1 o0 ahead 1m',
+        "'nothing' was to be looked up, 'q3 n1 o0 ahead 1m' was",
+    ),
+}
+
+
+def test_a_thought_that_writes_each_move_and_sighting_follows_its_log():
+    assert astray(THOUGHT, MOVES, SIGHTINGS) == ''
+
+
+@pytest.mark.parametrize(('part', 'written', 'message'), GOES_ASTRAY.values(), ids=GOES_ASTRAY)
+def test_what_a_thought_invents_or_skips_is_named(part, written, message):
+    changed = THOUGHT.replace(part, written)
+    assert changed != THOUGHT
+    assert astray(changed, MOVES, SIGHTINGS) == message
+
+
+RIGHT_OF_ME = '<think> s1 left 90deg . q1 {} o0 ahead 2m </think> <answer> right </answer>'
+THOUGHT_UP = RIGHT_OF_ME.replace('90deg', '45deg')
+
+
+def asked(*replies):
+    """The answer to a question after replies to it."""
+    seen = [
+        from_words(session=0, index=0, stamp_ns=0, action='', text='sofa straight ahead at 2.0 m'),
+        from_words(session=0, index=1, stamp_ns=1, action='rotated left 90 deg', text='nothing new'),
+    ]
+    question = Question(text='Where is the sofa now?', votes=len(replies))
+    steps = answer(question, seen, CompactFormat(), ReasoningSettings())
+    name = next(steps)[0].messages[0].content.split()[3]
+    try:
+        steps.send([Completion(text=reply.format(name)) for reply in replies])
+    except StopIteration as done:
+        return done.value
+    raise AssertionError('there was to be an answer')
+
+
+def test_a_thought_that_follows_what_was_seen_answers():
+    assert asked(RIGHT_OF_ME).answer == 'right'
+
+
+def test_a_thought_that_does_not_is_no_answer_and_says_what_it_made_up():
+    with pytest.raises(CannotTell, match="lost track of what was seen .'s1 left 90deg' was to follow") as caught:
+        asked(THOUGHT_UP)
+    assert failure(caught.value).error_code is ErrorCode.CANNOT_TELL
+
+
+def test_thoughts_that_do_not_follow_count_against_the_confidence():
+    found = asked(THOUGHT_UP, RIGHT_OF_ME, RIGHT_OF_ME)
+    assert (found.answer, found.confidence) == ('right', pytest.approx(2 / 3))
