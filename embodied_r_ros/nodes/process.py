@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from embodied_r_ros.core.errors import EmbodiedRError
 from embodied_r_ros.nodes.managed import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, ManagedNode
 from embodied_r_ros.nodes.rclpy_internals import without_ros_arguments
+from embodied_r_ros.nodes.shared_memory import replaced_ports
 
 _REFUSALS = (EmbodiedRError, InvalidNamespaceException, InvalidNodeNameException, ParameterException)
 # Questions under way get their answers within this time after a signal.
@@ -28,13 +29,16 @@ _LAST_ANSWERS_S = 0.5
 _SENDING_S = 0.1
 # So many faults of the executor one after the other mean that it does nothing else any more.
 _FAULTS_IN_A_ROW = 100
+# Where Fast DDS mends a replaced port itself, it does so sooner.
+_HEARING_PERIOD_S, _DEAF_S = 1.0, 3.0
 
 
 def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None) -> int:
     """The main function of a node's executable.
 
     At SIGINT or SIGTERM the node is deactivated while its ROS context still lives, so that whoever waits for an answer
-    gets one.
+    gets one. A process that the others no longer reach is replaced by a new one with the same process id, see
+    `nodes.shared_memory`.
 
     Returns:
         Exit status: 0 after SIGINT, SIGTERM, a shutdown transition or finished work; 1 when a transition failed under
@@ -42,14 +46,18 @@ def run(node_class: Callable[[], ManagedNode], argv: Sequence[str] | None = None
     """
     signals = _Signals()
     node = None
+    hearing = _Hearing()
     try:
         node = _make_node(node_class, list(sys.argv if argv is None else argv))
-        status = EXIT_REFUSED if node is None else _spin(node, signals)
+        status = EXIT_REFUSED if node is None else _spin(node, signals, hearing)
     finally:
         if node is not None:
             node.close()
         rclpy.try_shutdown()
-        signals.ignore()
+        if not hearing.lost or signals.came:
+            signals.ignore()
+    if hearing.lost and not signals.came:
+        os.execv(sys.executable, sys.orig_argv)
     return EXIT_OK if signals.came else status
 
 
@@ -93,6 +101,38 @@ class _Signals:
                 self._node.executor.wake()
 
 
+class _Hearing:
+    """Watches, in a thread of its own, whether other processes still reach this one.
+
+    Attributes:
+        lost: they do not.
+    """
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def watch(self, node: ManagedNode) -> None:
+        """End the node when they no longer do."""
+        threading.Thread(target=self._watch, args=(node,), name='hearing', daemon=True).start()
+
+    def _watch(self, node: ManagedNode) -> None:
+        heard_s = time.monotonic()
+        while node.exit_status is None:
+            time.sleep(_HEARING_PERIOD_S)
+            ports = replaced_ports()
+            if not ports:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s >= _DEAF_S:
+                self.lost = True
+                node.log(
+                    'error',
+                    f'other processes no longer reach this one, since the file of its port {ports[0]} in /dev/shm was '
+                    'replaced, as happens to one that got no CPU for a second; the node starts anew',
+                )
+                node.end(EXIT_OK)
+                return
+
+
 def _make_node(node_class: Callable[[], ManagedNode], arguments: list[str]) -> ManagedNode | None:
     """The node, or None and a sentence on stderr."""
     name = node_class.__module__.rpartition('.')[2]
@@ -114,10 +154,11 @@ def _check_arguments(node_class: Callable[[], ManagedNode], name: str, arguments
     parser.parse_args(without_ros_arguments(arguments)[1:])
 
 
-def _spin(node: ManagedNode, signals: _Signals) -> int:
+def _spin(node: ManagedNode, signals: _Signals, hearing: _Hearing) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     signals.wake(node)
+    hearing.watch(node)
     if not signals.came and not node.start():
         return EXIT_FAILED if node.exit_status is None else node.exit_status
     faults = 0
