@@ -91,9 +91,7 @@ def read_recording(
     topics = find_topics(path, image_topic, odom_topic, camera_info_topic)
     sampler = None if sample_hz is None else StampSampler(sample_hz)
     tell = on_broken or _log_broken
-    return itertools.chain(
-        _fixed_transforms(Path(path), tell), _in_order(_items(Path(path), topics, sampler, tell))
-    )
+    return itertools.chain(_fixed_transforms(Path(path), tell), _in_order(_items(Path(path), topics, sampler, tell)))
 
 
 def find_topics(

@@ -92,9 +92,7 @@ def _transform(told: Any, fixed: bool) -> Transform:
     return Transform(
         parent=clean(told.header.frame_id),
         child=clean(told.child_frame_id),
-        pose=Pose(
-            x_m=shift.x, y_m=shift.y, z_m=shift.z, qx=turn.x, qy=turn.y, qz=turn.z, qw=turn.w
-        ),
+        pose=Pose(x_m=shift.x, y_m=shift.y, z_m=shift.z, qx=turn.x, qy=turn.y, qz=turn.z, qw=turn.w),
         stamp_ns=stamp.sec * NS_PER_S + stamp.nanosec,
         fixed=fixed,
     )

@@ -42,7 +42,9 @@ def corners_by_opencv(told: Calibration, aside_deg: float, distance_m: float) ->
     turn = np.array([0.0, math.radians(aside_deg), 0.0])
     axes, _ = cv2.Rodrigues(turn)
     project: Any = cv2.fisheye.projectPoints if told.distortion_model == 'equidistant' else cv2.projectPoints
-    pixels, _ = project(square[:, None], turn, axes[:, 2] * distance_m, np.array(told.k).reshape(3, 3), np.array(told.d))
+    pixels, _ = project(
+        square[:, None], turn, axes[:, 2] * distance_m, np.array(told.k).reshape(3, 3), np.array(told.d)
+    )
     return np.asarray(pixels, np.float64).reshape(4, 2)
 
 

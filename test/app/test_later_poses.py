@@ -19,9 +19,7 @@ def at(stamp_s: float) -> OdometryItem:
 
 def order(*items: RecordedItem) -> list[str]:
     """'i' and 'p' with their seconds."""
-    return [
-        f'{"i" if isinstance(item, ImageItem) else "p"}{item.stamp_ns / 1e9:g}' for item in LaterPoses(items, 0.2)
-    ]
+    return [f'{"i" if isinstance(item, ImageItem) else "p"}{item.stamp_ns / 1e9:g}' for item in LaterPoses(items, 0.2)]
 
 
 @pytest.mark.parametrize(

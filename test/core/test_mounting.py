@@ -71,7 +71,9 @@ def test_without_transforms_the_camera_looks_ahead_which_is_said_once() -> None:
     one = mounting()
     assert [one.camera_pose('camera', 0) for _ in range(2)] == [None, None]
     ((sentence, grave),) = one.take_notes()
-    assert sentence.startswith('no transforms tell where the camera is on the base, so it is taken to look ahead, level')
+    assert sentence.startswith(
+        'no transforms tell where the camera is on the base, so it is taken to look ahead, level'
+    )
     assert not grave
     assert one.take_notes() == []
     assert not one.knows('camera', 0)

@@ -106,7 +106,11 @@ def test_the_number_of_frames_is_bounded() -> None:
         ([], told('x' * 300, 'base'), 'must name two frames'),
         ([], told('base', 'base'), "must form a tree, got a loop through frame 'base' in 'base'"),
         ([told('b', 'a'), told('c', 'b')], told('a', 'c'), "got a loop through frame 'a' in 'c'"),
-        ([], told('camera', 'base', Pose(x_m=0, y_m=0, z_m=0, qx=0, qy=0, qz=0, qw=0)), 'a quaternion that is not zero'),
+        (
+            [],
+            told('camera', 'base', Pose(x_m=0, y_m=0, z_m=0, qx=0, qy=0, qz=0, qw=0)),
+            'a quaternion that is not zero',
+        ),
         ([], told('camera', 'base', pose(math.nan)), 'must be finite'),
         ([told('camera', 'base')], told('camera', 'odom'), "one parent, got frame 'camera' in 'odom' after 'base'"),
         ([*MOVING], told('camera', 'odom', pose(), 10.2), "one parent, got frame 'camera' in 'odom' after 'base'"),
