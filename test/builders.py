@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters.codec import encode_jpeg
 from embodied_r_ros.core.camera import Camera
-from embodied_r_ros.core.frames import NS_PER_S, Frame
+from embodied_r_ros.core.frames import NS_PER_S, Frame, Transform
 from embodied_r_ros.core.records import Calibration, EncodedImage, Pose
 
 TYPES = get_typestore(Stores.ROS2_KILTED)
@@ -258,6 +258,27 @@ def recorded_odometry(where: Pose, stamp_s: float, topic: str = '/odom', recorde
         ),
     )
     return Recorded(topic, 'nav_msgs/msg/Odometry', message, _ns(stamp_s if recorded_s is None else recorded_s))
+
+
+def recorded_transforms(*told: Transform, recorded_s: float = 100.0, topic: str = '') -> Recorded:
+    """A message on /tf_static or /tf, as the first transform is fixed or not."""
+    types = TYPES.types
+    messages = []
+    for one in told:
+        at = one.pose
+        messages.append(
+            types['geometry_msgs/msg/TransformStamped'](
+                header=header(one.stamp_ns / NS_PER_S, one.parent),
+                child_frame_id=one.child,
+                transform=types['geometry_msgs/msg/Transform'](
+                    translation=types['geometry_msgs/msg/Vector3'](at.x_m, at.y_m, at.z_m),
+                    rotation=types['geometry_msgs/msg/Quaternion'](at.qx, at.qy, at.qz, at.qw),
+                ),
+            )
+        )
+    topic = topic or ('/tf_static' if told[0].fixed else '/tf')
+    kind = 'tf2_msgs/msg/TFMessage'
+    return Recorded(topic, kind, types[kind](messages), _ns(recorded_s))
 
 
 def recorded_camera_info(known: Calibration, stamp_s: float, topic: str = '/camera/camera_info') -> Recorded:

@@ -45,7 +45,7 @@ class Checkout:
         self.folder = folder / 'checkout'
         self.bin = folder / 'bin'
         self.bin.mkdir()
-        for name in ('scripts', 'requirements', 'embodied_r_interfaces'):
+        for name in ('scripts', 'requirements', 'embodied_r_interfaces', 'test/interfaces'):
             shutil.copytree(ROOT / name, self.folder / name)
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool))
@@ -82,9 +82,9 @@ def checkout(tmp_path):
 def test_each_step_of_a_first_run_is_one_line_with_its_seconds(checkout):
     done = checkout.run('base', 'dev')
     assert done.returncode == 0, done.stderr
-    assert checkout.calls() == [*ALL_OF_BASE, 'pip requirements/dev.txt for jazzy']
+    assert checkout.calls() == [*ALL_OF_BASE, 'pip requirements/dev.txt for jazzy', *REBUILT]
     lines = done.stdout.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert all(line.endswith(' s') and ' ... ' in line for line in lines)
 
 

@@ -102,7 +102,8 @@ class OpenAIPerceiver:
         """
         start_s = time.monotonic()
         motion = current.motion if previous is not None else None
-        told = motion if motion is not None and motion.source is not MotionSource.NONE else None
+        is_told = motion is not None and motion.source is not MotionSource.NONE and not motion.jumped
+        told = motion if is_told else None
         found = await self._ask(previous, current, describe_prompt(previous is not None, told))
         motion = _motion(found.action, told) if previous is not None else None
         return Description(motion=motion, text=found.text, latency_s=time.monotonic() - start_s)

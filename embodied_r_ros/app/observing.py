@@ -13,17 +13,18 @@ from embodied_r_ros.core.records import KeyFrame
 def observation_of(
     frame: KeyFrame, description: Description, perceiver: Perceiver, latency_s: float | None = None
 ) -> Observation:
-    """What perception found in a key frame; where it tells no motion, the camera's counts.
+    """What perception found in a key frame; where it tells no motion, or odometry jumped, the camera's counts.
 
     Args:
         latency_s: wall-clock seconds from asking for the description to having it; the description's own unless given.
     """
+    jumped = frame.motion is not None and frame.motion.jumped
     return Observation(
         camera=frame.camera,
         session=frame.session,
         index=frame.index,
         stamp_ns=frame.stamp_ns,
-        motion=description.motion or frame.motion,
+        motion=frame.motion if jumped else description.motion or frame.motion,
         sightings=description.sightings,
         text=description.text,
         source=perceiver.source,

@@ -63,6 +63,7 @@ class Recording:
         end_ns: the newest stamp of an image or pose, of the last session.
         last_pose: stamp and pose of the newest odometry; None without odometry, or where it is not stamped by the clock
             of the images.
+        frame_id: of the poses; '' where that is not told.
         track: stamps and poses of the last session, at most TRACK_HZ of them a second; empty where `last_pose` is None.
     """
 
@@ -72,6 +73,7 @@ class Recording:
     selection_s: float
     end_ns: int
     last_pose: tuple[int, Pose] | None = None
+    frame_id: str = ''
     track: tuple[tuple[int, Pose], ...] = ()
 
 
@@ -176,6 +178,7 @@ def scan(
         selection_s=watch.selection_s,
         end_ns=last_ns if last_pose is None else max(last_ns, last_pose[0]),
         last_pose=last_pose,
+        frame_id=framer.mounting.fixed_frame,
         track=tuple(track) if last_pose is not None else (),
     )
 
@@ -262,9 +265,10 @@ async def answer(
         end_ns = _end(observations, recording, until_s)
         seen = _window(observations, recording, last_s, until_s, end_ns)
         scene = scene_of(_window(observations, recording, None, until_s, end_ns))
-        landmarks = landmarks_of(scene, reasoning.ODOMETRY_FRAME)
+        frame_id = recording.frame_id or reasoning.ODOMETRY_FRAME
+        landmarks = landmarks_of(scene, frame_id)
         settings = settings or reasoning.ReasoningSettings()
-        steps = reasoning.answer(question, seen, prompt_format, settings, lm.name, scene=scene)
+        steps = reasoning.answer(question, seen, prompt_format, settings, lm.name, scene=scene, odometry_frame=frame_id)
         found = reasoning.with_age(await drive(steps, lm, on_text), end_ns)
     except (BackendError, InputError, ReplyError) as error:
         seen = Window(observations)

@@ -237,9 +237,9 @@ class KeyFramer:
         motion = EgoMotionEstimator(camera).estimate(self._last_grey, grey)
         return None if motion.source is MotionSource.NONE else motion
 
-    def _motion_of_poses(self, start_ns: int, end_ns: int) -> Motion | None:
-        """None where odometry jumped in between."""
+    def _motion_of_poses(self, start_ns: int, end_ns: int) -> Motion:
+        """The motion; one that is `jumped` where odometry jumped in between."""
         way = self.poses.between(start_ns, end_ns)
         if not way or self.poses.jumped(start_ns, end_ns):
-            return None
+            return Motion(name='', source=MotionSource.ODOMETRY)
         return dataclasses.replace(motion_from_poses(way[0], way[-1]), moves=moves_along(way))

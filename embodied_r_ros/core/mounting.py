@@ -30,19 +30,25 @@ class Note(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MountingSettings(Settings):
-    """Where the camera sits, in which frames positions are, and which odometry is believed."""
+class FrameSettings(Settings):
+    """In which frames positions are."""
 
     base_frame: str = setting(
         '', "'Ahead' and 'left' are those of this frame; '' is the child frame of odometry, else base_link."
     )
+    fixed_frame: str = setting(
+        '', "Poses and landmarks are in this frame; '' is the frame of odometry. /tf must lead from that to this one."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MountingSettings(FrameSettings):
+    """Where the camera sits, in which frames positions are, and which odometry is believed."""
+
     camera_pose: str = setting(
         '',
         "The camera sits there in the base frame: 'x y z roll pitch yaw', metres and degrees, of its body (x ahead, y "
         "left, z up); '' takes it from /tf, and without that it looks ahead, level, from the base's origin.",
-    )
-    fixed_frame: str = setting(
-        '', "Poses and landmarks are in this frame; '' is the frame of odometry. /tf must lead from that to this one."
     )
     max_speed_m_s: float = setting(
         20.0, 'Odometry that moves faster has jumped; no motion is told across it.', unit='m/s', within=(0.01, 1e4)
@@ -99,6 +105,11 @@ class Mounting:
         if self._odometry_frames is not None and self._odometry_frames[1]:
             return self._odometry_frames[1]
         return next((name for name in USUAL_BASES if name in self.transforms), '')
+
+    @property
+    def fixed_frame(self) -> str:
+        """The frame that poses are in; '' while none is known."""
+        return self.settings.fixed_frame or ('' if self._odometry_frames is None else self._odometry_frames[0])
 
     def knows(self, frame_id: str, stamp_ns: int) -> bool:
         """Whether it is told where the camera with this optical frame sits."""

@@ -13,7 +13,7 @@ from embodied_r_ros.core.stamps import StampGate
 
 POSES_KEPT = 2048
 WAY_STEP_S = 0.2
-# Of odometry that comes less often than `max_age_s`, the pose is known for so many of its periods, and no longer than this.
+# Of odometry that comes less often than `max_age_s`, the pose is known for so many of its periods, at most this long.
 PERIODS = 1.5
 MAX_REACH_NS = 5 * NS_PER_S // 2
 # Stamps that are nearer to each other say nothing about speed.
@@ -176,8 +176,9 @@ class PoseTrack:
             return self._poses[-1] if stamp_ns - last_ns <= self._max_age_ns else None
         before_ns = self._stamps_ns[-2]
         step_ns = last_ns - before_ns
-        if stamp_ns - last_ns > max(self._max_age_ns, min(PERIODS * step_ns, MAX_REACH_NS)):
+        regular = step_ns <= MAX_REACH_NS
+        if stamp_ns - last_ns > max(self._max_age_ns, min(PERIODS * step_ns, MAX_REACH_NS) if regular else 0):
             return None
-        if last_ns in self._jumps_ns or step_ns > max(self._max_age_ns, MAX_REACH_NS):
+        if last_ns in self._jumps_ns or not (regular or step_ns <= self._max_age_ns):
             return self._poses[-1]
         return pose_between(self._poses[-2], self._poses[-1], (stamp_ns - before_ns) / step_ns)

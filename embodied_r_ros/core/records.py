@@ -103,6 +103,11 @@ class Motion:
     source: MotionSource = MotionSource.NONE
     moves: tuple[Move, ...] = ()
 
+    @property
+    def jumped(self) -> bool:
+        """Whether odometry, which is there, jumped, so that nothing is known: it has no name and no number."""
+        return self.source is MotionSource.ODOMETRY and not self.name and not self.moves and math.isnan(self.forward_m)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sighting:

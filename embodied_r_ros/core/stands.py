@@ -11,7 +11,7 @@ from embodied_r_ros.core.landmarks import Vector, View
 from embodied_r_ros.core.moves import STAY, come_to, measured, moves_of
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.poses import ORIGIN, position, rotation_matrix
-from embodied_r_ros.core.records import Key, Motion, MotionSource, Pose
+from embodied_r_ros.core.records import Key, Motion, Pose
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +41,12 @@ def next_stand(last: Stand | None, seen: Observation) -> Stand:
 
 def _pose_after(last: Stand, seen: Observation) -> Pose | None:
     """The pose in the frame of the last stand; None where nothing tells it, or odometry jumped."""
-    camera, session, index = seen.key
-    follows = last.key == (camera, session, index - 1)
+    if seen.motion is not None and seen.motion.jumped:
+        return None
     if seen.pose is not None:
-        # Two poses of odometry with a motion that is not its own: it jumped in between (`KeyFramer`).
-        jumped = follows and (seen.motion is None or seen.motion.source is not MotionSource.ODOMETRY)
-        return seen.pose if last.by_odometry and not jumped else None
-    if not follows or seen.motion is None:
+        return seen.pose if last.by_odometry else None
+    camera, session, index = seen.key
+    if last.key != (camera, session, index - 1) or seen.motion is None:
         return None
     moves = moves_of(seen.motion)
     if len(measured(moves)) < len(moves) or not (moves or seen.motion.name == STAY):

@@ -1,4 +1,4 @@
-"""Where frames are, as /tf and /tf_static tell it: a tree of transforms, bounded in time and number, read at any stamp."""
+"""Where frames are, as /tf and /tf_static tell: a tree of transforms, bounded in time and number, read at any stamp."""
 
 from __future__ import annotations
 

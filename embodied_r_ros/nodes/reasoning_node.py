@@ -24,6 +24,7 @@ from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
 from embodied_r_ros.core.models import REASONERS
+from embodied_r_ros.core.mounting import FrameSettings, Mounting, MountingSettings
 from embodied_r_ros.core.records import Answer, ErrorCode
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
@@ -42,6 +43,7 @@ from embodied_r_ros.nodes.peer_services import RosPeerServices
 from embodied_r_ros.nodes.process import run
 from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
+from embodied_r_ros.nodes.transform_topics import TransformTopics
 
 _TWICE = 'another reasoning_node answers to {!r} too; stop it, or give it a namespace of its own'
 
@@ -58,11 +60,17 @@ class ReasoningNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         self._own = backends.own_settings(REASONERS)
-        classes = (AskerSettings, MemorySettings, reasoning.ReasoningSettings, backends.ReasonerBackend, *self._own)
+        common = (AskerSettings, MemorySettings, FrameSettings, reasoning.ReasoningSettings, backends.ReasonerBackend)
+        classes = (*common, *self._own)
         super().__init__('reasoning_node', *classes, **options)
         self._model = backends.reasoner_model(self.settings(backends.ReasonerBackend))
         self.diagnostics = Diagnostics(self, self._judge)
         self._group = ReentrantCallbackGroup()
+        frames = self.settings(FrameSettings)
+        self._mounting = Mounting(MountingSettings(base_frame=frames.base_frame, fixed_frame=frames.fixed_frame))
+        self._transforms = TransformTopics(
+            self, self._mounting.push, lambda error: self._leave_out('a transform', error)
+        )
 
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
@@ -103,6 +111,8 @@ class ReasoningNode(ManagedNode):
         self._is_news = False
         self.held(self.create_timer(_LANDMARKS_S, self._tell_landmarks, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         if self.settings(AskerSettings).latest_motion:
+            if self.settings(FrameSettings) != FrameSettings():
+                self._transforms.listen()
             self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.diagnostics.start()
 
@@ -132,6 +142,8 @@ class ReasoningNode(ManagedNode):
         except InputError as error:
             self._leave_out(f'key frame {message.index}', error)
             return
+        if message.index == 0:
+            self._mounting.reset()
         key = (message.camera, message.session, message.index)
         self._bridge.post(self._asker.note_key_frame, key, stamp_ns)
 
@@ -163,7 +175,10 @@ class ReasoningNode(ManagedNode):
         except InputError as error:
             self._leave_out('odometry', error)
             return
-        self._bridge.post(self._asker.note_pose, stamp_ns, pose, clean(message.header.frame_id))
+        frame_id, child = clean(message.header.frame_id), clean(message.child_frame_id)
+        placed = self._mounting.base_pose(pose, frame_id, child, stamp_ns)
+        if placed is not None:
+            self._bridge.post(self._asker.note_pose, stamp_ns, placed, self._mounting.fixed_frame)
 
     def _leave_out(self, what: str, error: InputError) -> None:
         self.diagnostics.count('unusable')

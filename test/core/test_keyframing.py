@@ -220,7 +220,8 @@ def test_no_motion_is_told_across_a_jump_of_odometry(jumps: bool) -> None:
         one.push_pose(ns(100.0 + 0.1 * step), pose(x_m=0.1 * step, y_m=4.0 if jumps and step > 45 else 0.0))
     keys = push_pan(one)
     assert [key.pose is not None for key in keys] == [True] * 3
-    assert [key.motion is None for key in keys] == [True, False, jumps]
+    assert keys[0].motion is None
+    assert [key.motion and key.motion.jumped for key in keys[1:]] == [False, jumps]
     assert one.poses.jumps == jumps
 
 
@@ -387,22 +388,3 @@ def test_a_frame_that_cannot_be_read_does_not_wait() -> None:
     with pytest.raises(InputError, match='cut short'):
         one.push(Frame(stamp_ns=ns(130.0), image=broken, width=320, height=180))
     assert one.push(frame(texture(320, 180), 130.1)) == []
-
-
-def test_one_pose_with_a_wrong_stamp_does_not_push_out_the_others() -> None:
-    one = track()
-    assert not one.push(ns(1e6), pose(x_m=99.0))
-    assert one.push(ns(10.5), pose(x_m=5.0, yaw_deg=215.0))
-    assert (one.outliers, one.ignored) == (1, 1)
-    found = one.at(ns(10.45))
-    assert found is not None
-    assert found.x_m == pytest.approx(4.5)
-    assert one.newest == (ns(10.5), pose(x_m=5.0, yaw_deg=215.0))
-
-
-def test_poses_of_a_time_set_ahead_start_the_track_anew() -> None:
-    one = track()
-    assert [one.push(ns(1e6 + step / 10), pose(x_m=float(step))) for step in range(3)] == [False, False, True]
-    assert one.at(ns(10.2)) is None
-    assert one.at(ns(1e6)) == pose(x_m=0.0)
-    assert one.ignored == 0

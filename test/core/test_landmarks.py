@@ -125,6 +125,15 @@ def test_across_a_motion_that_is_not_known_nothing_is_put_together_by_place(moti
     assert scene.stand.stretch == 1
 
 
+def test_where_odometry_jumps_places_begin_anew():
+    things = [('chair', (3.0, 1.0, 0.5))]
+    jumped = Motion(name='', source=MotionSource.ODOMETRY)
+    before, after = looks(things, [pose(0, 0), pose(1, 0)])
+    scene = scene_of([before, dataclasses.replace(after, motion=jumped)])
+    assert scene.stand.stretch == 1
+    assert scene_of([before, after]).stand.stretch == 0
+
+
 def test_across_a_motion_that_is_not_known_a_name_that_one_thing_bears_tells_it():
     first = seen(0, None, Sighting.level('sofa', 30.0, 3.0, source='box'))
     second = seen(1, None, Sighting.level('sofa', -20.0, 2.0, source='box'))

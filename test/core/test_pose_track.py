@@ -99,6 +99,25 @@ def test_poses_before_the_way_are_forgotten() -> None:
     assert one.at(ns(1.0)) is None
 
 
+def test_one_pose_with_a_wrong_stamp_does_not_push_out_the_others() -> None:
+    one = track()
+    assert not one.push(ns(1e6), pose(x_m=99.0))
+    assert one.push(ns(10.5), pose(x_m=5.0, yaw_deg=215.0))
+    assert (one.outliers, one.ignored) == (1, 1)
+    found = one.at(ns(10.45))
+    assert found is not None
+    assert found.x_m == pytest.approx(4.5)
+    assert one.newest == (ns(10.5), pose(x_m=5.0, yaw_deg=215.0))
+
+
+def test_poses_of_a_time_set_ahead_start_the_track_anew() -> None:
+    one = track()
+    assert [one.push(ns(1e6 + step / 10), pose(x_m=float(step))) for step in range(3)] == [False, False, True]
+    assert one.at(ns(10.2)) is None
+    assert one.at(ns(1e6)) == pose(x_m=0.0)
+    assert one.ignored == 0
+
+
 # Odometry that comes seldom, and odometry that jumps.
 
 

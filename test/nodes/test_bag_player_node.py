@@ -12,12 +12,14 @@ import pytest
 pytest.importorskip('rclpy')
 
 import pictures
+from builders import pose, recorded_jpeg, recorded_transforms, write_bag
 from embodied_r_interfaces.msg import KeyFrame
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
 from embodied_r_ros.core.errors import InputError, SettingsError
+from embodied_r_ros.core.frames import Transform
 from embodied_r_ros.nodes import qos
 from embodied_r_ros.nodes.bag_player_node import BagPlayerNode
 from embodied_r_ros.nodes.camera_node import CameraNode
@@ -212,3 +214,16 @@ def test_the_process_ends_with_status_0_when_the_recording_is_over(node_process,
     status, _, err = node_process(MODULE, '--ros-args', '-p', f'path:={recording}', '-p', 'rate:=10.0').wait()
     assert status == 0
     assert 'played 20 messages' in err
+
+
+def test_every_fixed_transform_is_kept_for_listeners_that_join_late(graph, tmp_path):
+    kinds = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
+    told = [Transform(parent='base_link', child=f'sensor {number}', pose=pose(), fixed=True) for number in range(30)]
+    messages = [recorded_transforms(one, recorded_s=100.0 + number / 100) for number, one in enumerate(told)]
+    bag = write_bag(tmp_path / 'bag', [*messages, recorded_jpeg(pictures.jpeg(pictures.view()), 110.0)])
+    node = play(graph, bag, wait_s=0.0)
+    graph.spin_until(lambda: node.played['/tf_static'] == 30, 'the transforms')
+    heard = []
+    graph.node().create_subscription(kinds.TFMessage, 'tf_static', heard.append, qos.FIXED_TRANSFORMS)
+    graph.spin_until(lambda: len(heard) == 30, 'all of them')
+    assert [message.transforms[0].child_frame_id for message in heard] == [one.child for one in told]

@@ -32,8 +32,8 @@ from embodied_r_ros.core.settings import from_mapping, keys
 pytestmark = pytest.mark.slow
 
 CLASSES = [
-    AskerSettings, DescriberSettings, KeyFrameSettings, MemorySettings, MountingSettings, PerceptionBackend, PerceptionModel,
-    ReasonerBackend, ReasonerModel, ReasoningSettings, ServerSettings, TagSettings,
+    AskerSettings, DescriberSettings, KeyFrameSettings, MemorySettings, MountingSettings, PerceptionBackend,
+    PerceptionModel, ReasonerBackend, ReasonerModel, ReasoningSettings, ServerSettings, TagSettings,
 ]  # fmt: skip
 NAMES = sorted({name for cls in CLASSES for name, _, _ in keys(cls)})
 values = (

@@ -104,8 +104,8 @@ def _planar_step(before: Pose, after: Pose) -> tuple[float, float, float]:
 def recorded_items(walk: Walk, camera: Camera = CAMERA) -> Iterator[RecordedItem]:
     """What a robot's recording of the walk holds, in the order of the stamps; images as pixels, drawn in their turn.
 
-    A camera without a pose looks ahead, level, from CAMERA_HEIGHT_M above the base, which nothing in the recording tells.
-    Where it has one, the recording tells it as transforms, by way of a frame between base and camera.
+    A camera without a pose looks ahead, level, from CAMERA_HEIGHT_M above the base, and no transform says so. Where it
+    has one, the recording tells it as transforms, by way of a frame between base and camera.
     """
     seed, duration_s = walk.scene.seed, walk.path.duration_s
     begin_ns = start_ns(seed)
