@@ -9,6 +9,7 @@ import pathlib
 
 from embodied_r_ros.adapters.backends import PerceptionBackend, ReasonerBackend, own_settings
 from embodied_r_ros.app.asker import AskerSettings
+from embodied_r_ros.app.depth_waiting import DepthWaitSettings
 from embodied_r_ros.app.describer import DescriberSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.memory import MemorySettings
@@ -17,6 +18,7 @@ from embodied_r_ros.core.mounting import FrameSettings, MountingSettings
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.settings import table
 from embodied_r_ros.nodes.bag_player_node import BagPlayerSettings
+from embodied_r_ros.nodes.depth_topic import DepthTopicSettings
 from embodied_r_ros.nodes.image_topic import ImageTopicSettings
 from embodied_r_ros.nodes.parameters import NodeSettings
 
@@ -24,8 +26,14 @@ FILE = pathlib.Path(__file__).resolve().parents[1] / 'docs/parameters.md'
 
 # The classes that each node gives to ManagedNode.
 NODES = {
-    'camera_node': (ImageTopicSettings, KeyFrameSettings, MountingSettings),
-    'perception_node': (PerceptionBackend, DescriberSettings, MemorySettings, *own_settings(PERCEIVERS, EYES)),
+    'camera_node': (ImageTopicSettings, DepthTopicSettings, KeyFrameSettings, MountingSettings),
+    'perception_node': (
+        PerceptionBackend,
+        DescriberSettings,
+        DepthWaitSettings,
+        MemorySettings,
+        *own_settings(PERCEIVERS, EYES),
+    ),
     'reasoning_node': (
         ReasonerBackend,
         AskerSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from embodied_r_ros.core.frames import NS_PER_S, ImageItem, OdometryItem, RecordedItem
+from embodied_r_ros.core.frames import NS_PER_S, ImageItem, OdometryItem, ReadItem
 from embodied_r_ros.core.pose_track import MAX_REACH_NS
 
 
@@ -23,12 +23,12 @@ class LaterPoses:
         newest_ns: stamp of the newest image that was read.
     """
 
-    def __init__(self, items: Iterable[RecordedItem], pose_max_age_s: float) -> None:
+    def __init__(self, items: Iterable[ReadItem], pose_max_age_s: float) -> None:
         self._items = items
         self._max_age_ns = int(pose_max_age_s * NS_PER_S)
         self.newest_ns = 0
 
-    def __iter__(self) -> Iterator[RecordedItem]:
+    def __iter__(self) -> Iterator[ReadItem]:
         held: deque[ImageItem] = deque()
         pose_ns: int | None = None
         for item in self._items:

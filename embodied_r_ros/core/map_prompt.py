@@ -47,4 +47,5 @@ def _line(landmark: Landmark, is_one_of_several: bool, numbers: dict[tuple[str, 
     frames = [numbers[cited.key] for cited in landmark.evidence if cited.key in numbers]
     seen = f', seen in {", ".join(f"Frame {number}" for number in frames)}' if frames else ''
     number = f' {landmark.number}' if is_one_of_several else ''
-    return f'- {name}{number}: x {landmark.ahead_m:.1f}, y {landmark.left_m:.1f}{seen}'
+    ahead_m, left_m = landmark.from_base_m
+    return f'- {name}{number}: x {ahead_m:.1f}, y {left_m:.1f}{seen}'

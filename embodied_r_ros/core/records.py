@@ -302,14 +302,10 @@ class Landmark:
     evidence: tuple[Evidence, ...] = ()
 
     @property
-    def ahead_m(self) -> float:
-        """From the base as it stands now."""
-        return self.distance_m * math.cos(math.radians(self.bearing_left_deg))
-
-    @property
-    def left_m(self) -> float:
-        """From the base as it stands now."""
-        return self.distance_m * math.sin(math.radians(self.bearing_left_deg))
+    def from_base_m(self) -> tuple[float, float]:
+        """Metres ahead and to the left of the base as it stands now."""
+        bearing_rad = math.radians(self.bearing_left_deg)
+        return self.distance_m * math.cos(bearing_rad), self.distance_m * math.sin(bearing_rad)
 
     @property
     def spread_m(self) -> float:

@@ -61,7 +61,8 @@ class CameraNode(ManagedNode):
         self._topic_settings = self.settings(ImageTopicSettings)
         settings = self.settings(KeyFrameSettings)
         self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame, self.settings(MountingSettings))
-        self._transforms = TransformTopics(self, self._framer.mounting.push, self._on_broken_transform)
+        mounting = self._framer.mounting
+        self._transforms = TransformTopics(self, mounting.push, lambda error: self._reject('transform', str(error)))
         self._clocks = ClockDifference(settings.pose_max_age_s)
         self._may_be_unused_s = max(self._topic_settings.silence_s, UNUSED_PERIODS / settings.sample_hz)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
@@ -154,9 +155,6 @@ class CameraNode(ManagedNode):
         for note in self._framer.mounting.take_notes():
             log = self.get_logger()
             (log.warning if note.grave else log.info)(f'{note.sentence} (logged once)')
-
-    def _on_broken_transform(self, error: InputError) -> None:
-        self._reject('transform', str(error))
 
     def _tell_of_clocks(self) -> None:
         sentence = self._clocks.sentence()
