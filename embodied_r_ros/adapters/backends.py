@@ -181,7 +181,7 @@ def make(row: BackendRow, model: Any = None, own: Sequence[Any] = ()) -> Any:
     """
     values = {field: getattr(model, field) for field in row.takes}
     if 'eyes' in values:
-        values['eyes'] = [make(EYES[name], own=own) for name in eye_names(values['eyes'])]
+        values['eyes'] = [make(EYES[name], own=own) for name in eye_names(values['eyes'], row.name)]
     try:
         adapter = load(row.adapter)
     except ImportError as error:

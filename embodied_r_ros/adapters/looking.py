@@ -120,6 +120,14 @@ class Looking:
         picture = self._picture(frame)
         return self._keep(frame, [(tuple(self._glimpses(picture, (*self._quick, *self._slow))), picture.left_out)])
 
+    async def picture(self, frame: KeyFrame) -> Picture:
+        """A key frame as eyes get it, for one that looks by itself.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return await self._worker.run(lambda cancelled: self._picture(frame))
+
     def close(self) -> None:
         """End the threads."""
         self._worker.close()
@@ -181,14 +189,19 @@ class Looking:
             picture.leave_out(eye.name, sentence)
         return ()
 
-    def _keep(self, frame: KeyFrame, glimpsed: Sequence[Glimpsed]) -> Seen:
+    def count(self, left_out: Iterable[LeftOut]) -> collections.Counter[str]:
+        """How often what kind of thing was left out; the log tells each rule that was broken once."""
         counts: collections.Counter[str] = collections.Counter()
-        for left_out in (one for _, several in glimpsed for one in several):
-            counts[left_out.kind] += left_out.count
-            rule = (left_out.kind, left_out.sentence.partition(', got ')[0])
+        for one in left_out:
+            counts[one.kind] += one.count
+            rule = (one.kind, one.sentence.partition(', got ')[0])
             if rule not in self._told:
                 self._told.add(rule)
-                _logger.warning('%s (told once, and counted)', left_out.sentence)
+                _logger.warning('%s (told once, and counted)', one.sentence)
+        return counts
+
+    def _keep(self, frame: KeyFrame, glimpsed: Sequence[Glimpsed]) -> Seen:
+        counts = self.count(one for _, several in glimpsed for one in several)
         in_view = in_base((sighting for sightings, _ in glimpsed for sighting in sightings), frame.camera_pose)
         in_order = tuple(sorted(in_view, key=lambda sighting: -sighting.bearing_left_deg))
         seen = self._seen.setdefault((frame.key, frame.stamp_ns), Seen(sightings=in_order, left_out=counts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from embodied_r_ros.core.records import KeyFrame, Motion, Sighting
@@ -18,6 +18,7 @@ class Description:
         sightings: measured things, from left to right.
         text: prose; '' for none.
         latency_s: wall-clock seconds that it took.
+        tokens: of a model's reply; 0 without a model, or where a server does not count.
         left_out: how often something could not be used, by its kind; the log has told what.
     """
 
@@ -25,6 +26,7 @@ class Description:
     sightings: tuple[Sighting, ...] = ()
     text: str = ''
     latency_s: float = 0.0
+    tokens: int = 0
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -67,3 +69,14 @@ class Perceiver(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections and threads."""
+
+
+def marked(before: Sequence[Sighting], in_view: Sequence[Sighting]) -> tuple[Sighting, ...]:
+    """Sightings that say whether the key frame before shows the thing too."""
+    known = set(map(_thing, before))
+    return tuple(dataclasses.replace(seen, in_view_before=_thing(seen) in known) for seen in in_view)
+
+
+def _thing(sighting: Sighting) -> tuple[str, str]:
+    """What tells a thing from others: which eye saw it, and its track or else its name."""
+    return sighting.source, sighting.track_id or sighting.name

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
 
 from embodied_r_ros.adapters.eyes import Eye
 from embodied_r_ros.adapters.looking import Looking, LookingSettings, Seen
-from embodied_r_ros.adapters.perception import Description
+from embodied_r_ros.adapters.perception import Description, marked
 from embodied_r_ros.core.camera import from_base
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
-from embodied_r_ros.core.records import KeyFrame, Motion, Sighting
+from embodied_r_ros.core.records import KeyFrame, Motion
 
 
 class OpenCVPerceiver:
@@ -95,14 +94,3 @@ def _description(
         latency_s=latency_s,
         left_out=seen.left_out,
     )
-
-
-def marked(before: Sequence[Sighting], in_view: Sequence[Sighting]) -> tuple[Sighting, ...]:
-    """Sightings that say whether the key frame before shows the thing too."""
-    known = set(map(_thing, before))
-    return tuple(dataclasses.replace(seen, in_view_before=_thing(seen) in known) for seen in in_view)
-
-
-def _thing(sighting: Sighting) -> tuple[str, str]:
-    """What tells a thing from others: which eye saw it, and its track or else its name."""
-    return sighting.source, sighting.track_id or sighting.name

@@ -310,6 +310,8 @@ class Describer:
 
     def _note_described(self, frame: KeyFrame, description: Description, begun_s: float) -> None:
         self.counters['described'] += 1
+        if description.tokens:
+            self.counters['reply_tokens'] += description.tokens
         for kind, count in description.left_out.items():
             self.counters[f'bad_{kind}'] += count
         self.trouble = ''

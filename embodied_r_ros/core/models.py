@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from embodied_r_ros.core.box_units import BOX_UNITS, PX
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.settings import Settings, from_mapping, setting
 from embodied_r_ros.core.yaml_file import read_yaml
@@ -43,6 +44,8 @@ class BackendRow:
             row names a class, `settings` as keywords.
         takes: fields of the model pair's block that the adapter gets. With 'server' the pair must name a url, with
             'folder' a folder; for 'eyes' the adapter gets the eyes that the field names.
+        eyes: of a perceiver that takes eyes, those where none are named.
+        only_with: of an eye that is part of what a perceiver does, that perceiver; '' for an eye that looks by itself.
         settings: 'module:Class' of settings that belong to the robot; they become parameters of the node. '' for none.
             This module is imported whether the backend is used or not.
         needs: what must be installed or running.
@@ -53,6 +56,8 @@ class BackendRow:
     purpose: str
     adapter: str
     takes: tuple[str, ...] = ()
+    eyes: str = ''
+    only_with: str = ''
     settings: str = ''
     needs: str
     lazy: bool = False
@@ -69,6 +74,7 @@ PERCEIVERS = _registry(
         purpose='OpenCV measures motion, and eyes measure what is in view.',
         adapter=f'{_ADAPTERS}.perception_opencv:OpenCVPerceiver',
         takes=('eyes',),
+        eyes='tags',
         settings=f'{_ADAPTERS}.looking:LookingSettings',
         needs='OpenCV',
     ),
@@ -76,11 +82,12 @@ PERCEIVERS = _registry(
         name='openai',
         purpose='A vision-language model behind an OpenAI-compatible server describes the images.',
         adapter=f'{_ADAPTERS}.perception_openai:OpenAIPerceiver',
-        takes=('server', 'temperature', 'max_tokens', 'max_image_px'),
+        takes=('server', 'temperature', 'max_tokens', 'max_image_px', 'eyes', 'box_units'),
+        settings=f'{_ADAPTERS}.looking:LookingSettings',
         needs='a server that takes two images per prompt',
     ),
 )
-# Adapters implement `adapters.eyes.Eye`.
+# Adapters implement `adapters.eyes.Eye`, but for those that are part of what one perceiver does.
 EYES = _registry(
     BackendRow(
         name='tags',
@@ -88,6 +95,13 @@ EYES = _registry(
         adapter=f'{_ADAPTERS}.eye_tags:TagEye',
         settings=f'{_ADAPTERS}.eye_tags:TagSettings',
         needs='pupil-apriltags (pip) or python3-apriltag (apt); OpenCV reads fewer',
+    ),
+    BackendRow(
+        name='boxes',
+        purpose='The model that describes draws boxes in the same request: what, at what bearing; how far by depth.',
+        adapter=f'{_ADAPTERS}.eye_boxes:BoxEye',
+        only_with='openai',
+        needs='perception by openai, and a model that can ground what it names',
     ),
     BackendRow(
         name='signs',
@@ -145,16 +159,22 @@ def served(rows: Mapping[str, BackendRow]) -> list[str]:
     return [name for name, row in rows.items() if 'server' in row.takes]
 
 
-def eye_names(listed: str) -> list[str]:
-    """The eyes that a setting names, separated by commas.
+def eye_names(listed: str, backend: str = '') -> list[str]:
+    """The eyes that a setting names, separated by commas; where it names none, those of the backend.
 
     Raises:
-        SettingsError: an eye is unknown or named twice.
+        SettingsError: an eye is unknown, named twice, or does not go with the backend.
     """
-    names = [name.strip() for name in listed.split(',')]
+    listed = listed or (PERCEIVERS[backend].eyes if backend else '')
+    names = [name.strip() for name in listed.split(',')] if listed else []
     for name in names:
         if name not in EYES or names.count(name) > 1:
             raise SettingsError(f'eyes must be some of {", ".join(EYES)}, each once, got {name!r} in {listed!r}')
+        only_with = EYES[name].only_with
+        if backend and only_with not in ('', backend):
+            raise SettingsError(
+                f'the eye {name!r} needs perception by {only_with}, got {backend!r}; leave one of them out'
+            )
     return names
 
 
@@ -178,7 +198,15 @@ class PerceptionModel(Settings):
     """What describes key frames."""
 
     backend: str = setting('opencv', 'This backend describes key frames.', choices=PERCEIVERS)
-    eyes: str = setting('tags', 'These eyes measure what is in view; commas separate their names.')
+    eyes: str = setting(
+        '', "These eyes measure what is in view; commas separate their names; '' takes tags with opencv, else none."
+    )
+    box_units: str = setting(
+        PX,
+        'The model gives boxes in pixels of the image that is sent, in those of it rounded to multiples of 28, or in '
+        'thousandths of its sides.',
+        choices=BOX_UNITS,
+    )
     temperature: float = setting(0.1, 'The model samples at this temperature.', within=(0.0, 2.0))
     max_tokens: int = setting(512, 'A description has at most this length.', unit='tokens', within=(16, 16384))
     max_image_px: int = setting(
@@ -191,7 +219,7 @@ class PerceptionModel(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        eye_names(self.eyes)
+        eye_names(self.eyes, self.backend)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

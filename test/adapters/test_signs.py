@@ -254,6 +254,20 @@ def test_plates_are_read_from_afar_and_from_the_side_and_placed_by_depth() -> No
     assert found == [('ROOM 12', True, 0), ('EXIT', True, 0), ('KITCHEN', True, 0)]
 
 
+@pytest.mark.slow
+def test_of_40_plates_with_letters_of_12_cm_up_to_6_m_away_and_40_degrees_aside_36_are_read() -> None:
+    pytest.importorskip('rapidocr')
+    words = ('ROOM 12', 'EXIT', 'KITCHEN', 'LIFT', 'Office 204', 'Storage', 'LAB 3', 'Meeting', 'B 117', 'Workshop')
+    draw, eye, wrong = np.random.default_rng(12), SignEye(), []
+    for number in range(40):
+        text, distance_m, aside_deg = words[number % 10], draw.uniform(1.5, 6.0), draw.uniform(-40.0, 40.0)
+        image = cv2.GaussianBlur(plate(text, distance_m, aside_deg), (3, 3), 0.7)
+        read = [seen.name for seen in eye.look(Picture(image=image, camera=CAMERA))]
+        if read != [text]:
+            wrong.append((text, read, round(distance_m, 1), round(aside_deg)))
+    assert len(wrong) <= 4, wrong
+
+
 def test_the_depth_of_a_key_frame_reaches_the_eye(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Picture] = []
 
