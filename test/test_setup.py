@@ -220,4 +220,4 @@ def test_another_kind_of_machine_is_pointed_to_the_ros_way(checkout):
 
 def test_an_unknown_stage_is_refused(checkout):
     done = checkout.run('everything')
-    assert (done.returncode, done.stderr) == (1, "The stages are base, dev and training, got 'everything'.\n")
+    assert (done.returncode, done.stderr) == (1, "The stages are base, dev, training and lm, got 'everything'.\n")

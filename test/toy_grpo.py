@@ -113,6 +113,8 @@ def make_trainer(folder: pathlib.Path, out: pathlib.Path, settings: GrpoSettings
         args=trl_config(settings, out, settings.max_steps, settings.max_completion_length, 1),
         train_dataset=rows,
         processing_class=load_tokenizer(folder),
+        score_batch=settings.score_batch,
+        write_batch=settings.write_batch,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(RunLog(out, lambda: (trainer.rollouts, trainer.reward.parts)))

@@ -24,9 +24,10 @@ from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
 from embodied_r_ros.core.models import ServerSettings, prompt_format
 from embodied_r_ros.core.settings import add_arguments, from_arguments
 from embodied_r_ros.evaluation.samples import read_samples
+from training import memory
 from training.grpo_settings import GrpoSettings, lora, trl_config
 from training.judge import Case, HttpJudge, InProcessJudge, Judge
-from training.metrics import RunLog
+from training.metrics import RunLog, SpreadWatch
 from training.model_folder import load_model, load_tokenizer, save_tokenizer, template_tokens
 from training.prompts import Asked, ask_all
 from training.rewards import StagedReward
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace, settings: GrpoSettings) -> None:
     if begin(options.out, made):
         return
     trainer = make_trainer(options, settings)
+    trainer.add_callback(SpreadWatch())
     log = RunLog(options.out, lambda: (trainer.rollouts, trainer.reward.parts))
     trainer.go_on(log, f'{len(trainer.train_dataset)} questions')
     trainer.save_model()
@@ -106,16 +108,52 @@ def make_trainer(options: argparse.Namespace, settings: GrpoSettings) -> StagedT
     schedule = settings.schedule()
     judge = None if settings.weights and not schedule(0.0, 1.0).consistency else judge_of(options, asked)
     try:
-        return StagedTrainer(
+        trainer = StagedTrainer(
             model,
             StagedReward(asked.prompts, steps / steps_per_epoch, judge, schedule),
             args=args,
             train_dataset=Dataset.from_list(asked.rows),
             processing_class=tokenizer,
             peft_config=lora(settings.lora_rank),
+            score_batch=settings.score_batch,
+            write_batch=settings.write_batch,
         )
     except ImportError as error:
         raise SettingsError(f'these settings need a library that cannot be imported: {error}') from error
+    if PartialState().num_processes == 1:
+        print(memory_needed(trainer, settings, asked.longest + tokens), flush=True)
+    return trainer
+
+
+def memory_needed(trainer: StagedTrainer, settings: GrpoSettings, longest: int) -> str:
+    """The memory that a run of one process needs at most, for people.
+
+    Args:
+        trainer: with its models loaded.
+        settings: of the run.
+        longest: tokens of a question and its reply at most.
+
+    Raises:
+        SettingsError: there is less.
+    """
+    per_token, config = memory.bytes_per_token(trainer), trainer.model.config.get_text_config()
+    passes = {
+        f'a backward pass of {settings.micro_batch} replies': settings.micro_batch * per_token,
+        f'scoring {settings.score_batch} replies': settings.score_batch * per_token / config.num_hidden_layers,
+    }
+    if settings.vllm == 'none':
+        rows = trainer.args.generation_batch_size
+        if trainer.accelerator.device.type == 'cpu':
+            rows = min(rows, settings.write_batch)
+        passes[f'writing {rows} replies'] = rows * memory.cache_bytes_per_token(trainer.model)
+    largest = max(passes, key=passes.__getitem__)
+    parts = {'gradients and Adam': memory.learning_bytes(trainer.model), largest: passes[largest] * longest}
+    return memory.check(
+        parts,
+        memory.free_bytes(trainer.accelerator.device),
+        f'the longest question and reply have {longest} tokens: lower micro_batch, which changes no result, or '
+        'max_completion_length, or train low-rank adapters (lora_rank)',
+    )
 
 
 def completion_tokens(settings: GrpoSettings, asked: Asked, config: Any) -> int:

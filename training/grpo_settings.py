@@ -16,6 +16,7 @@ from embodied_r_ros.core.settings import Settings, setting
 from training.rewards import Weights, weights_at
 
 VLLM_MODES = ('none', 'colocate', 'server')
+VLLM_CORRECTIONS = ('none', 'token_truncate', 'token_mask', 'sequence_truncate', 'sequence_mask')
 Schedule = Callable[[float, float], Weights]
 
 
@@ -38,6 +39,10 @@ class GrpoSettings(Settings):
     num_generations: int = setting(8, 'A group is so many completions of one question.', within=(2, None))
     prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', within=(1, None))
     micro_batch: int = setting(8, 'A backward pass has so many completions per device.', within=(1, None))
+    score_batch: int = setting(8, 'A pass that only scores has so many completions per device.', within=(1, None))
+    write_batch: int = setting(
+        16, 'On a CPU so many completions are written side by side; a GPU writes all of a step.', within=(1, None)
+    )
     max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', within=(1, None))
     max_completion_length: int = setting(
         2048, 'A reply has at most this length, or what the context leaves.', unit='tokens', within=(1, None)
@@ -47,6 +52,13 @@ class GrpoSettings(Settings):
         'none', 'Completions are written without vLLM, by vLLM in the process, or by its server.', choices=VLLM_MODES
     )
     vllm_url: str = setting('http://127.0.0.1:8000', 'The server of `trl vllm-serve` is at this address.')
+    vllm_correction: str = setting(
+        'token_truncate',
+        "The ratio of the model's probabilities to vLLM's weighs the loss, of each token or of a whole completion: "
+        'at most vllm_cap (truncate), or 0 where it is greater (mask).',
+        choices=VLLM_CORRECTIONS,
+    )
+    vllm_cap: float = setting(2.0, 'This is the greatest such ratio.', within=(1.0, None))
     save_steps: int = setting(50, 'A checkpoint is written every so many steps.', within=(1, None))
     threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
     seed: int = setting(0, 'Data order and sampling have this seed.', within=(0, None))
@@ -113,6 +125,7 @@ def trl_config(
         SettingsError: as `GrpoSettings.passes`.
     """
     gpu = torch.cuda.is_available()
+    corrects = settings.vllm_correction != 'none'
     return GRPOConfig(
         output_dir=str(out),
         max_steps=steps,
@@ -137,6 +150,8 @@ def trl_config(
         use_vllm=settings.vllm != 'none',
         vllm_server_base_url=settings.vllm_url,
         vllm_gpu_memory_utilization=0.4,
+        vllm_importance_sampling_correction=corrects,
+        vllm_importance_sampling_clip_max=settings.vllm_cap,
         vllm_max_model_length=settings.max_prompt_length + completion_tokens,
         save_steps=settings.save_steps,
         logging_steps=1,
@@ -144,6 +159,7 @@ def trl_config(
         disable_tqdm=True,
         seed=settings.seed,
         **({} if settings.vllm == 'none' else {'vllm_mode': settings.vllm}),
+        **({'vllm_importance_sampling_mode': settings.vllm_correction} if corrects else {}),
     )
 
 

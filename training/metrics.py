@@ -15,8 +15,10 @@ from embodied_r_ros.core.errors import SettingsError
 from training.rewards import Parts
 
 SHOWN = (
-    'reward', 'format', 'accuracy', 'consistency', 'groups_without_spread', 'length', 'kl', 'entropy', 'seconds'
+    'reward', 'format', 'accuracy', 'consistency', 'groups_without_spread', 'length', 'kl', 'entropy', 'vllm_dropped',
+    'seconds',
 )  # fmt: skip
+STEPS_WITHOUT_SPREAD = 5
 SHOWN_WITHOUT_REWARD = ('loss', 'token_accuracy', 'learning_rate')
 # Names in metrics.jsonl, and TRL's for the same.
 FIGURES = {
@@ -37,6 +39,11 @@ FIGURES = {
     'groups_without_spread': 'frac_reward_zero_std',
     'entropy': 'entropy',
     'kl': 'kl',
+    'vllm_ratio_min': 'sampling/importance_sampling_ratio/min',
+    'vllm_ratio_mean': 'sampling/importance_sampling_ratio/mean',
+    'vllm_ratio_max': 'sampling/importance_sampling_ratio/max',
+    'vllm_difference': 'sampling/sampling_logp_difference/mean',
+    'vllm_dropped': 'vllm_dropped',
     'tokens_seen': 'num_tokens',
     'seconds': 'step_time',
 }
@@ -75,6 +82,26 @@ class RunLog(TrainerCallback):
             append(self.completions, [{'step': state.global_step, **rollout} for rollout in rollouts])
         print(line(entry, state.max_steps), flush=True)
         append(self.metrics, [entry])
+
+
+class SpreadWatch(TrainerCallback):
+    """Warns where steps in a row have no group whose rewards differ, since nothing is learnt from those."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Count the step."""
+        if logs is None or 'frac_reward_zero_std' not in logs:
+            return
+        self._steps = self._steps + 1 if logs['frac_reward_zero_std'] == 1.0 else 0
+        if self._steps == STEPS_WITHOUT_SPREAD and state.is_world_process_zero:
+            print(
+                f'warning: in {STEPS_WITHOUT_SPREAD} steps no question had replies of different reward (now '
+                f'{logs["reward"]:.2f} each), and nothing was learnt; fine-tune with training.sft first where replies '
+                'are unreadable, select questions with training.select_hard, or raise temperature or num_generations',
+                flush=True,
+            )
 
 
 def line(entry: Mapping[str, Any], steps: int) -> str:

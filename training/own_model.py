@@ -26,6 +26,7 @@ from trl import SFTConfig
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
 from embodied_r_ros.evaluation.samples import Sample, read_samples
+from training import memory
 from training.grpo_settings import lora
 from training.metrics import RunLog
 from training.model_folder import load_model, load_tokenizer, save_tokenizer, template_tokens
@@ -118,12 +119,31 @@ def train(options: argparse.Namespace, settings: OwnModelSettings) -> None:
         processing_class=tokenizer,
         peft_config=lora(settings.lora_rank),
     )
+    if PartialState().num_processes == 1:
+        print(memory_needed(trainer, settings), flush=True)
     about = f' and {len(samples)} samples' if samples else ''
     trainer.go_on(RunLog(options.out), f'lessons about simulated walks{about} in {settings.dtype}')
     save(trainer, settings, options.out)
     if PartialState().is_main_process:
         save_tokenizer(tokenizer, options.out)
         finish(options.out, made)
+
+
+def memory_needed(trainer: Teacher, settings: OwnModelSettings) -> str:
+    """The memory that a run of one process needs at most, for people.
+
+    Raises:
+        SettingsError: there is less.
+    """
+    a_pass = memory.bytes_per_token(trainer) * settings.max_tokens * settings.micro_batch
+    return memory.check(
+        {
+            'gradients and Adam': memory.learning_bytes(trainer.model),
+            f'a backward pass of {settings.micro_batch} lessons': a_pass,
+        },
+        memory.free_bytes(trainer.accelerator.device),
+        'lower micro_batch, which changes no result, or max_tokens, or train low-rank adapters (lora_rank)',
+    )
 
 
 def faster_dtype(device: torch.device) -> str:

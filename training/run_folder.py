@@ -29,6 +29,7 @@ from training.metrics import RunLog
 STARTED, FINISHED = 'run.json', 'training.json'
 CHECKPOINT = 'checkpoint-'
 UNFINISHED = '.unfinished'
+NO_MEMORY_ON_CPU = "can't allocate memory"  # a RuntimeError like any other
 
 
 def set_up(threads: int) -> None:
@@ -107,6 +108,9 @@ class Resumable:
         Args:
             log: of the steps.
             taught: what is learnt from, for people.
+
+        Raises:
+            SettingsError: the device has run out of memory, or a checkpoint cannot be written.
         """
         trainer: Any = self
         out, steps = pathlib.Path(self.args.output_dir), self.args.max_steps
@@ -119,8 +123,16 @@ class Resumable:
             print(f'{taught}, {steps} steps, {step} of them done', flush=True)
         if step == steps:
             trainer._load_from_checkpoint(str(checkpoint))
-        else:
+            return
+        try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and NO_MEMORY_ON_CPU not in str(error):
+                raise
+            raise SettingsError(
+                f'step {self.state.global_step + 1} ran out of memory ({str(error).splitlines()[0]}); start anew with '
+                'a lower micro_batch, or with shorter prompts and replies'
+            ) from error
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None here: `training.export` writes one that says what the model was made from."""

@@ -14,7 +14,7 @@ from trl.trainer.utils import RepeatSampler
 from training.rewards import Parts, Reply, StagedReward, text_of
 from training.run_folder import Resumable
 
-ROWS_PER_PASS, ROWS_WRITTEN = 8, 16
+SCORED, WRITTEN = 8, 16
 
 
 class EpochSampler(RepeatSampler):
@@ -30,15 +30,24 @@ class StagedTrainer(Resumable, GRPOTrainer):
 
     Each step generates what it learns from, so that a checkpoint has no completions to keep.
 
-    Attributes:
+    Args:
+        model: to train.
         reward: the only one.
+        score_batch: completions in a pass that only scores.
+        write_batch: completions that are written side by side on a CPU.
+        options: what GRPOTrainer takes by name.
+
+    Attributes:
+        reward: as given.
         rollouts: of the last step on all processes: id, reward and its parts (None where left out), tokens, text.
     """
 
-    def __init__(self, model: Any, reward: StagedReward, **options: Any) -> None:
-        """Take what GRPOTrainer takes by name."""
+    def __init__(
+        self, model: Any, reward: StagedReward, *, score_batch: int = SCORED, write_batch: int = WRITTEN, **options: Any
+    ) -> None:
         super().__init__(model, [reward], **options)
         self.reward = reward
+        self._score_batch, self._write_batch = score_batch, write_batch
         self.rollouts: list[dict[str, Any]] = []
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
@@ -72,14 +81,26 @@ class StagedTrainer(Resumable, GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, *others: Any
     ) -> tuple[list[list[int]], Any]:
-        """As TRL; on a CPU some rows at a time, so that few wait for the longest and their cache stays small."""
-        if self.accelerator.device.type != 'cpu':
+        """As TRL; on a CPU some rows at a time, so that few wait for the longest and their cache stays small.
+
+        What vLLM writes comes in one piece, with the probabilities that the loss is corrected by.
+        """
+        if self.use_vllm or self.accelerator.device.type != 'cpu':
             return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *others)
         completions: list[list[int]] = []
-        for first in range(0, len(prompt_ids), ROWS_WRITTEN):
-            rows = prompt_ids[first : first + ROWS_WRITTEN]
+        for first in range(0, len(prompt_ids), self._write_batch):
+            rows = prompt_ids[first : first + self._write_batch]
             completions += super()._generate_single_turn(rows, images, multimodal_fields, *others)[0]
         return completions, None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """As TRL, and count the completions that the correction of vLLM's probabilities takes out of the loss."""
+        output = super()._generate_and_score_completions(inputs)
+        if 'importance_sampling_ratio' in output:
+            weighed = output['importance_sampling_ratio'] * output['completion_mask']  # (B, T) or (B, 1) by (B, T)
+            dropped = self.accelerator.gather((weighed == 0).all(1).float()).mean().item()
+            self._metrics['train' if self.model.training else 'eval']['vllm_dropped'].append(dropped)
+        return output
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -97,7 +118,7 @@ class StagedTrainer(Resumable, GRPOTrainer):
             input_ids: (B, P + C), prompts padded on the left, completions on the right.
             attention_mask: (B, P + C).
             logits_to_keep: C.
-            batch_size: not used, a pass has ROWS_PER_PASS rows.
+            batch_size: None where the pass is one to learn from, whose rows are few already; else `score_batch` counts.
             others: passed on.
 
         Returns:
@@ -106,7 +127,7 @@ class StagedTrainer(Resumable, GRPOTrainer):
         prompt, width = input_ids.size(1) - logits_to_keep, input_ids.size(1)
         order = attention_mask.sum(1).argsort(stable=True)
         found = []
-        for rows in order.split(ROWS_PER_PASS):
+        for rows in order.split(self._score_batch):
             used = attention_mask[rows].any(0).nonzero().flatten()
             begin, end = min(int(used[0]), prompt - 1), max(int(used[-1]) + 1, prompt + 1)
             logps, entropies, aux = super()._get_per_token_logps_and_entropies(

@@ -77,9 +77,11 @@ def test_a_run_leaves_a_model_its_metrics_its_completions_and_what_made_it(call,
     printed = capsys.readouterr().out
     assert 'left out: 1 InputError' in printed
     assert '6 questions, 2 steps, 0 of them done' in printed
+    assert re.search(r'^needs 0\.0 GB of memory beside the loaded weights at most', printed, re.MULTILINE)
     steps, completions = metrics.read(out / 'metrics.jsonl'), metrics.read(out / 'completions.jsonl')
     assert [entry['step'] for entry in steps] == [1, 2]
     left_out = {'token_accuracy', 'consistency', 'consistency_ratio', 'judge_failures'}
+    left_out |= {name for name in metrics.FIGURES if name.startswith('vllm_')}
     for entry in steps:
         assert {*metrics.FIGURES} - left_out <= entry.keys()
         assert entry['weights'] == {'format': 0.3, 'accuracy': 0.7, 'consistency': 0.0}

@@ -188,3 +188,29 @@ def test_what_cannot_be_used_ends_with_a_sentence(words, message, start, tmp_pat
     assert call(start, tmp_path / 'out', *words) == 2
     with pytest.raises(SettingsError, match=message):
         raise SettingsError(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        torch.OutOfMemoryError('CUDA out of memory.'),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+    ],
+    ids=['GPU', 'CPU'],
+)
+def test_a_step_that_finds_no_memory_ends_with_a_sentence(error, start, tmp_path, monkeypatch, capsys):
+    def training_step(self, *inputs, **others):
+        raise error
+
+    monkeypatch.setattr(Teacher, 'training_step', training_step)
+    assert call(start, tmp_path / 'out') == 2
+    assert f'step 1 ran out of memory ({error}); start anew with a lower micro_batch' in capsys.readouterr().err
+
+
+def test_another_failure_of_a_step_is_not_taken_for_a_lack_of_memory(start, tmp_path, monkeypatch):
+    def training_step(self, *inputs, **others):
+        raise RuntimeError('something else')
+
+    monkeypatch.setattr(Teacher, 'training_step', training_step)
+    with pytest.raises(RuntimeError, match='something else'):
+        call(start, tmp_path / 'out')
