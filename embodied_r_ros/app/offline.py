@@ -170,7 +170,9 @@ def scan(
         raise InputError(f'wanted a recording with images, found none in {str(path)!r}{where} that can be read')
     _tell_of_what_is_odd(framer, clocks)
     last_ns = framer.last_ns or 0
-    last_pose = None if clocks.sentence() else framer.poses.newest
+    last_pose = framer.poses.newest
+    if clocks.sentence() or (last_pose and framer.poses.jumped(found[-1].stamp_ns, last_pose[0])):
+        last_pose = None
     return Recording(
         key_frames=depth.with_depth(found),
         numbers=tuple(numbers),

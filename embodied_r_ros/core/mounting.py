@@ -31,13 +31,19 @@ class Note(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameSettings(Settings):
-    """In which frames positions are."""
+    """In which frames positions are, and which odometry is believed."""
 
     base_frame: str = setting(
         '', "'Ahead' and 'left' are those of this frame; '' is the child frame of odometry, else base_link."
     )
     fixed_frame: str = setting(
         '', "Poses and landmarks are in this frame; '' is the frame of odometry. /tf must lead from that to this one."
+    )
+    max_speed_m_s: float = setting(
+        20.0, 'Odometry that moves faster has jumped; no motion is told across it.', unit='m/s', within=(0.01, 1e4)
+    )
+    max_turn_deg_s: float = setting(
+        720.0, 'Odometry that turns faster has jumped; no motion is told across it.', unit='deg/s', within=(0.1, 1e5)
     )
 
 
@@ -49,12 +55,6 @@ class MountingSettings(FrameSettings):
         '',
         "The camera sits there in the base frame: 'x y z roll pitch yaw', metres and degrees, of its body (x ahead, y "
         "left, z up); '' takes it from /tf, and without that it looks ahead, level, from the base's origin.",
-    )
-    max_speed_m_s: float = setting(
-        20.0, 'Odometry that moves faster has jumped; no motion is told across it.', unit='m/s', within=(0.01, 1e4)
-    )
-    max_turn_deg_s: float = setting(
-        720.0, 'Odometry that turns faster has jumped; no motion is told across it.', unit='deg/s', within=(0.1, 1e5)
     )
 
     def __post_init__(self) -> None:

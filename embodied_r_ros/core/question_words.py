@@ -103,7 +103,7 @@ def plain(text: str, known: Iterable[str] = ()) -> str:
         text = marked.join(re.split(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", text))
         if name[-1].isdigit():
             # 'chair 2' needs no article.
-            text = re.sub(rf'(?<!the )(?<!my )(?<![\w-]){re.escape(marked)}', f'the {marked}', text)
+            text = f'the {marked}'.join(re.split(rf'(?<!the )(?<!my )(?<![\w-]){re.escape(marked)}', text))
     text = re.sub(r"\byou are\b|\byou're\b|\bare you\b|\bi'm\b|\bam i\b", 'i am', text)
     text = re.sub(r"\byou'd\b|\bi'd\b", 'i had', text)
     text = re.sub(r'\b(?:yourself|myself|itself)\b', 'me', text)

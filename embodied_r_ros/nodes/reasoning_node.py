@@ -25,6 +25,7 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.memory import MemorySettings, ObservationMemory
 from embodied_r_ros.core.models import REASONERS
 from embodied_r_ros.core.mounting import FrameSettings, Mounting, MountingSettings
+from embodied_r_ros.core.pose_track import PoseTrack
 from embodied_r_ros.core.records import Answer, ErrorCode
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.nodes import qos
@@ -68,6 +69,8 @@ class ReasoningNode(ManagedNode):
         self._group = ReentrantCallbackGroup()
         frames = self.settings(FrameSettings)
         self._mounting = Mounting(MountingSettings(base_frame=frames.base_frame, fixed_frame=frames.fixed_frame))
+        self._track = PoseTrack(0.0, frames.max_speed_m_s, frames.max_turn_deg_s)
+        self._key_frame_ns = 0
         self._transforms = TransformTopics(
             self, self._mounting.push, lambda error: self._leave_out('a transform', error)
         )
@@ -111,7 +114,8 @@ class ReasoningNode(ManagedNode):
         self._is_news = False
         self.held(self.create_timer(_LANDMARKS_S, self._tell_landmarks, clock=Clock(clock_type=ClockType.STEADY_TIME)))
         if self.settings(AskerSettings).latest_motion:
-            if self.settings(FrameSettings) != FrameSettings():
+            frames = self.settings(FrameSettings)
+            if frames.base_frame or frames.fixed_frame:
                 self._transforms.listen()
             self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))
         self.diagnostics.start()
@@ -142,6 +146,7 @@ class ReasoningNode(ManagedNode):
         except InputError as error:
             self._leave_out(f'key frame {message.index}', error)
             return
+        self._key_frame_ns = stamp_ns
         if message.index == 0:
             self._mounting.reset()
         key = (message.camera, message.session, message.index)
@@ -177,7 +182,11 @@ class ReasoningNode(ManagedNode):
             return
         frame_id, child = clean(message.header.frame_id), clean(message.child_frame_id)
         placed = self._mounting.base_pose(pose, frame_id, child, stamp_ns)
-        if placed is not None:
+        if placed is None:
+            return
+        self._track.push(stamp_ns, placed)
+        # Across a jump nobody knows how the robot moved since the last key frame.
+        if not self._track.jumped(self._key_frame_ns, stamp_ns):
             self._bridge.post(self._asker.note_pose, stamp_ns, placed, self._mounting.fixed_frame)
 
     def _leave_out(self, what: str, error: InputError) -> None:

@@ -67,7 +67,7 @@ async def test_focus_auto_answers_without_a_second_look_where_that_fails(bench):
 class Forgetful(PaperFormat):
     """Cannot tell until a second look was taken."""
 
-    def ask(self, question, observations):
+    def ask(self, question, observations, places=()):
         if not any('red door' in seen.text for seen in observations):
             raise CannotTell('no red door was seen; look again')
         return super().ask(question, observations)

@@ -28,7 +28,7 @@ def order(*items: RecordedItem) -> list[str]:
         ([image(1), image(2), image(3)], ['i1', 'i2', 'i3']),
         ([at(1), image(1.1), at(1.2), image(1.3)], ['p1', 'i1.1', 'p1.2', 'i1.3']),
         ([at(1), image(1.5), image(1.7), at(2), image(2.1)], ['p1', 'p2', 'i1.5', 'i1.7', 'i2.1']),
-        ([at(1), image(1.5), image(3), image(4.1), at(9)], ['p1', 'i1.5', 'i3', 'i4.1', 'p9']),
+        ([at(1), image(1.5), image(3), image(4.1), at(9)], ['p1', 'i1.5', 'p9', 'i3', 'i4.1']),
         ([at(1), image(9), at(10)], ['p1', 'i9', 'p10']),
         ([at(1), image(1.5), image(0.1)], ['p1', 'i1.5', 'i0.1']),
     ],

@@ -81,7 +81,7 @@ def test_the_folder_of_the_weights_is_relative_to_the_file(tmp_path):
                      'perception with backend openai needs url', id='no-url'),
         pytest.param(OPENCV + 'reasoner: {backend: numpy}\n', "needs folder, .* got ''", id='no-folder'),
         pytest.param(OPENCV + 'reasoner: {backend: openai, url: "http://h", prompt_format: free}\n',
-                     "prompt_format must be one of paper, compact, got 'free'", id='format'),
+                     r"prompt_format must be one of paper, paper\+map, compact, got 'free'", id='format'),
         pytest.param('perception: {backend: openai, url: "http://h", timeout_s: 0}\n' + NUMPY,
                      r'timeout_s must lie in \[0.05, 3600\] s, got 0', id='range'),
         pytest.param('perception: {backend: openai, url: "http://h", timeout_s: soon}\n' + NUMPY,
@@ -129,7 +129,7 @@ def test_a_bad_server_url_is_a_settings_error(url):
 def test_prompt_formats_are_found_by_name():
     assert isinstance(prompt_format('paper'), PaperFormat)
     assert isinstance(prompt_format('compact'), CompactFormat)
-    with pytest.raises(SettingsError, match="prompt_format must be one of paper, compact, got 'free'"):
+    with pytest.raises(SettingsError, match=r"prompt_format must be one of paper, paper\+map, compact, got 'free'"):
         prompt_format('free')
 
 

@@ -221,7 +221,7 @@ def test_every_fixed_transform_is_kept_for_listeners_that_join_late(graph, tmp_p
     told = [Transform(parent='base_link', child=f'sensor {number}', pose=pose(), fixed=True) for number in range(30)]
     messages = [recorded_transforms(one, recorded_s=100.0 + number / 100) for number, one in enumerate(told)]
     bag = write_bag(tmp_path / 'bag', [*messages, recorded_jpeg(pictures.jpeg(pictures.view()), 110.0)])
-    node = play(graph, bag, wait_s=0.0)
+    node = play(graph, str(bag), wait_s=0.0)
     graph.spin_until(lambda: node.played['/tf_static'] == 30, 'the transforms')
     heard = []
     graph.node().create_subscription(kinds.TFMessage, 'tf_static', heard.append, qos.FIXED_TRANSFORMS)
