@@ -15,6 +15,8 @@ from embodied_r_ros.core.camera import Camera
 FAMILIES = tuple(tag_detectors.MAX_WRONG_BITS)
 
 _WELL_FITTED_PX = 1.0
+# No tag fits into a smaller image, and AprilTag 3 reads beyond the edge of one of fewer than 4 pixels.
+_SMALLEST_PX = 16
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +55,8 @@ class TagReader:
 
     def read(self, image: NDArray[np.uint8]) -> list[Tag]:
         """The tags in an image, (height, width) grey or (height, width, 3) BGR, uint8."""
+        if min(image.shape[:2]) < _SMALLEST_PX:
+            return []
         grey = image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         found = (Tag(tag_id, corners_px) for tag_id, corners_px in self._detect(grey))
         return [tag for tag in found if tag.side_px >= self._min_side_px]

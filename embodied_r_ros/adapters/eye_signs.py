@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,11 @@ from embodied_r_ros.core.text import foreign_name
 # Lines of one sign lie closer than this, in heights of a line, and share this part of the narrower one's width.
 _LINE_GAP = 0.8
 _LINE_OVERLAP = 0.5
+# With two letters at least, and a zero before one.
+_WORD_WITH_ZERO = re.compile(r'(?=0{0,40}[A-Za-z]0{0,40}[A-Za-z])[A-Za-z0]{3,40}')
+_ZERO_IN_WORD = re.compile('0(?=0{0,40}[A-Za-z])')
+_LETTER_IN_NUMBER = re.compile(r'(?<=\d)[Oo](?=\d|\b)')
+_NUMBER_AFTER_WORD = re.compile(r'(?<=[A-Za-z]{3})(?=\d)')
 _ONE_THREAD = {
     'Global.log_level': 'critical',
     'Global.use_cls': False,
@@ -104,12 +110,23 @@ def _lines(found: Any, settings: SignSettings) -> list[_Line]:
     for quad, text, confidence in zip(found.boxes, found.txts, found.scores):
         corners = np.asarray(quad, np.float64).reshape(4, 2)
         left, upper, right, lower = (float(edge) for edge in (*corners.min(axis=0), *corners.max(axis=0)))
-        name = foreign_name(str(text))
+        name = foreign_name(mended(str(text)))
         line = _Line(text=name, confidence=float(confidence), box_px=(left, upper, right, lower))
         sure = line.confidence >= settings.sign_min_confidence
         if sure and line.height_px >= settings.sign_min_height_px and any(map(str.isalnum, name)):
             lines.append(line)
     return lines
+
+
+def mended(text: str) -> str:
+    """The text with what readers mix up put right: zeros within words, the letter within numbers, and a lost blank."""
+    words = _WORD_WITH_ZERO.sub(lambda word: _ZERO_IN_WORD.sub(_letter, word[0]), text)
+    return _NUMBER_AFTER_WORD.sub(' ', _LETTER_IN_NUMBER.sub('0', words))
+
+
+def _letter(zero: re.Match[str]) -> str:
+    next_letter = zero.string[zero.end() :].lstrip('0')[:1]
+    return 'o' if zero.start() and next_letter.islower() else 'O'
 
 
 def _signs(lines: Sequence[_Line]) -> list[_Line]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embodied_r_ros.adapters import codec
 from embodied_r_ros.adapters.depth_images import read_depth_png
@@ -120,13 +121,15 @@ class Looking:
         picture = self._picture(frame)
         return self._keep(frame, [(tuple(self._glimpses(picture, (*self._quick, *self._slow))), picture.left_out)])
 
-    async def picture(self, frame: KeyFrame) -> Picture:
-        """A key frame as eyes get it, for one that looks by itself.
+    async def outline(self, frame: KeyFrame) -> Picture:
+        """A key frame's camera and depth with an image of its size that is black, for one that has seen it already.
 
         Raises:
-            InputError: the image cannot be read.
+            InputError: the size of the image cannot be read.
         """
-        return await self._worker.run(lambda cancelled: self._picture(frame))
+        width, height = codec.image_size(frame.image)
+        black = np.broadcast_to(np.uint8(0), (height, width))
+        return await self._worker.run(lambda cancelled: self._around(frame, black))
 
     def close(self) -> None:
         """End the threads."""
@@ -164,7 +167,10 @@ class Looking:
         return (), [LeftOut(kind=LATE, sentence=sentence)]
 
     def _picture(self, frame: KeyFrame) -> Picture:
-        image = codec.decode(frame.image)
+        return self._around(frame, codec.decode(frame.image))
+
+    def _around(self, frame: KeyFrame, image: NDArray[np.uint8]) -> Picture:
+        """The picture with this image."""
         height, width = image.shape[:2]
         camera = None
         if frame.calibration is not None:

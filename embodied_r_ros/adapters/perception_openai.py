@@ -177,7 +177,7 @@ class OpenAIPerceiver:
         sightings = seen.sightings
         counts = seen.left_out.copy()
         if self._boxes is not None and found.entries:
-            picture = await self._looking.picture(frame)
+            picture = await self._looking.outline(frame)
             if self._has_others:  # which have told of the picture itself
                 picture.left_out.clear()
             boxed = self._boxes.sightings(found.entries, picture, found.sent_wh, self._box_units)

@@ -69,13 +69,14 @@ def key_of(parts: Iterable[str | bytes]) -> str:
 
 
 def pair_key(perceiver_key: str, previous: KeyFrame | None, current: KeyFrame, question: str = '') -> str:
-    """The key of one description: perceiver, images with their calibrations, the motion in full, the question."""
+    """The key of one description: perceiver, images with calibrations and depth, the motion in full, the question."""
     frames = [current] if previous is None else [previous, current]
     shown = [
         part
         for frame in frames
         for part in (frame.image.data, frame.image.mime, repr(frame.calibration), repr(frame.camera_pose))
     ]
+    shown += [frame.depth.data for frame in frames if frame.depth is not None]
     return key_of([perceiver_key, *shown, repr(current.motion), question])
 
 

@@ -17,7 +17,7 @@ from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
 from embodied_r_ros.adapters.looking import NO_HURRY
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.core import phrases, replies
-from embodied_r_ros.core.errors import BackendError, BackendRefused, ReplyError
+from embodied_r_ros.core.errors import BackendError, BackendRefused, ReplyError, SettingsError
 from embodied_r_ros.core.models import PERCEIVERS, PerceptionModel, ServerSettings, served
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from embodied_r_ros.core.records import KeyFrame, Motion, MotionSource
@@ -97,12 +97,17 @@ async def perceiver_source(
     """Who looks: in this process, or the model of a server, which is reached for first.
 
     Raises:
-        SettingsError: a library or a file is missing.
+        SettingsError: a library or a file is missing, or eyes are to look beside a server's model.
         BackendError: the server is not there.
     """
     if model.backend not in served(PERCEIVERS):
         yield InProcessSource(model, tag_size_m, labels)
         return
+    if model.eyes:
+        # What they see depends on the labels of a recording too, which the key of a server's look does not hold.
+        raise SettingsError(
+            f'eyes {model.eyes!r} need perception by opencv, got {model.backend}; leave one of them out'
+        )
     perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()

@@ -15,7 +15,7 @@ import pytest
 
 from embodied_r_ros.adapters.codec import encode_jpeg
 from embodied_r_ros.adapters.depth_images import encode_depth
-from embodied_r_ros.adapters.eye_signs import SignEye, SignSettings
+from embodied_r_ros.adapters.eye_signs import SignEye, SignSettings, mended
 from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.adapters.lm import drive
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
@@ -91,6 +91,19 @@ def test_depth_tells_how_far_a_sign_is(read: Any) -> None:
 )
 def test_foreign_text_is_made_a_name(text: str, name: str) -> None:
     assert foreign_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ('read_as', 'text'),
+    [
+        ('R0OM 12', 'ROOM 12'), ('R00M12', 'ROOM 12'), ('0ffice 204', 'Office 204'), ('F0yer', 'Foyer'),
+        ('Cl0akr00m', 'Cloakroom'), ('LAB3', 'LAB 3'), ('1O4', '104'), ('20O', '200'), ('A100', 'A100'),
+        ('B 117', 'B 117'), ('B00', 'B00'), ('AB0', 'AB0'), ('EXIT', 'EXIT'), ('Go 2', 'Go 2'),
+        ('\u51fa\u53e3 0', '\u51fa\u53e3 0'),
+    ],
+)  # fmt: skip
+def test_what_readers_mix_up_is_put_right(read_as: str, text: str) -> None:
+    assert mended(read_as) == text
 
 
 def test_lines_of_one_plate_are_one_sign_and_plates_that_stand_apart_are_several(read: Any) -> None:

@@ -117,6 +117,12 @@ def test_tags_of_each_family_are_read_and_those_of_the_others_are_not(family: st
     assert set(corners_of(drawn, family)) == {7 + FAMILIES.index(family)}
 
 
+@pytest.mark.parametrize('shape', [(1, 1), (3, 640), (640, 3), (15, 200), (16, 16), (17, 2000)])
+def test_images_in_which_no_tag_has_room_show_none(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+    assert TagReader('36h11', 12.0).read(noise) == []
+
+
 def test_readers_come_and_go() -> None:
     for number in range(20):
         assert corners_of(picture((6, 120, 80, 160)), FAMILIES[number % 4]).keys() <= {6}
