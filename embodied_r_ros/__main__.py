@@ -14,7 +14,7 @@ from typing import Any
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
 from embodied_r_ros.adapters.looking import NO_HURRY
-from embodied_r_ros.app import model_options, offline
+from embodied_r_ros.app import model_options, offline, one_picture
 from embodied_r_ros.app.request import LATEST_S
 from embodied_r_ros.core.answers import letter, validate_question
 from embodied_r_ros.core.errors import EmbodiedRError, SettingsError
@@ -22,10 +22,11 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question
+from embodied_r_ros.core.phrases import write_sightings
+from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question, Sighting
 from embodied_r_ros.evaluation import command as evaluation
 from embodied_r_ros.evaluation import results
-from embodied_r_ros.evaluation.observation_json import landmark_entry, to_entry
+from embodied_r_ros.evaluation.observation_json import data_of, landmark_entry, to_entry
 from embodied_r_ros.evaluation.offline_asking import ask_offline
 
 EXIT_NO_ANSWER = 1
@@ -64,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_options(evaluate)
     model_options.add_models(evaluate)
     evaluate.set_defaults(run=_run_evaluate)
+    picture = commands.add_parser('sightings', help='This command tells what eyes see in one picture.')
+    picture.add_argument('path', metavar='IMAGE', help='This is a JPEG or PNG file.')
+    lens = 'The camera has this calibration, as camera_info_manager writes it (default: bearings alone).'
+    picture.add_argument('--camera-info', metavar='YAML', help=lens)
+    picture.add_argument('--json', action='store_true', help='The last line is one JSON object.')
+    model_options.add_models(picture)
+    picture.set_defaults(run=_run_sightings)
     for command in (key_frames, answer):
         command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
     for command in (key_frames, answer, evaluate):
@@ -121,6 +129,29 @@ def _run_answer(options: argparse.Namespace) -> int:
     return 0 if result.answer.error_code is ErrorCode.OK else EXIT_NO_ANSWER
 
 
+def _run_sightings(options: argparse.Namespace) -> int:
+    found = asyncio.run(_sightings(options))
+    if options.json:
+        print(json.dumps({'sightings': data_of(None, found, '')['sightings']}))
+    else:
+        print(write_sightings(found) if found else 'nothing')
+    return 0
+
+
+async def _sightings(options: argparse.Namespace) -> Sequence[Sighting]:
+    calibration = one_picture.read_calibration(options.camera_info) if options.camera_info else None
+    perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
+    try:
+        return await one_picture.sightings_in(options.path, perceiver, calibration)
+    finally:
+        await perceiver.aclose()
+
+
+def _tags(options: argparse.Namespace) -> TagSettings:
+    labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
+    return TagSettings(labels=labels, tag_size_m=options.tag_size)
+
+
 def _run_evaluate(options: argparse.Namespace) -> int:
     found = evaluation.run(options, ask_offline if options.through == 'offline' else _graph_asker())
     print(json.dumps(found) if options.json else results.table(found))
@@ -139,9 +170,7 @@ def _graph_asker() -> evaluation.Asker:
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
     mounting = MountingSettings(base_frame=options.base_frame, camera_pose=options.camera_pose)
-    labels = str(find_labels(options.path) or '') if options.labels is None else options.labels
-    tags = TagSettings(labels=labels, tag_size_m=options.tag_size)
-    perceiver = backends.perceiver(model_options.perception(options), tags, NO_HURRY)
+    perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
     reasoner = model_options.reasoner(options)
     lm = backends.reasoner(reasoner)
     try:

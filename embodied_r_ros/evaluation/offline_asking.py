@@ -93,7 +93,10 @@ async def _perceive(
     if not media:
         return {}, {}
     topics = offline.TopicNames(
-        image=options.image_topic, camera_info=options.camera_info_topic, odometry=options.odom_topic
+        image=options.image_topic,
+        camera_info=options.camera_info_topic,
+        odometry=options.odom_topic,
+        depth=options.depth_topic,
     )
     requests = looks.server.max_concurrent_requests if looks.backend in served(PERCEIVERS) else 1
     async with perceiver_source(looks, options.tag_size, options.labels) as source:
