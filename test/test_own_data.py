@@ -14,12 +14,13 @@ from embodied_r_ros.evaluation.question_file import read_questions
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = (ROOT / 'docs/own-data.md').read_text(encoding='utf-8')
-(QUESTIONS,) = re.findall(r'^```yaml\n(.*?)^```', PAGE, re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(r'^```(\w*)\n(.*?)^```', PAGE, re.DOTALL | re.MULTILINE)
+(QUESTIONS,) = [text for language, text in BLOCKS if language == 'yaml']
 COMMANDS = [
     shlex.split(line)
-    for block in re.findall(r'^```\n(.*?)^```', PAGE, re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-    if line.startswith('.venv/bin/python')
+    for language, text in BLOCKS
+    for line in text.splitlines()
+    if not language and line.startswith('.venv/bin/python')
 ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Pose, Sighting
+from embodied_r_ros.core.records import Landmark, Pose
 
 SIZE_PX = 360
 MARGIN_PX = 26
@@ -44,19 +44,22 @@ class BirdView:
     metre_px: float
 
 
-def bird_view(track: Sequence[tuple[int, Pose]], seen: Sequence[Observation], end_ns: int) -> BirdView | None:
+def bird_view(
+    track: Sequence[tuple[int, Pose]], seen: Sequence[Observation], landmarks: Sequence[Landmark], end_ns: int
+) -> BirdView | None:
     """The map of what was known at a moment; None where there is no odometry.
 
     Args:
         track: stamps and poses.
         seen: observations, of which those without pose are left out.
+        landmarks: as they were known at the moment, in the frame of the poses.
         end_ns: the moment; the track is drawn up to it.
     """
     posed = [one for one in seen if one.pose is not None]
     poses = [pose for stamp_ns, pose in track if stamp_ns <= end_ns] or [one.pose for one in posed if one.pose]
     if not poses or not posed:
         return None
-    things = _things(posed)
+    things = [(one.position_m[:2], _label(one, landmarks)) for one in landmarks]
     known = [(pose.x_m, pose.y_m) for pose in poses] + [place for place, _ in things]
     known += [(one.pose.x_m, one.pose.y_m) for one in posed if one.pose]
     low, high = np.min(known, axis=0), np.max(known, axis=0)
@@ -84,23 +87,7 @@ def _mark(place: tuple[float, float], label: str, index: int = -1) -> Mark:
     return Mark(x_px=place[0], y_px=place[1], label=label, index=index)
 
 
-def _things(seen: Sequence[Observation]) -> list[tuple[tuple[float, float], str]]:
-    """The middle of the places at which each thing was seen, in metres, and its name."""
-    places: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for one in seen:
-        for sighting in one.sightings:
-            if one.pose is not None and math.isfinite(sighting.level_distance_m):
-                places.setdefault((sighting.name, sighting.track_id), []).append(_place(one.pose, sighting))
-    return [(_middle(found), name) for (name, _), found in places.items()]
-
-
-def _middle(places: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    x_m, y_m = np.mean(places, axis=0)
-    return float(x_m), float(y_m)
-
-
-def _place(pose: Pose, sighting: Sighting) -> tuple[float, float]:
-    """Where a sighting puts a thing, seen from above."""
-    bearing_rad = pose.yaw_rad + math.radians(sighting.bearing_left_deg)
-    distance_m = sighting.level_distance_m
-    return pose.x_m + distance_m * math.cos(bearing_rad), pose.y_m + distance_m * math.sin(bearing_rad)
+def _label(landmark: Landmark, landmarks: Sequence[Landmark]) -> str:
+    """The thing's name, with its number where there are several of it."""
+    alone = sum(other.name == landmark.name for other in landmarks) == 1
+    return landmark.name if alone else f'{landmark.name} {landmark.number}'

@@ -17,6 +17,7 @@ from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.landmark_history import Scene
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.models import PERCEIVERS, REASONERS, PerceptionModel, ReasonerModel, served
 from embodied_r_ros.core.observations import Observation
@@ -31,6 +32,8 @@ from embodied_r_ros.evaluation.run_folder import Reply
 from embodied_r_ros.evaluation.samples import Sample, to_observations
 
 Keep = Callable[[Reply], None]
+# What the robot knows when it is asked: the question's window, and the things of the session (None: of the window).
+Known = tuple[Sequence[Observation], Scene | None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ async def _ask(options: argparse.Namespace, samples: Sequence[Sample], known: Co
     looks, thinks = model_options.perception(options), model_options.reasoner(options)
     media = list(dict.fromkeys(medium_of(sample) for sample in samples if 'observations' not in sample))
     perceived, failed = await _perceive(options, looks, media)
-    windows: dict[str, Sequence[Observation]] = {}
+    windows: dict[str, Known] = {}
     left_out = []
     for sample in samples:
         try:
@@ -112,25 +115,24 @@ async def _perceive(
                 ) from error
 
 
-def _window(
-    sample: Sample, perceived: Mapping[Medium, Perceived], failed: Mapping[Medium, str]
-) -> Sequence[Observation]:
+def _window(sample: Sample, perceived: Mapping[Medium, Perceived], failed: Mapping[Medium, str]) -> Known:
     """What the robot knows when it is asked.
 
     Raises:
         InputError: the recording was not perceived, or does not reach so far.
     """
     if 'observations' in sample:
-        return to_observations(sample)
+        return to_observations(sample), None
     medium = medium_of(sample)
     if medium in failed:
         raise InputError(failed[medium])
-    return perceived[medium].window(sample['media']['start_s'], sample['media']['end_s'])
+    start_s, end_s = sample['media']['start_s'], sample['media']['end_s']
+    return perceived[medium].window(start_s, end_s), perceived[medium].scene(end_s)
 
 
 async def _think(
     samples: Sequence[Sample],
-    windows: Mapping[str, Sequence[Observation]],
+    windows: Mapping[str, Known],
     perceived: Mapping[Medium, Perceived],
     model: ReasonerModel,
     keep: Keep,
@@ -141,9 +143,9 @@ async def _think(
     with progress('questions', len(samples)) as step:
 
         async def think(sample: Sample) -> None:
-            seen = windows[sample['id']]
+            seen, _ = windows[sample['id']]
             async with free:  # time-out and timings run from here on
-                reply = await _reply(sample, seen, lm, prompt_format)
+                reply = await _reply(sample, windows[sample['id']], lm, prompt_format)
             known = None if 'observations' in sample else perceived[medium_of(sample)].begin_ns
             begin_ns = known if known is not None else min((one.stamp_ns for one in seen), default=0)
             keep(dataclasses.replace(reply, begin_ns=begin_ns))
@@ -156,10 +158,11 @@ async def _think(
             await lm.aclose()
 
 
-async def _reply(sample: Sample, seen: Sequence[Observation], lm: LanguageModel, prompt_format: PromptFormat) -> Reply:
+async def _reply(sample: Sample, known: Known, lm: LanguageModel, prompt_format: PromptFormat) -> Reply:
+    seen, scene = known
     question = Question(text=sample['question'], choices=tuple(sample['choices']))
     try:
-        steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), lm.name)
+        steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), lm.name, scene=scene)
         answer = await drive(steps, lm)
     except EmbodiedRError as error:
         answer = reasoning.failure(error)

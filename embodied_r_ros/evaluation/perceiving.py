@@ -23,6 +23,7 @@ from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core.errors import BackendError, InputError, ReplyError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.keyframes import KeyFrameSettings
+from embodied_r_ros.core.landmark_history import Scene, scene_of
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.observations import Observation
@@ -99,6 +100,10 @@ class Perceived:
         seen = memory.window(start_ns=self.begin_ns + round(start_s * NS_PER_S), end_ns=end_ns)
         place = bisect.bisect_right(self.track, end_ns, key=lambda one: one[0]) - 1
         return with_latest_motion(seen, *self.track[place]) if seen and place >= 0 else seen
+
+    def scene(self, end_s: float | None) -> Scene:
+        """The things that the robot knew at a second, by all of the session until then; raises as `window`."""
+        return scene_of(self.window(0.0, end_s))
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
@@ -268,6 +273,7 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
         'model': seen.model,
         'latency_s': seen.latency_s,
         'pose': None if seen.pose is None else dataclasses.astuple(seen.pose),
+        'camera_pose': None if seen.camera_pose is None else dataclasses.astuple(seen.camera_pose),
     }
 
 
@@ -278,6 +284,7 @@ def _observation(entry: Mapping[str, Any]) -> Observation:
         model=entry['model'],
         latency_s=entry['latency_s'],
         pose=None if entry['pose'] is None else _pose(entry['pose']),
+        camera_pose=None if entry['camera_pose'] is None else _pose(entry['camera_pose']),
     )
 
 

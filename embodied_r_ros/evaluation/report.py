@@ -15,7 +15,9 @@ from embodied_r_ros.core.answers import LETTERS
 from embodied_r_ros.core.citations import in_parts
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.core.landmark_report import landmarks_of
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.reasoning import ODOMETRY_FRAME
 from embodied_r_ros.core.records import Answer, ErrorCode, Sighting
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.evaluation.bird_view import SIZE_PX, BirdView, bird_view
@@ -213,8 +215,9 @@ def _told(number: int, begin_ns: int, seen: Observation) -> FrameView:
 def _map(reply: Reply, perceived: Perceived) -> BirdView | None:
     end_s = reply.sample['media']['end_s']
     end_ns = perceived.end_ns if end_s is None else perceived.begin_ns + round(end_s * NS_PER_S)
-    known = set(reply.seen)
-    return bird_view(perceived.track, [seen for seen in perceived.observations if seen.index in known], end_ns)
+    seen = [one for one in perceived.observations if one.index in set(reply.seen)]
+    landmarks = landmarks_of(perceived.scene(end_s), ODOMETRY_FRAME)
+    return bird_view(perceived.track, seen, landmarks, end_ns)
 
 
 def _named(sample: Sample, answer: str, above: BirdView | None) -> set[str]:

@@ -23,7 +23,6 @@ from embodied_r_ros.app.offline import BAG_SUFFIXES
 from embodied_r_ros.core.errors import BackendError, InputError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.memory import MemorySettings
-from embodied_r_ros.core.models import REASONERS
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Answer
 from embodied_r_ros.evaluation.offline_asking import Asked, Keep, medium_of
@@ -123,7 +122,6 @@ def _is_compressed(path: pathlib.Path, topics: RecordedTopics) -> bool:
 
 def nodes_of(options: argparse.Namespace, setup: Setup) -> Nodes:
     """The nodes with what the command line says, at simulated time."""
-    in_process = bool(options.reasoner) and 'folder' in REASONERS[options.reasoner].takes
     given = {
         # No image is to be lost to a busy machine, or other key frames are picked than offline.
         'camera_node': {'image_transport': setup.transport, 'image_reliability': 'reliable', 'image_depth': 100},
@@ -140,7 +138,8 @@ def nodes_of(options: argparse.Namespace, setup: Setup) -> Nodes:
             'models': options.models,
             'backend': options.reasoner,
             'url': options.lm_url,
-            'folder' if in_process else 'model': options.lm_model,
+            'model': options.lm_model,
+            'folder': options.lm_folder,
             'prompt_format': options.prompt_format,
         },
     }

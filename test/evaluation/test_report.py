@@ -18,7 +18,7 @@ from embodied_r_ros.__main__ import main
 from embodied_r_ros.core.citations import in_parts
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, ErrorCode, Pose, Sighting
+from embodied_r_ros.core.records import Answer, ErrorCode, Landmark, Pose
 from embodied_r_ros.evaluation import report
 from embodied_r_ros.evaluation.bird_view import MARGIN_PX, bird_view
 from embodied_r_ros.evaluation.question_file import LeftOut
@@ -179,14 +179,26 @@ def pose(x_m: float, y_m: float, yaw_quarters: int = 0) -> Pose:
     return Pose(x_m=x_m, y_m=y_m, z_m=0.0, qx=0.0, qy=0.0, qz=qz, qw=qw)
 
 
-def test_the_map_has_forward_up_left_to_the_left_and_things_where_they_were_seen() -> None:
-    lamp = Sighting.level('lamp', 90.0, 2.0)
+def lamp(number: int, x_m: float, y_m: float) -> Landmark:
+    place = (x_m, y_m, 0.5)
+    return Landmark(
+        id=f'{number}',
+        name='lamp',
+        number=number,
+        stamp_ns=5,
+        frame_id='odom',
+        position_m=place,
+        covariance_m2=(0.0,) * 9,
+    )
+
+
+def test_the_map_has_forward_up_left_to_the_left_and_things_at_their_places() -> None:
     seen = [
         Observation(session=0, index=0, stamp_ns=0, pose=pose(0.0, 0.0)),
-        Observation(session=0, index=1, stamp_ns=5, pose=pose(4.0, 0.0), sightings=(lamp,)),
+        Observation(session=0, index=1, stamp_ns=5, pose=pose(4.0, 0.0)),
     ]
     track = [(0, pose(0.0, 0.0)), (5, pose(4.0, 0.0)), (9, pose(4.0, 0.0, 1)), (20, pose(99.0, 0.0))]
-    drawn = bird_view(track, seen, end_ns=10)
+    drawn = bird_view(track, seen, [lamp(1, 4.0, 2.0)], end_ns=10)
     assert drawn is not None
     first, last = drawn.frames
     assert first.x_px == last.x_px
@@ -197,8 +209,19 @@ def test_the_map_has_forward_up_left_to_the_left_and_things_where_they_were_seen
     assert drawn.robot == (last.x_px, last.y_px, -90.0)
 
 
+def test_of_several_things_of_one_name_the_map_tells_the_numbers() -> None:
+    drawn = bird_view(
+        [],
+        [Observation(session=0, index=0, stamp_ns=0, pose=pose(0.0, 0.0))],
+        [lamp(1, 1.0, 0.0), lamp(2, 3.0, 0.0)],
+        1,
+    )
+    assert drawn is not None
+    assert [thing.label for thing in drawn.things] == ['lamp 1', 'lamp 2']
+
+
 def test_without_odometry_there_is_no_map() -> None:
-    assert bird_view([], [Observation(session=0, index=0, stamp_ns=0)], end_ns=1) is None
+    assert bird_view([], [Observation(session=0, index=0, stamp_ns=0)], [], end_ns=1) is None
 
 
 @pytest.mark.parametrize('place', ['.', 'file/report.html'], ids=['a folder', 'below a file'])
