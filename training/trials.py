@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.compact import CompactFormat, CompactPrompt
@@ -14,6 +14,7 @@ from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Completion, Question
 from training.admission import Trial, Trials
 from training.judge import Case
+from training.paper_lessons import in_english
 from training.world.questions import questions_about, until
 from training.world.scene import make_walk
 from training.world.swaps import claimed, swapped
@@ -46,7 +47,7 @@ def trials(count: int, seed: int = 0, compact: bool = True) -> Trials:
         count: of each kind.
         seed: of the walks, below 90.
         compact: whether the judge is asked in the compact language; otherwise in the paper's words, and the thoughts
-            have their nouns.
+            are English.
     """
     kept: tuple[list[Trial], list[Trial], list[Trial]] = ([], [], [])
     walk_seeds = itertools.count(FIRST_WALK + WALKS_APART * seed)
@@ -71,8 +72,9 @@ def _about_walk(walk_seed: int, compact: bool) -> Iterator[tuple[Trial | None, T
         ask = tie(parsed, log)
         worked = think(log, ask, name_tokens(log.where_seen()))
         swaps = filter(None, (swapped(rng, ask, worked) for _ in range(SWAPS)))
-        others = (_trial(question, prompt, other, compact) for other in swaps)
-        true = _trial(question, prompt, worked, compact)
+        nouns = None if compact else ask.question.objects
+        others = (_trial(question, prompt, other, nouns) for other in swaps)
+        true = _trial(question, prompt, worked, nouns)
         other = next((other for other in others if other and other != true), None)
         claim, written = claims_rng.choice(_claims(question, prompt))
         thinking = claims_rng.choice(CLAIMS).format(question.choices[claim])
@@ -87,14 +89,14 @@ def _claims(question: Question, prompt: CompactPrompt) -> list[tuple[int, str]]:
     return [(choice, written) for choice, written in told if choice is not None]
 
 
-def _trial(question: Question, prompt: CompactPrompt, worked: Worked, compact: bool) -> Trial | None:
-    """None where the answer is none of the choices."""
+def _trial(question: Question, prompt: CompactPrompt, worked: Worked, nouns: Sequence[str] | None) -> Trial | None:
+    """A worked thought, in English where its nouns are told; None where its answer is none of the choices."""
     thought = prompt.read(Completion(text=worked.reply))
     choice = match_choice(thought.answer, question.choices)
     if choice is None:
         return None
-    thinking = thought.raw_thinking if compact else thought.thinking
-    return Trial(case=_case(question, prompt, thinking, compact), leads_to=choice)
+    thinking = thought.raw_thinking if nouns is None else in_english(thought.thinking, nouns)
+    return Trial(case=_case(question, prompt, thinking, nouns is None), leads_to=choice)
 
 
 def _case(question: Question, prompt: CompactPrompt, thinking: str, compact: bool) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import re
 
 import pytest
 from fake_openai import FakeOpenAI
@@ -268,10 +269,11 @@ class TestTrials:
             written = [text for text in trial.case.asked.answers() if trial.case.thinking.endswith(text)]
             assert match_choice(trial.case.asked.answers()[max(written, key=len)], trial.case.choices) == trial.leads_to
 
-    def test_in_the_papers_words_the_thoughts_have_their_nouns(self):
-        for trial in trials(8, compact=False).true:
+    def test_in_the_papers_words_the_thoughts_are_english(self):
+        for trial in trials(16, compact=False).true:
             assert trial.case.asked is None
-            assert 'q1 n' not in trial.case.thinking
+            assert not re.search(r'\b[nopqrs]\d', trial.case.thinking)
+            assert trial.case.thinking.endswith('.')
 
     def test_in_the_papers_words_claims_are_english_and_few_outlast_the_cut(self):
         claims = trials(80, compact=False).unsupported
