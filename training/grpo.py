@@ -104,9 +104,10 @@ def make_trainer(options: argparse.Namespace, settings: GrpoSettings) -> StagedT
     frozen = settings.lora_rank > 0 and torch.cuda.is_available()
     model = load_model(options.model, torch.bfloat16 if frozen else torch.float32)
     tokens = completion_tokens(settings, asked, model.config)
-    args = trl_config(settings, options.out, steps, tokens, PartialState().num_processes)
     schedule = settings.schedule()
+    # Before GRPOConfig: behind it DeepSpeed ZeRO-3 loads every model in shards, and a judge is read whole.
     judge = None if settings.weights and not schedule(0.0, 1.0).consistency else judge_of(options, asked)
+    args = trl_config(settings, options.out, steps, tokens, PartialState().num_processes)
     try:
         trainer = StagedTrainer(
             model,

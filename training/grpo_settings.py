@@ -147,6 +147,8 @@ def trl_config(
         use_cpu=not gpu,
         bf16=gpu,
         gradient_checkpointing=gpu,
+        # While the model learns, vLLM in the process gives its share of the card back.
+        vllm_enable_sleep_mode=settings.vllm == 'colocate',
         use_vllm=settings.vllm != 'none',
         vllm_server_base_url=settings.vllm_url,
         vllm_gpu_memory_utilization=0.4,

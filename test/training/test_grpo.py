@@ -247,6 +247,12 @@ def test_passes_without_padding_give_what_one_pass_gives(start, tmp_path):
         assert torch.allclose(own[kept], theirs[kept], atol=1e-5)
 
 
+@pytest.mark.parametrize(('vllm', 'sleeps'), [('none', False), ('colocate', True), ('server', False)])
+def test_vllm_in_the_process_sleeps_while_the_model_learns(vllm, sleeps, tmp_path):
+    config = trl_config(GrpoSettings(vllm=vllm), tmp_path, 1, 16, processes=1)
+    assert config.vllm_enable_sleep_mode is sleeps
+
+
 def test_low_rank_adapters_alone_are_trained(call, tmp_path):
     pytest.importorskip('peft')
     assert call('--lora-rank', '2', '--beta', '0.01') == 0
