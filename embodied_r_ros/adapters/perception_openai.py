@@ -123,8 +123,8 @@ class OpenAIPerceiver:
     async def describe(self, previous: KeyFrame | None, current: KeyFrame) -> Description:
         """Write down what a key frame shows, question or no question.
 
-        Odometry's motion counts. A motion seen in the images counts where it is a measured turn, or where the model
-        says the same or nothing; otherwise the model's word counts.
+        Odometry's motion counts, and one that was followed through the images. A motion that is only a name counts
+        where the model says the same or nothing; otherwise the model's word counts.
 
         Raises:
             InputError: an image is too large, and cannot be decoded.
@@ -258,7 +258,7 @@ def _motion(named: str, motion: Motion | None) -> Motion | None:
     """The motion: measured, or as the model names it."""
     if motion is None:
         return Motion(name=named) if named else None
-    turned = not math.isnan(motion.rotate_left_deg) and motion.name.startswith('rotate')
-    if motion.source is MotionSource.ODOMETRY or turned or named in ('', motion.name):
+    followed = bool(motion.moves) or not math.isnan(motion.rotate_left_deg)
+    if motion.source is MotionSource.ODOMETRY or followed or named in ('', motion.name):
         return motion
     return Motion(name=named)

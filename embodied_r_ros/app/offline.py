@@ -139,7 +139,7 @@ def scan(
     depth = RecordedDepth()
     waiting: collections.deque[ImageItem] = collections.deque(maxlen=AGREEING)
     track: list[tuple[int, Pose]] = []
-    part = _part(_items(pathlib.Path(path), settings.sample_hz, topics), start_s, end_s)
+    part = _part(_items(pathlib.Path(path), settings, topics), start_s, end_s)
     items = LaterPoses(part, settings.pose_max_age_s)
     for item in items:
         # Its images are the clock of a recording.
@@ -280,7 +280,7 @@ async def answer(
     return OfflineAnswer(answer=answered, observations=tuple(seen), landmarks=landmarks)
 
 
-def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> Iterator[ReadItem]:
+def _items(path: pathlib.Path, settings: KeyFrameSettings, topics: TopicNames | None) -> Iterator[ReadItem]:
     topics = topics or TopicNames()
     if path.is_dir() or path.suffix.lower() in BAG_SUFFIXES:
         # Only here: a robot that is asked about video files needs no rosbags.
@@ -293,7 +293,7 @@ def _items(path: pathlib.Path, sample_hz: float, topics: TopicNames | None) -> I
         )  # fmt: skip
     if topics != TopicNames():
         raise InputError(f'a topic needs a bag, got {topics!r} with {str(path)!r}; leave the names of topics out')
-    return read_video(path, sample_hz)
+    return read_video(path, settings.sample_hz, settings.motion_hz)
 
 
 def _part(items: Iterator[ReadItem], start_s: float, end_s: float) -> Iterator[ReadItem]:

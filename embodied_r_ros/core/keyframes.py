@@ -49,6 +49,9 @@ class KeyFrameSettings(Settings):
         30.0, 'A key frame comes at least this often, whatever is seen; 0 is no limit.', unit='s', within=(0.0, 3600.0)
     )
     sample_hz: float = setting(4.0, 'Frames are sampled at this rate by their stamps.', unit='Hz', within=(0.2, 60.0))
+    motion_hz: float = setting(
+        10.0, 'Where odometry is missing, motion is tracked in the images at this rate.', unit='Hz', within=(0.2, 60.0)
+    )
     pose_max_age_s: float = setting(
         0.2, 'A frame gets no pose when the nearest one is farther away in time.', unit='s', within=(0.0, 10.0)
     )

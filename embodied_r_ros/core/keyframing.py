@@ -11,11 +11,12 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import Frame, FrameBuffer, StampSampler
 from embodied_r_ros.core.keyframes import REQUESTED, KeyFrameDecision, KeyFrameSelector, KeyFrameSettings
 from embodied_r_ros.core.matching import Grey
-from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses, moves_along
+from embodied_r_ros.core.motion import motion_from_poses, moves_along
 from embodied_r_ros.core.mounting import Mounting, MountingSettings
 from embodied_r_ros.core.pose_track import PoseTrack
 from embodied_r_ros.core.records import Calibration, EncodedImage, KeyFrame, Motion, MotionSource, Pose
 from embodied_r_ros.core.stamps import StampGate
+from embodied_r_ros.core.visual_odometry import VisualOdometry, motion_between
 
 _SESSIONS_KEPT = 64
 
@@ -37,6 +38,8 @@ class KeyFramer:
         received: frames pushed.
         sampled: frames looked at.
         ignored: frames left out, because their stamp was not later than that of the frame before.
+        odometry: from the images, where there are no poses.
+        unknown: key frames of which neither poses nor images tell the motion since the one before.
         misfit: why the calibration does not fit the latest key frame; '' where it does, and where there is none.
     """
 
@@ -61,7 +64,9 @@ class KeyFramer:
         self.received = self.sampled = self.ignored = 0
         self.session: int | None = None
         self.misfit = ''
-        self._stamps: StampGate[tuple[Frame, Grey | None]] = StampGate()
+        self.odometry = VisualOdometry(settings.motion_hz)
+        self.unknown = 0
+        self._stamps: StampGate[tuple[Frame, Grey | None, bool]] = StampGate()
         self._last_sampled: Frame | None = None
         self._last_key: KeyFrame | None = None
         self._last_grey: Grey | None = None
@@ -100,6 +105,7 @@ class KeyFramer:
         self._last_sampled = self._last_key = self._last_grey = None
         self._selector.reset()
         self._sampler.reset()
+        self.odometry.reset()
         self.frames.clear()
         self.mounting.reset()
         while stamp_ns in self._sessions:
@@ -149,9 +155,17 @@ class KeyFramer:
             self.ignored += 1
             return []
         # A frame that has to wait is seen to be readable before it does.
-        wanted = self._sampler.due(stamp_ns) or not self._stamps.follows(stamp_ns)
-        grey = self._shrink(frame) if wanted else None
-        return self._take_all(self._stamps.push(stamp_ns, (frame, grey)))
+        sampled = self._sampler.due(stamp_ns) or not self._stamps.follows(stamp_ns)
+        tracked = self.odometry.due(stamp_ns) and self.poses.at(stamp_ns) is None
+        grey = self._shrink(frame) if sampled else self._shrink_or_none(frame) if tracked else None
+        return self._take_all(self._stamps.push(stamp_ns, (frame, grey, sampled)))
+
+    def _shrink_or_none(self, frame: Frame) -> Grey | None:
+        """A frame that is looked at only for motion, and cannot be read, is as none."""
+        try:
+            return self._shrink(frame)
+        except InputError:
+            return None
 
     def capture(self) -> KeyFrame:
         """Make the newest frame that can be read a key frame, reason 'requested'.
@@ -187,13 +201,15 @@ class KeyFramer:
             return keys
         return [*keys, self._take(frame)]
 
-    def _take_all(self, frames: list[tuple[Frame, Grey | None]]) -> list[KeyFrame]:
+    def _take_all(self, frames: list[tuple[Frame, Grey | None, bool]]) -> list[KeyFrame]:
         if frames and (self._stamps.jumped or self.session is None):
             self._start_session(frames[0][0].stamp_ns)
         keys = []
-        for frame, grey in frames:
+        for frame, grey, sampled in frames:
             self.frames.push(frame)
-            if grey is None:
+            if grey is not None:
+                self._track(frame, grey)
+            if grey is None or not sampled:
                 continue
             self._sampler.take(frame.stamp_ns)
             self.sampled += 1
@@ -205,7 +221,14 @@ class KeyFramer:
 
     def _take(self, frame: Frame) -> KeyFrame:
         grey = self._shrink(frame)
+        self._track(frame, grey)
         return self._key_frame(frame, grey, self._selector.take(grey, frame.stamp_ns, REQUESTED))
+
+    def _track(self, frame: Frame, grey: Grey) -> None:
+        if self.poses.at(frame.stamp_ns) is None:
+            self.odometry.push(grey, frame.stamp_ns, self.camera_of(frame))
+        else:
+            self.odometry.reset()
 
     def _key_frame(self, frame: Frame, grey: Grey, decision: KeyFrameDecision) -> KeyFrame:
         pose = self.poses.at(frame.stamp_ns)
@@ -230,12 +253,13 @@ class KeyFramer:
     def _motion(self, pose: Pose | None, stamp_ns: int, camera: Camera | None, grey: Grey) -> Motion | None:
         if self._last_key is None:
             return None
+        seen = self.odometry.take(self._last_key.stamp_ns)
         if pose is not None and self._last_key.pose is not None:
             return self._motion_of_poses(self._last_key.stamp_ns, stamp_ns)
-        if self._last_grey is None or self._last_grey.shape != grey.shape:
-            return None
-        motion = EgoMotionEstimator(camera).estimate(self._last_grey, grey)
-        return None if motion.source is MotionSource.NONE else motion
+        if seen is None and self._last_grey is not None and self._last_grey.shape == grey.shape:
+            seen = motion_between(self._last_grey, grey, camera)
+        self.unknown += seen is None
+        return seen
 
     def _motion_of_poses(self, start_ns: int, end_ns: int) -> Motion:
         """The motion; one that is `jumped` where odometry jumped in between."""

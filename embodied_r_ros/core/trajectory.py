@@ -4,7 +4,7 @@ A robot that has been at it for hours asks about 36,000 key frames and shows its
 those is to stay whole, and a question is not to wait for it.
 
 Images alone tell how far a robot went where something of known distance is in both. Where they tell only that it moved
-forward, it is taken to have gone on at the pace measured until then.
+forward, it is taken to have gone on at the pace measured until then, for the time that its turns leave.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ from embodied_r_ros.core.moves import (
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import Motion, Move
 
-_FORWARD = KINDS.index('forward')
+_FORWARD, _TURN = KINDS.index('forward'), KINDS.index('turn')
+# Of the time between two key frames, the least that a walk between them took.
+_LEAST_WALKING = 0.1
 
 
 class Trajectory:
@@ -63,12 +65,17 @@ class Trajectory:
     def _keep_pace(self, unmeasured: NDArray[np.intp], stamps_s: NDArray[np.float64]) -> None:
         """Fill in the metres that the walks measured before come to in the same time."""
         lasted_s = np.diff(stamps_s, prepend=stamps_s[0])
-        count, first, amount = (self._table[:, column] for column in (COUNT, FIRST, AMOUNT))
-        walks = (count == 1) & (first == _FORWARD) & (amount > 0) & (lasted_s > 0)
-        walked_m, walked_s = np.cumsum(amount * walks), np.cumsum(lasted_s * walks)
+        count, first, amount, turned = (self._table[:, column] for column in (COUNT, FIRST, AMOUNT, TURN))
+        alone = (count == 1) & (lasted_s > 0)
+        walked_m, walked_s = _so_far(alone & (first == _FORWARD) & (amount > 0), amount, lasted_s)
+        turning = alone & (first == _TURN) & (self._table[:, FORWARD_UNMEASURED] == 0)
+        turned_deg, turned_s = _so_far(turning, np.abs(amount), lasted_s)
+        # A turn on the way takes its time, if it goes on as those on the spot did.
+        s_per_deg = np.divide(turned_s, turned_deg, out=np.zeros_like(turned_s), where=turned_deg > 0)
+        walking_s = np.clip(lasted_s - np.abs(turned) * s_per_deg, _LEAST_WALKING * lasted_s, None)
         self._table = self._table.copy()
         for place in unmeasured[walked_s[unmeasured] > 0]:
-            metres = lasted_s[place] * walked_m[place] / walked_s[place]
+            metres = walking_s[place] * walked_m[place] / walked_s[place]
             filled = _filled(self.observations[place], float(metres))
             self.observations[place] = filled
             self._table[place] = np.frombuffer(filled.move_summary)
@@ -107,12 +114,20 @@ class Trajectory:
         return [move for moves in last for move in moves]
 
 
+def _so_far(
+    chosen: NDArray[np.bool_], amount: NDArray[np.float64], lasted_s: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the chosen amounts, and the seconds that they took, come to up to each place."""
+    return np.cumsum(amount * chosen), np.cumsum(lasted_s * chosen)
+
+
 def _filled(seen: Observation, metres: float) -> Observation:
     """The observation with so many metres for its move forward."""
     if seen.motion is None:
         return seen
-    forward = Move(kind='forward', amount=metres, estimated=True)
-    moves = tuple(forward if is_forward_unmeasured(move) else move for move in moves_of(seen.motion))
+    moves = moves_of(seen.motion)
+    forward = Move(kind='forward', amount=metres / sum(map(is_forward_unmeasured, moves)), estimated=True)
+    moves = tuple(forward if is_forward_unmeasured(move) else move for move in moves)
     return dataclasses.replace(seen, motion=dataclasses.replace(seen.motion, moves=moves))
 
 

@@ -267,6 +267,8 @@ class CameraNode(ManagedNode):
         framer = self._framer
         self.diagnostics.counters['buffer_full_drops'] = framer.frames.dropped
         self.diagnostics.counters['poses_ignored'] = framer.poses.ignored
+        self.diagnostics.counters['steps_lost'] = framer.odometry.lost
+        self.diagnostics.counters['motions_unknown'] = framer.unknown
         lost = self._images.gaps.lost
         self.diagnostics.tell('images_lost', 'not known' if lost is None else lost)
         if self._silence_s() >= self._topic_settings.silence_s:

@@ -23,9 +23,10 @@ from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
 from embodied_r_ros.adapters.looking import LookingSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.motion import EgoMotionEstimator, motion_from_poses
+from embodied_r_ros.core.motion import motion_from_poses
 from embodied_r_ros.core.moves import told_moves
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, Pose, Sighting
+from embodied_r_ros.core.visual_odometry import motion_between
 from training.world.path import CAMERA
 from training.world.renderer import Renderer
 from training.world.scene import Scene, SceneObject, make_walk
@@ -284,9 +285,8 @@ def test_things_are_called_as_the_labels_of_a_file_say(tmp_path: Path) -> None:
 )
 def test_tags_in_both_key_frames_tell_the_way_in_metres(yaw_deg: float, x_m: float, y_m: float) -> None:
     before, after = view(SOFA, LAMP), view(image=jpeg((SOFA, LAMP), yaw_deg, x_m, y_m), index=1)
-    motion = EgoMotionEstimator(CAMERA).estimate(
-        *(cv2.cvtColor(pixels(k), cv2.COLOR_BGR2GRAY) for k in (before, after))
-    )
+    greys = [cv2.cvtColor(pixels(k), cv2.COLOR_BGR2GRAY) for k in (before, after)]
+    motion = motion_between(*greys, CAMERA)
     found = reading_tags().describe_now(before, dataclasses.replace(after, motion=motion)).motion
     assert found is not None
     moves = told_moves(found)
@@ -309,7 +309,8 @@ def test_turns_are_measured_in_the_images_of_a_whole_walk(seed: int) -> None:
     greys = [small_grey(frame_from_pixels(1, 'camera', renderer.render(pose))) for pose in poses]
     missed_deg = []
     for (start, end), (before, after) in zip(itertools.pairwise(poses), itertools.pairwise(greys)):
-        motion = EgoMotionEstimator(CAMERA).estimate(before, after)
+        motion = motion_between(before, after, CAMERA)
+        assert motion is not None
         missed_deg.append(abs(motion.rotate_left_deg - motion_from_poses(start, end).rotate_left_deg))
     assert len(missed_deg) >= 20
     assert max(missed_deg) < 3.0

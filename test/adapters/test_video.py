@@ -60,6 +60,12 @@ def test_frames_are_sampled_by_their_stamps(
     assert [item.number for item in read_video(path, sample_hz)] == numbers
 
 
+def test_frames_that_are_due_at_any_of_several_rates_are_taken(tmp_path: Path) -> None:
+    path = write_video(tmp_path / 'v.avi', rate_hz=10.0)
+    alone = {item.number for rate_hz in (4.0, 3.0) for item in read_video(path, rate_hz)}
+    assert [item.number for item in read_video(path, 4.0, 3.0)] == sorted(alone)
+
+
 def test_a_video_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"must be a file, got '.*none\.mp4', which is none; check the path"):
         read_video(tmp_path / 'none.mp4')

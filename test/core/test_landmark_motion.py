@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embodied_r_ros.core.landmark_motion import motion_from_sightings
-from embodied_r_ros.core.records import Motion, MotionSource, Sighting
+from embodied_r_ros.core.records import Motion, MotionSource, Move, Sighting
 
 PLACES = {1: (4.0, 1.0), 2: (3.0, -1.5), 3: (5.0, 0.2)}
 TURN = Motion(name='rotate left', rotate_left_deg=30.0, tilt_up_deg=1.0, source=MotionSource.IMAGES)
@@ -102,3 +102,49 @@ def test_a_near_thing_counts_more_than_a_far_one() -> None:
     motion = motion_from_sightings([near, far], closer, dataclasses.replace(TURN, rotate_left_deg=0.0))
     assert motion is not None
     assert 0.9 < motion.forward_m < 1.0
+
+
+def followed(turn_deg: float, *kinds: str) -> Motion:
+    """A motion that was followed through the images: names without metres, 'turn' where it turned."""
+    amounts = {'turn': turn_deg}
+    moves = tuple(Move(kind=kind, amount=amounts.get(kind, math.nan)) for kind in kinds)
+    return Motion(
+        name='move forward', rotate_left_deg=turn_deg, tilt_up_deg=0.0, moves=moves, source=MotionSource.IMAGES
+    )
+
+
+@pytest.mark.parametrize(
+    ('seen', 'place', 'moves'),
+    [
+        (
+            followed(90.0, 'move forward', 'turn', 'move forward'),
+            (1.0, 0.5),
+            [('forward', 1.0), ('turn', 90.0), ('forward', 0.5)],
+        ),
+        (followed(30.0, 'move forward', 'turn'), (0.8, 0.05), [('forward', 0.8), ('turn', 30.0)]),
+        (followed(-90.0, 'turn', 'move forward'), (0.05, -0.7), [('turn', -90.0), ('forward', 0.7)]),
+        (followed(0.0, 'move backward'), (-0.6, 0.04), [('forward', -0.6)]),
+        (followed(0.0, 'move right'), (0.03, -0.4), [('left', -0.4)]),
+        (followed(40.0, 'turn'), (0.1, 0.1), [('turn', 40.0)]),
+        (followed(4.0, 'move forward', 'turn', 'move forward'), (1.0, 0.0), None),
+    ],
+    ids=['round a corner', 'then a turn', 'a turn first', 'backward', 'aside', 'on the spot', 'nearly straight on'],
+)
+def test_things_tell_how_far_each_move_led(
+    seen: Motion, place: tuple[float, float], moves: list[tuple[str, float]] | None
+) -> None:
+    motion = motion_from_sightings(seen_from(), seen_from(*place, seen.rotate_left_deg), seen)
+    assert motion is not None
+    found = [(move.kind, pytest.approx(move.amount, abs=0.03)) for move in motion.moves]
+    if moves is None:
+        walks = [move.amount for move in motion.moves if move.kind == 'forward']
+        assert (min(walks) > 0.3, sum(walks)) == (True, pytest.approx(1.0, abs=0.01))
+    else:
+        assert moves == found
+    assert not math.isnan(motion.forward_m)
+
+
+def test_moves_that_do_not_lead_where_the_things_say_are_not_believed() -> None:
+    motion = motion_from_sightings(seen_from(), seen_from(0.0, 1.0, 40.0), followed(40.0, 'turn'))
+    assert motion is not None
+    assert (motion.left_m, motion.moves) == (pytest.approx(1.0, abs=0.05), ())

@@ -1,4 +1,4 @@
-"""Ego-motion from odometry and from images."""
+"""Ego-motion from odometry."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from builders import ROOM_CAMERA, blank, noisy, pose, room, texture
+from builders import pose
 
-from embodied_r_ros.core.camera import Camera
-from embodied_r_ros.core.errors import InputError
-from embodied_r_ros.core.motion import (
-    ACTIONS,
-    EgoMotionEstimator,
-    motion_from_poses,
-    moves_along,
-)
+from embodied_r_ros.core.motion import ACTIONS, motion_from_poses, moves_along
 from embodied_r_ros.core.moves import MAX_MOVES
 from embodied_r_ros.core.records import MotionSource, Move, Pose
 
@@ -168,81 +161,3 @@ def test_a_way_of_too_many_moves_is_left_to_its_net_motion() -> None:
 @pytest.mark.parametrize('count', [0, 1])
 def test_too_few_poses_tell_no_move(count: int) -> None:
     assert moves_along([pose()] * count) == ()
-
-
-HERE = (-1.0, 0.0, 1.2)
-
-
-@pytest.mark.parametrize(
-    ('before', 'after', 'name', 'left_deg', 'up_deg'),
-    [
-        pytest.param((HERE, 0, 0), (HERE, 20, 0), 'rotate left', 20, 0, id='turn left'),
-        pytest.param((HERE, 0, 0), (HERE, -30, 0), 'rotate right', -30, 0, id='turn right'),
-        pytest.param((HERE, 0, 0), (HERE, 0, 12), 'tilt upward', 0, 12, id='tilt up'),
-        pytest.param((HERE, 0, 0), (HERE, 0, -15), 'tilt downward', 0, -15, id='tilt down'),
-        pytest.param((HERE, 0, 0), (HERE, 0, 0), 'stay', 0, 0, id='still'),
-        pytest.param(((-2, 0.5, 1.2), 0, 0), ((-1, 0.5, 1.2), 0, 0), 'move forward', 0, 0, id='forward'),
-        pytest.param(((-1, 0.5, 1.2), 0, 0), ((-2, 0.5, 1.2), 0, 0), 'move backward', 0, 0, id='backward'),
-        pytest.param(((0, 0, 1.2), 0, 0), ((0, 0.7, 1.2), 0, 0), 'move left', 0, 0, id='left along a wall'),
-        pytest.param(((0, 0, 1.2), 0, 0), ((0, -0.7, 1.2), 0, 0), 'move right', 0, 0, id='right along a wall'),
-        pytest.param(((1, 0, 1.0), 0, 0), ((1, 0, 1.5), 0, 0), 'move upward', 0, 0, id='up'),
-        pytest.param(((1, 0, 1.5), 0, 0), ((1, 0, 1.0), 0, 0), 'move downward', 0, 0, id='down'),
-        pytest.param(((-2, 0, 1.2), 0, 0), ((-1.5, 0, 1.2), 20, 0), 'rotate left', 20, 0, id='turn while walking'),
-    ],
-)
-def test_motion_from_images_with_calibration(
-    before: tuple, after: tuple, name: str, left_deg: float, up_deg: float
-) -> None:
-    motion = EgoMotionEstimator(ROOM_CAMERA).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
-    assert motion.name == name
-    assert motion.rotate_left_deg == pytest.approx(left_deg, abs=1.5)
-    assert motion.tilt_up_deg == pytest.approx(up_deg, abs=1.5)
-    assert math.isnan(motion.forward_m)
-    assert motion.source is MotionSource.IMAGES
-
-
-@pytest.mark.parametrize(
-    ('before', 'after', 'name'),
-    [
-        pytest.param((HERE, 0, 0), (HERE, 20, 0), 'rotate left', id='turn left'),
-        pytest.param((HERE, 0, 0), (HERE, -30, 0), 'rotate right', id='turn right'),
-        pytest.param((HERE, 0, 0), (HERE, 0, 12), 'tilt upward', id='tilt up'),
-        pytest.param((HERE, 0, 0), (HERE, 0, -15), 'tilt downward', id='tilt down'),
-        pytest.param((HERE, 0, 0), (HERE, 0, 0), 'stay', id='still'),
-        pytest.param(((-2, 0.5, 1.2), 0, 0), ((-1, 0.5, 1.2), 0, 0), 'move forward', id='forward'),
-        pytest.param(((-1, 0.5, 1.2), 0, 0), ((-2, 0.5, 1.2), 0, 0), 'move backward', id='backward'),
-    ],
-)
-def test_motion_from_images_without_calibration_is_a_name_only(before: tuple, after: tuple, name: str) -> None:
-    motion = EgoMotionEstimator(None).estimate(noisy(room(*before), 2, 1), noisy(room(*after), 2, 2))
-    assert motion.name == name
-    assert math.isnan(motion.rotate_left_deg)
-    assert motion.source is MotionSource.IMAGES
-
-
-@pytest.mark.parametrize('camera', [None, ROOM_CAMERA], ids=['uncalibrated', 'calibrated'])
-@pytest.mark.parametrize(
-    ('before', 'after'),
-    [
-        pytest.param(blank(320, 180)[..., 0], blank(320, 180)[..., 0], id='blank'),
-        pytest.param(texture(320, 180, 1)[..., 0], texture(320, 180, 2)[..., 0], id='different scenes'),
-    ],
-)
-def test_images_that_do_not_tell(camera: Camera | None, before: np.ndarray, after: np.ndarray) -> None:
-    assert EgoMotionEstimator(camera).estimate(before, after).source is MotionSource.NONE
-
-
-def test_the_camera_of_a_larger_image_is_scaled() -> None:
-    full = Camera(width=1280, height=720, fx_px=1000.0, fy_px=1000.0, cx_px=640.0, cy_px=360.0)
-    motion = EgoMotionEstimator(full).estimate(room(HERE), room(HERE, 20))
-    assert motion.rotate_left_deg == pytest.approx(20, abs=1)
-
-
-def test_the_camera_of_another_shape_is_not_used() -> None:
-    other = Camera(width=640, height=480, fx_px=500.0, fy_px=500.0, cx_px=320.0, cy_px=240.0)
-    assert math.isnan(EgoMotionEstimator(other).estimate(room(HERE), room(HERE, 20)).rotate_left_deg)
-
-
-def test_images_must_be_of_one_size() -> None:
-    with pytest.raises(InputError, match=r'two images of one size, got .*\(180, 320\) and \(240, 320\); bring them'):
-        EgoMotionEstimator(None).estimate(np.zeros((180, 320), np.uint8), np.zeros((240, 320), np.uint8))

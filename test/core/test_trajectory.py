@@ -134,6 +134,24 @@ def test_what_moved_forward_somewhat_went_on_at_the_pace_measured_before(before,
     assert trajectory(['', *before, action, *after]).observations[-2].action == told
 
 
+@pytest.mark.parametrize(
+    ('action', 'told'),
+    [
+        ('rotated left 30 deg, moved forward', 'rotated left 30 deg, moved forward about 0.50 m'),
+        ('moved forward, rotated right 15 deg', 'moved forward about 0.75 m, rotated right 15 deg'),
+        (
+            'moved forward, rotated left 30 deg, moved forward',
+            'moved forward about 0.25 m, rotated left 30 deg, moved forward about 0.25 m',
+        ),
+        ('rotated left 90 deg, moved forward', 'rotated left 90 deg, moved forward about 0.10 m'),
+    ],
+    ids=['first', 'last', 'between', 'faster than before'],
+)
+def test_a_turn_takes_its_time_from_the_walk_beside_it(action, told):
+    before = ['moved forward 1.00 m', 'rotated left 60 deg']
+    assert trajectory(['', *before, action]).observations[-1].action == told
+
+
 def test_a_stretch_counts_what_the_pace_comes_to():
     actions = ['', 'moved forward 1.00 m', 'moved forward', 'rotated left 30 deg', 'moved forward']
     told = write_motion(trajectory(actions).stretch(1, 5))
