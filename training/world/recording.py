@@ -251,12 +251,15 @@ def with_common_tags(walk: Walk) -> Walk:
     return dataclasses.replace(walk, scene=dataclasses.replace(walk.scene, objects=objects))
 
 
-def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: bool = True) -> list[Observation]:
+def observe(
+    walk: Walk, settings: KeyFrameSettings | None = None, keep_last: bool = True, odometry: bool = True
+) -> list[Observation]:
     """Walk through the scene with the robot's own key framing and OpenCV perception, and return what it wrote.
 
     Args:
         settings: how key frames are picked.
         keep_last: the last frame is a key frame too, as offline; a live camera does not know which is its last.
+        odometry: whether it is heard.
     """
     framer = KeyFramer(settings or KeyFrameSettings(), codec.small_grey, _encode)
     perceiver = OpenCVPerceiver([TagEye(TagSettings(tag_size_m=TAG_SIZE_M), labels_of(walk.scene))])
@@ -265,7 +268,8 @@ def observe(walk: Walk, settings: KeyFrameSettings | None = None, keep_last: boo
         if isinstance(item, CameraInfoItem):
             framer.set_calibration(item.calibration)
         elif isinstance(item, OdometryItem):
-            framer.push_pose(item.stamp_ns, item.pose, item.frame_id, item.child_frame_id)
+            if odometry:
+                framer.push_pose(item.stamp_ns, item.pose, item.frame_id, item.child_frame_id)
         elif isinstance(item, Transform):
             framer.mounting.push(item)
         else:
