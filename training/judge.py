@@ -18,8 +18,7 @@ from typing import Any, Protocol
 
 from embodied_r_ros.adapters.openai_http import LM_KEY, OpenAIClient
 from embodied_r_ros.core.answers import MAX_CHOICES, letter, match_choice
-from embodied_r_ros.core.compact import CompactPrompt
-from embodied_r_ros.core.compact_language import NOWHERE, UNKNOWN, vocabulary
+from embodied_r_ros.core.compact import NOWHERE, UNKNOWN, CompactPrompt, vocabulary
 from embodied_r_ros.core.errors import BackendError, ReplyError, SettingsError
 from embodied_r_ros.core.formats import Prompt, Thought
 from embodied_r_ros.core.models import ServerSettings

@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from embodied_r_ros.core.compact_language import BOS, EOS, PAD, UNKNOWN, vocabulary
+from embodied_r_ros.core.compact import BOS, EOS, PAD, UNKNOWN, vocabulary
 
 CHAT_TEMPLATE = "{{ '<s> ' + messages[-1]['content'] }}"
 LONGEST = 1536

@@ -22,7 +22,7 @@ from datasets import IterableDataset
 from transformers import Qwen2ForCausalLM
 from trl import SFTConfig
 
-from embodied_r_ros.core.compact_language import BOS, PAD
+from embodied_r_ros.core.compact import BOS, PAD
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
 from embodied_r_ros.evaluation.samples import Sample, read_samples

@@ -8,14 +8,14 @@ import re
 import pytest
 
 from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.compact_language import (
+from embodied_r_ros.core.compact import (
     BOS,
     EOS,
     MAX_NAMES,
     MAX_STEPS,
     PAD,
     UNKNOWN,
+    CompactFormat,
     conclusion_cut,
     name_tokens,
     tie,

@@ -6,8 +6,7 @@ import pytest
 from landmark_scenes import looks, pose
 
 from embodied_r_ros.core.coarse import coarse_log
-from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.compact_language import name_tokens
+from embodied_r_ros.core.compact import CompactFormat, name_tokens
 from embodied_r_ros.core.landmark_history import scene_of
 from embodied_r_ros.core.one_of_several import meant
 from embodied_r_ros.core.records import Completion, Question

@@ -7,7 +7,7 @@ import random
 
 from worked import check_arithmetic
 
-from embodied_r_ros.core.compact_language import BOS, EOS, MAX_STEPS, vocabulary
+from embodied_r_ros.core.compact import BOS, EOS, MAX_STEPS, vocabulary
 from training.lessons import drilled
 from training.world.drills import carried_out, drill
 

@@ -10,7 +10,7 @@ import pytest
 from fake_openai import FakeOpenAI
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.compact_language import NOWHERE
+from embodied_r_ros.core.compact import NOWHERE
 from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, InputError
 from embodied_r_ros.core.models import ServerSettings
 from training.admission import Admission, Trial, Trials, admit

@@ -13,7 +13,7 @@ transformers = pytest.importorskip('transformers')
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
 from embodied_r_ros.core.answers import letter  # noqa: E402
-from embodied_r_ros.core.compact_language import vocabulary  # noqa: E402
+from embodied_r_ros.core.compact import vocabulary  # noqa: E402
 from embodied_r_ros.core.errors import SettingsError  # noqa: E402
 from embodied_r_ros.share import share_path  # noqa: E402
 from training.judge import NO_CHOICE, Case, InProcessJudge, pose  # noqa: E402

@@ -10,8 +10,7 @@ import pytest
 from worked import check_arithmetic
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.compact_language import BOS, EOS, MAX_STEPS, NOWHERE, vocabulary
+from embodied_r_ros.core.compact import BOS, EOS, MAX_STEPS, NOWHERE, CompactFormat, vocabulary
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.records import Completion, Question
 from embodied_r_ros.evaluation.samples import read_samples, to_observations

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 transformers = pytest.importorskip('transformers')
 
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel  # noqa: E402
-from embodied_r_ros.core.compact_language import BOS, EOS, PAD, vocabulary  # noqa: E402
+from embodied_r_ros.core.compact import BOS, EOS, PAD, vocabulary  # noqa: E402
 from embodied_r_ros.core.records import Generation, Message  # noqa: E402
 from training.reasoner import LONGEST, make_model, make_tokenizer, save  # noqa: E402
 from training.sft import warm_up  # noqa: E402

@@ -14,7 +14,7 @@ pytest.importorskip('trl')
 
 from toy_grpo import write_model  # noqa: E402
 
-from embodied_r_ros.core.compact_language import BOS, PAD, vocabulary  # noqa: E402
+from embodied_r_ros.core.compact import BOS, PAD, vocabulary  # noqa: E402
 from embodied_r_ros.evaluation.samples import write_samples  # noqa: E402
 from training import metrics, sft  # noqa: E402
 from training.lessons import TOKEN_IDS, Lesson  # noqa: E402

@@ -12,8 +12,7 @@ import pytest
 from worked import AROUND, check_arithmetic, lies_in
 
 from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
-from embodied_r_ros.core.compact import CompactPrompt
-from embodied_r_ros.core.compact_language import MAX_STEPS, Ask, log_for, name_tokens, tie, vocabulary
+from embodied_r_ros.core.compact import MAX_STEPS, Ask, CompactPrompt, log_for, name_tokens, tie, vocabulary
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from embodied_r_ros.core.records import Completion

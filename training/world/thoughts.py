@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.coarse import CoarseLog, CoarsePose, direction, polar
-from embodied_r_ros.core.compact_language import Ask, amount, bearing, metres
+from embodied_r_ros.core.compact import Ask, amount, bearing, metres
 
 
 @dataclasses.dataclass(frozen=True)
