@@ -11,18 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import match_choice
+from embodied_r_ros.core.asking import Ask, log_for, tie, understood
 from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog
 from embodied_r_ros.core.compact import (
     BOS,
     EOS,
     MAX_NAMES,
     MAX_STEPS,
-    Ask,
     CompactFormat,
-    log_for,
     name_tokens,
-    tie,
-    understood,
     vocabulary,
     write_ask,
     write_check,

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core import question_words as forms
 from embodied_r_ros.core.answers import letter, match_choice
-from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie, understood
+from embodied_r_ros.core.asking import tie, understood
+from embodied_r_ros.core.compact import CompactFormat, name_tokens
 from embodied_r_ros.core.errors import InputError, ReplyError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.prompts import PaperFormat

@@ -8,7 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.compact import CompactFormat, CompactPrompt, name_tokens, tie, understood
+from embodied_r_ros.core.asking import tie, understood
+from embodied_r_ros.core.compact import CompactFormat, CompactPrompt, name_tokens
 from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Completion, Question
 from training.admission import Trial, Trials

@@ -58,12 +58,15 @@ def read_calibration(path: str | pathlib.Path) -> Calibration:
         raise SettingsError(f'a calibration must be a readable YAML file, got {str(path)!r}: {error}') from error
     try:
         lens = content.get('distortion_coefficients')
+        matrices: dict[str, Any] = {
+            name: _matrix(content, *of) for name, of in _MATRICES.items() if of[0] in content or name == 'k'
+        }
         return Calibration(
             width=int(content['image_width']),
             height=int(content['image_height']),
             distortion_model=str(content.get('distortion_model', '')),
             d=() if lens is None else tuple(map(float, lens['data'])),
-            **{name: _matrix(content, *of) for name, of in _MATRICES.items() if of[0] in content or name == 'k'},
+            **matrices,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise SettingsError(

@@ -14,7 +14,9 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 
-from embodied_r_ros.core.coarse import ANGLE_DEG, CELL_M, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.asking import Ask, log_for, tie
+from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, coarse_log
+from embodied_r_ros.core.compact_words import amount, bearing, metres
 from embodied_r_ros.core.conclusions import has_words
 from embodied_r_ros.core.errors import CannotTell, InputError, ReplyError
 from embodied_r_ros.core.following import astray
@@ -66,77 +68,6 @@ def vocabulary() -> list[str]:
     tokens += [str(number) for number in range(-MAX_COORDINATE, 2 * MAX_COORDINATE + 1)]
     tokens += [f'n{index}' for index in range(MAX_NAMES)]
     return list(dict.fromkeys(tokens))
-
-
-def metres(cells: int) -> str:
-    """A distance in cells as its token, '2.5m'."""
-    return f'{cells * CELL_M:g}m'
-
-
-def bearing(angle: int) -> str:
-    """A signed bearing as its one token, 'right15deg', so that a name stays near the distance that goes with it."""
-    return 'ahead' if angle == 0 else f'{RIGHT if angle > 0 else LEFT}{abs(angle)}deg'
-
-
-def amount(step: CoarseStep) -> str:
-    """A step as its tokens, 'forward 2m', 'left 90deg', 'stay' or 'start'."""
-    if step.kind == 'forward':
-        return f'forward {metres(step.amount)}'
-    return f'{step.kind} {step.amount}deg' if step.kind in (LEFT, RIGHT) else step.kind
-
-
-@dataclasses.dataclass(frozen=True)
-class Ask:
-    """A question tied to a log.
-
-    Attributes:
-        mirrored: the steps of the turn that a counterfactual puts to the other side.
-        late: whether a thing that it is about was seen only after that turn began.
-    """
-
-    question: ParsedQuestion
-    mirrored: tuple[int, ...] = ()
-    late: bool = False
-
-
-def log_for(question: ParsedQuestion, observations: Sequence[Observation]) -> CoarseLog:
-    """What a question is answered from: things at their newest sightings, or at their first where these decide."""
-    return coarse_log(observations, first=question.task in (APPEARANCE_ORDER, COUNTERFACTUAL))
-
-
-def understood(
-    text: str, choices: Sequence[str], observations: Sequence[Observation]
-) -> tuple[ParsedQuestion, CoarseLog]:
-    """A question as it is read, and what it is answered from.
-
-    Raises:
-        UnsupportedQuestion: the question is none of the forms.
-    """
-    parsed = read_question(text, choices, coarse_log(observations).where_seen())
-    return parsed, log_for(parsed, observations)
-
-
-def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
-    """Tie a question to what was seen.
-
-    Raises:
-        CannotTell: a thing asked about was never seen, or there was no such turn.
-    """
-    seen = log.where_seen()
-    missing = [name for name in question.objects if name not in seen]
-    if missing:
-        others = ', '.join(sorted(seen)) or 'nothing'
-        raise CannotTell(f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {others}')
-    if question.task != COUNTERFACTUAL:
-        return Ask(question)
-    turns = log.turns()
-    index = question.turn - 1 if question.turn > 0 else question.turn
-    if not -len(turns) <= index < len(turns):
-        raise CannotTell(f'the question is about turn {question.turn}, but the window holds {len(turns)} turns')
-    side, steps = turns[index]
-    if side == question.side or side == 'both':
-        raise CannotTell(f'the question supposes a turn to the {question.side} instead, but that turn went to {side!r}')
-    return Ask(question, steps, any(seen[name][0] >= steps[0] for name in question.objects))
 
 
 def name_tokens(names: Iterable[str]) -> dict[str, str]:
@@ -257,7 +188,7 @@ class CompactPrompt:
             answer=self._answer(answer.strip(), text),
             cited=self._cited(thinking),
             raw_thinking=thinking,
-            astray=astray(thinking, self._moves(), self._sightings()) if self._wants_thought else '',
+            astray=astray(thinking, self._ask, self._log, self._names) if self._wants_thought else '',
         )
 
     def answers(self) -> dict[str, str]:
@@ -290,30 +221,6 @@ class CompactPrompt:
         seen = self._log.where_seen()
         steps = {f'q{index}': seen[name][0] for index, name in enumerate(self._question.objects, start=1)}
         return [steps.get(tag, -1) for tag in tags.split()]
-
-    def _moves(self) -> list[str]:
-        """The moves that a thought writes."""
-        if self._question.task == APPEARANCE_ORDER:
-            return []
-        if self._question.task == PROGRESS_EVALUATION:
-            return [
-                f's{index} {amount(s)}' for index, s in enumerate(self._log.steps) if s.kind not in ('start', 'stay')
-            ]
-        taken, supposed = (
-            [f's{index} {amount(step)}' for index, step in enumerate(log.steps)]
-            for log in (self._log, self._log.mirrored(self._ask.mirrored))
-        )
-        return taken[1:] + supposed[self._ask.mirrored[0] :] if self._ask.late else supposed[1:]
-
-    def _sightings(self) -> list[str]:
-        """The sightings that a thought looks up."""
-        seen = self._log.where_seen()
-        tagged = [
-            (f'q{index} {self._names[name]}', *seen[name]) for index, name in enumerate(self._question.objects, 1)
-        ]
-        if self._question.task == APPEARANCE_ORDER:
-            return [f'{tag} o{step}' for tag, step, _ in tagged]
-        return [f'{tag} o{step} {bearing(at.bearing)} {metres(at.cells)}' for tag, step, at in tagged]
 
     def _cited(self, thinking: str) -> tuple[int, ...]:
         """The frames of the sightings that the thought looked up; for progress, of the instruction it ended in."""

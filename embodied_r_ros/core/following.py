@@ -4,26 +4,53 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+
+from embodied_r_ros.core.asking import Ask
+from embodied_r_ros.core.coarse import CoarseLog
+from embodied_r_ros.core.compact_words import amount, bearing, metres
+from embodied_r_ros.core.question_words import APPEARANCE_ORDER, PROGRESS_EVALUATION
 
 _MOVE = re.compile(r'\b(s\d{1,3} (?:(?:left|right|forward) [\d.]{1,6}(?:m|deg)|stay|start))(?!\S)')
 _SIGHTING = re.compile(r'\b(q\d n\d{1,3} o\d{1,3}(?: (?:ahead|(?:left|right)\d{1,3}deg) [\d.]{1,6}m)?)(?!\S)')
 
 
-def astray(thinking: str, moves: Sequence[str], sightings: Iterable[str]) -> str:
+def astray(thinking: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> str:
     """The first move or sighting that a thought invents or skips, in words; '' where there is none.
 
     Args:
         thinking: of the model, in the compact language.
-        moves: all that it must write, in this order: 's1 left 90deg', 's2 stay'.
-        sightings: each of which it must write, in any order and as often as it likes: 'q1 n7 o3 ahead 2m', 'q1 n7 o3'.
+        ask: what it was asked.
+        log: that it was to follow.
+        names: the token of each name.
     """
-    for wanted, written in itertools.zip_longest(moves, _MOVE.findall(thinking), fillvalue='nothing'):
+    for wanted, written in itertools.zip_longest(_moves(ask, log), _MOVE.findall(thinking), fillvalue='nothing'):
         if wanted != written:
             return f'{wanted!r} was to follow, {written!r} came'
-    expected, found = dict.fromkeys(sightings), dict.fromkeys(_SIGHTING.findall(thinking))
+    expected, found = _sightings(ask, log, names), dict.fromkeys(_SIGHTING.findall(thinking))
     invented = next((sighting for sighting in found if sighting not in expected), '')
     skipped = next((sighting for sighting in expected if sighting not in found), '')
     if invented or skipped:
         return f'{skipped or "nothing"!r} was to be looked up, {invented or "nothing"!r} was'
     return ''
+
+
+def _moves(ask: Ask, log: CoarseLog) -> list[str]:
+    """The moves that a thought writes, in their order."""
+    if ask.question.task == APPEARANCE_ORDER:
+        return []
+    if ask.question.task == PROGRESS_EVALUATION:
+        return [f's{index} {amount(s)}' for index, s in enumerate(log.steps) if s.kind not in ('start', 'stay')]
+    taken, supposed = (
+        [f's{index} {amount(step)}' for index, step in enumerate(steps)]
+        for steps in (log.steps, log.mirrored(ask.mirrored).steps)
+    )
+    return taken[1:] + supposed[ask.mirrored[0] :] if ask.late else supposed[1:]
+
+
+def _sightings(ask: Ask, log: CoarseLog, names: dict[str, str]) -> list[str]:
+    """The sightings that a thought looks up, in any order and as often as it likes."""
+    seen = log.where_seen()
+    tagged = [(f'q{index} {names[name]}', *seen[name]) for index, name in enumerate(ask.question.objects, start=1)]
+    if ask.question.task == APPEARANCE_ORDER:
+        return [f'{tag} o{step}' for tag, step, _ in tagged]
+    return [f'{tag} o{step} {bearing(at.bearing)} {metres(at.cells)}' for tag, step, at in tagged]

@@ -34,6 +34,8 @@ from embodied_r_ros.core.telling import told
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.core.trajectory import Trajectory
 
+# So many sampled thoughts are tried after one that does not follow what was seen.
+SECOND_THOUGHTS = 3
 _QUOTED_CHARS = 200
 ODOMETRY_FRAME = 'odom'
 # The first kind that an error is counts.
@@ -90,7 +92,7 @@ def answer(
     Yields lists of requests that may run side by side and takes the list of their replies; `throw` an EmbodiedRError
     into it where a request failed. Frames are numbered by position in the prompt, and by key frame index in the
     answer's thinking, so that its 'Frame 57' is the 57 of the evidence. Timings are wall-clock seconds: 'prompt'
-    (selecting, writing), 'think', 'read' and, where asked for, 'check'.
+    (selecting, writing), 'think', 'read' and, where there was cause, 'rethink', 'force' and 'check'.
 
     Args:
         question: its window has been cut already.
@@ -126,6 +128,9 @@ def answer(
     clock.stop('think')
     votes, unreadable = _read(prompt, question, completions)
     clock.stop('read')
+    if not votes and isinstance(unreadable, CannotTell):
+        votes = yield from _second_thoughts(question, prompt, settings)
+        clock.stop('rethink')
     is_forced = not votes
     if unreadable is not None and is_forced:
         vote = (yield from _forced(question, prompt, completions[0], settings)) if may_force else None
@@ -213,13 +218,13 @@ def failure(error: EmbodiedRError) -> Answer:
     return Answer(error_code=code, error_msg=str(error))
 
 
-def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings) -> list[Generation]:
-    greedy = votes == 1
+def _requests(prompt: Prompt, votes: int, settings: ReasoningSettings, attempt: int = 0) -> list[Generation]:
+    greedy = votes == 1 and attempt == 0
     return [
         Generation(
             messages=prompt.messages,
             temperature=0.0 if greedy else settings.temperature,
-            seed=settings.seed + vote,
+            seed=settings.seed + attempt + vote,
             max_tokens=settings.max_tokens,
             stop=prompt.stop,
             options=prompt.options,
@@ -240,6 +245,18 @@ def _read(
         except (ReplyError, CannotTell) as error:
             errors.append(error)
     return votes, next(iter(errors), None)
+
+
+def _second_thoughts(
+    question: Question, prompt: Prompt, settings: ReasoningSettings
+) -> Generator[list[Generation], list[Completion], list[_Vote]]:
+    """The first of a few sampled thoughts that follows what was seen, as one vote; none where all go astray."""
+    for attempt in range(1, SECOND_THOUGHTS + 1):
+        completions = yield _requests(prompt, 1, settings, attempt)
+        votes, _ = _read(prompt, question, completions)
+        if votes:
+            return votes
+    return []
 
 
 def _forced(

@@ -61,8 +61,8 @@ class CameraNode(ManagedNode):
         self._topic_settings = self.settings(ImageTopicSettings)
         settings = self.settings(KeyFrameSettings)
         self._framer = KeyFramer(settings, codec.small_grey, codec.encode_frame, self.settings(MountingSettings))
-        mounting = self._framer.mounting
-        self._transforms = TransformTopics(self, mounting.push, lambda error: self._reject('transform', str(error)))
+        refuse = functools.partial(self._reject, 'transform')
+        self._transforms = TransformTopics(self, self._framer.mounting.push, refuse)
         self._clocks = ClockDifference(settings.pose_max_age_s)
         self._may_be_unused_s = max(self._topic_settings.silence_s, UNUSED_PERIODS / settings.sample_hz)
         self._images = ImageTopic(self, self._topic_settings, self._on_image)
@@ -88,8 +88,7 @@ class CameraNode(ManagedNode):
         self._session_due = True
         self._reasons_told.clear()
         self.diagnostics.seen('activation')
-        self.diagnostics.forget('image')
-        self.diagnostics.forget('used_image')
+        self.diagnostics.forget('image', 'used_image')
         self._clocks.reset()
         self.diagnostics.start()
         self._odometry = self.held(self.create_subscription(Odometry, 'odom', self._on_odometry, qos.ODOMETRY))

@@ -81,9 +81,10 @@ class Diagnostics:
         """Seconds since `seen`; infinite when it never came."""
         return self._now_s() - self._last_s.get(event, -math.inf)
 
-    def forget(self, event: str) -> None:
+    def forget(self, *events: str) -> None:
         """Take back `seen`, as when a subscription is made anew."""
-        self._last_s.pop(event, None)
+        for event in events:
+            self._last_s.pop(event, None)
 
     def tell(self, name: str, value: object) -> None:
         """Set a value to be shown as it is, such as the model's name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -71,9 +72,8 @@ class ReasoningNode(ManagedNode):
         self._mounting = Mounting(MountingSettings(base_frame=frames.base_frame, fixed_frame=frames.fixed_frame))
         self._track = PoseTrack(0.0, frames.max_speed_m_s, frames.max_turn_deg_s)
         self._key_frame_ns = 0
-        self._transforms = TransformTopics(
-            self, self._mounting.push, lambda error: self._leave_out('a transform', error)
-        )
+        refuse = functools.partial(self._leave_out, 'a transform')
+        self._transforms = TransformTopics(self, self._mounting.push, refuse)
 
     def configure(self) -> None:
         """Make the reasoner, the memory, and what is offered to others."""
@@ -189,7 +189,7 @@ class ReasoningNode(ManagedNode):
         if not self._track.jumped(self._key_frame_ns, stamp_ns):
             self._bridge.post(self._asker.note_pose, stamp_ns, placed, self._mounting.fixed_frame)
 
-    def _leave_out(self, what: str, error: InputError) -> None:
+    def _leave_out(self, what: str, error: InputError | str) -> None:
         self.diagnostics.count('unusable')
         self.get_logger().error(f'{what} is left out: {error}', throttle_duration_sec=5.0)
 

@@ -29,12 +29,10 @@ class TransformTopics:
     Args:
         node: whose subscriptions these are.
         push: takes each transform.
-        on_broken: told of each message that cannot be used.
+        on_broken: gets a sentence for each message or transform that cannot be used.
     """
 
-    def __init__(
-        self, node: ManagedNode, push: Callable[[Transform], None], on_broken: Callable[[InputError], None]
-    ) -> None:
+    def __init__(self, node: ManagedNode, push: Callable[[Transform], None], on_broken: Callable[[str], None]) -> None:
         self._node = node
         self._push = push
         self._on_broken = on_broken
@@ -70,17 +68,14 @@ class TransformTopics:
 
     def _on_message(self, message: Any, *, fixed: bool) -> None:
         if len(message.transforms) > MAX_TRANSFORMS:
-            self._on_broken(
-                InputError(
-                    f'a message of transforms has at most {MAX_TRANSFORMS}, got {len(message.transforms)!r}; send less'
-                )
-            )
+            count = len(message.transforms)
+            self._on_broken(f'a message of transforms has at most {MAX_TRANSFORMS}, got {count!r}; send less')
             return
         for told in message.transforms:
             try:
                 transform = _transform(told, fixed)
             except InputError as error:
-                self._on_broken(error)
+                self._on_broken(str(error))
                 continue
             self._push(transform)
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from embodied_r_ros.core.asking import tie
 from embodied_r_ros.core.coarse import coarse_log
 from embodied_r_ros.core.compact import (
     BOS,
@@ -18,7 +19,6 @@ from embodied_r_ros.core.compact import (
     CompactFormat,
     conclusion_cut,
     name_tokens,
-    tie,
     vocabulary,
     write_check,
     write_plan,

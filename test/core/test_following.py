@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from embodied_r_ros.core.asking import Ask
+from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
 from embodied_r_ros.core.compact import CompactFormat
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.following import astray
-from embodied_r_ros.core.reasoning import ReasoningSettings, answer, failure
+from embodied_r_ros.core.questions import ParsedQuestion
+from embodied_r_ros.core.reasoning import SECOND_THOUGHTS, ReasoningSettings, answer, failure
 from embodied_r_ros.core.records import Completion, ErrorCode, Question
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
-MOVES = ('s1 left 90deg', 's2 stay', 's3 forward 2m')
-SIGHTINGS = ('q1 n7 o0 right15deg 3m', 'q2 n9 o2 ahead 0.5m')
+LOG = CoarseLog(
+    (
+        CoarseStep('start', 0, (CoarseSighting('sofa', 15, 6, 0),)),
+        CoarseStep('left', 90),
+        CoarseStep('stay', 0, (CoarseSighting('desk', 0, 1, 2),)),
+        CoarseStep('forward', 4),
+    )
+)
+ASK = Ask(ParsedQuestion(task='relative distance', objects=('sofa', 'desk')))
+NAMES = {'sofa': 'n7', 'desk': 'n9'}
 THOUGHT = (
     'p0 0deg 0 0 ; s1 left 90deg p1 270deg 0 0 ; s2 stay p2 270deg 0 0 ; s3 forward 2m -4 0 p3 270deg -4 0 . '
     'q1 n7 o0 right15deg 3m p0 0deg 0 0 = 15deg 2 6 r1 2 6 ; q2 n9 o2 ahead 0.5m p2 270deg 0 0 = 270deg -1 0 r2 -1 0 .'
@@ -53,46 +64,58 @@ GOES_ASTRAY = {
 
 
 def test_a_thought_that_writes_each_move_and_sighting_follows_its_log():
-    assert astray(THOUGHT, MOVES, SIGHTINGS) == ''
+    assert astray(THOUGHT, ASK, LOG, NAMES) == ''
 
 
 @pytest.mark.parametrize(('part', 'written', 'message'), GOES_ASTRAY.values(), ids=GOES_ASTRAY)
 def test_what_a_thought_invents_or_skips_is_named(part, written, message):
     changed = THOUGHT.replace(part, written)
     assert changed != THOUGHT
-    assert astray(changed, MOVES, SIGHTINGS) == message
+    assert astray(changed, ASK, LOG, NAMES) == message
 
 
 RIGHT_OF_ME = '<think> s1 left 90deg . q1 {} o0 ahead 2m </think> <answer> right </answer>'
 THOUGHT_UP = RIGHT_OF_ME.replace('90deg', '45deg')
 
 
-def asked(*replies):
-    """The answer to a question after replies to it."""
+def asked(votes, *replies):
+    """The answer to a question after so many thoughts, and what was requested for replies that come one by one."""
     seen = [
         from_words(session=0, index=0, stamp_ns=0, action='', text='sofa straight ahead at 2.0 m'),
         from_words(session=0, index=1, stamp_ns=1, action='rotated left 90 deg', text='nothing new'),
     ]
-    question = Question(text='Where is the sofa now?', votes=len(replies))
+    question = Question(text='Where is the sofa now?', votes=votes)
     steps = answer(question, seen, CompactFormat(), ReasoningSettings())
-    name = next(steps)[0].messages[0].content.split()[3]
+    requests, written = [], iter(replies)
+    step = next(steps)
     try:
-        steps.send([Completion(text=reply.format(name)) for reply in replies])
+        while True:
+            requests += step
+            name = step[0].messages[0].content.split()[3]
+            step = steps.send([Completion(text=next(written).format(name)) for _ in step])
     except StopIteration as done:
-        return done.value
-    raise AssertionError('there was to be an answer')
+        return done.value, requests
 
 
 def test_a_thought_that_follows_what_was_seen_answers():
-    assert asked(RIGHT_OF_ME).answer == 'right'
+    found, requests = asked(1, RIGHT_OF_ME)
+    assert found.answer == 'right' and len(requests) == 1
 
 
-def test_a_thought_that_does_not_is_no_answer_and_says_what_it_made_up():
+def test_after_a_thought_that_does_not_another_one_is_sampled():
+    found, requests = asked(1, THOUGHT_UP, THOUGHT_UP, RIGHT_OF_ME)
+    assert (found.error_code, found.answer) == (ErrorCode.OK, 'right')
+    assert [request.temperature > 0 for request in requests] == [False, True, True]
+    assert len({request.seed for request in requests}) == 3
+
+
+def test_where_none_follows_there_is_no_answer_and_it_is_said_what_was_made_up():
     with pytest.raises(CannotTell, match="lost track of what was seen .'s1 left 90deg' was to follow") as caught:
-        asked(THOUGHT_UP)
+        asked(1, *[THOUGHT_UP] * (1 + SECOND_THOUGHTS))
     assert failure(caught.value).error_code is ErrorCode.CANNOT_TELL
 
 
 def test_thoughts_that_do_not_follow_count_against_the_confidence():
-    found = asked(THOUGHT_UP, RIGHT_OF_ME, RIGHT_OF_ME)
+    found, requests = asked(3, THOUGHT_UP, RIGHT_OF_ME, RIGHT_OF_ME)
     assert (found.answer, found.confidence) == ('right', pytest.approx(2 / 3))
+    assert len(requests) == 3

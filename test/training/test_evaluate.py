@@ -13,7 +13,8 @@ from fake_openai import FakeOpenAI
 from tiny_models import chain_folder, make_foreign, with_template
 
 from embodied_r_ros.core.answers import match_choice
-from embodied_r_ros.core.compact import CompactFormat, name_tokens, tie, understood
+from embodied_r_ros.core.asking import tie, understood
+from embodied_r_ros.core.compact import CompactFormat, name_tokens
 from embodied_r_ros.core.errors import BackendUnavailable
 from embodied_r_ros.core.questions import TASKS
 from embodied_r_ros.core.records import Answer, Completion, ErrorCode, Question

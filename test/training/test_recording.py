@@ -62,7 +62,8 @@ def test_a_bag_holds_the_walk(tmp_path: Path) -> None:
     assert len(images) == int(walk.path.duration_s * IMAGE_HZ) + 1
     assert images[0].frame.image is not None
     assert decode(images[0].frame.image).shape == (CAMERA.height, CAMERA.width, 3)
-    assert {item.calibration for item in items if isinstance(item, CameraInfoItem)} == {CAMERA.calibration}
+    told = {item.calibration for item in items if isinstance(item, CameraInfoItem)}
+    assert {dataclasses.replace(one, stamp_ns=0, frame_id='') for one in told} == {CAMERA.calibration}
     poses = [item for item in items if isinstance(item, OdometryItem)]
     assert len(poses) == int(walk.path.duration_s * ODOMETRY_HZ) + 1
     assert poses[-1].pose.yaw_rad == pytest.approx(math.pi / 3, abs=0.05)
@@ -73,7 +74,8 @@ def test_a_bag_is_recorded_with_another_camera(tmp_path: Path) -> None:
     write_bag(short_walk(), tmp_path / 'bag', camera=WIDE_CAMERA)
     kinds = {type(item): item for item in read_recording(tmp_path / 'bag')}
     lens, image = kinds[CameraInfoItem], kinds[ImageItem]
-    assert isinstance(lens, CameraInfoItem) and lens.calibration == WIDE_CAMERA.calibration
+    assert isinstance(lens, CameraInfoItem)
+    assert dataclasses.replace(lens.calibration, stamp_ns=0, frame_id='') == WIDE_CAMERA.calibration
     assert isinstance(image, ImageItem) and image.frame.image is not None
     assert decode(image.frame.image).shape == (WIDE_CAMERA.height, WIDE_CAMERA.width, 3)
 

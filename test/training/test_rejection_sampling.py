@@ -22,6 +22,12 @@ LEFT = '<think> hm </think> <answer> left </answer>'
 SIDES = ['left', 'right', 'ahead', 'behind']
 
 
+@pytest.fixture(autouse=True)
+def any_thought_will_do(monkeypatch):
+    """What a parrot thinks follows nothing that was seen."""
+    monkeypatch.setattr('embodied_r_ros.core.compact.astray', lambda *_: '')
+
+
 @pytest.fixture(scope='module')
 def parrot(tmp_path_factory):
     """A model folder that is likeliest to say LEFT to a question, and sampled often does not."""

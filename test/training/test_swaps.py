@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from embodied_r_ros.core.compact import NOWHERE, conclusion_cut, log_for, name_tokens, possible_answers, tie
+from embodied_r_ros.core.asking import log_for, tie
+from embodied_r_ros.core.compact import NOWHERE, conclusion_cut, name_tokens, possible_answers
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.question_words import PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
 from embodied_r_ros.core.questions import TASKS, read_question

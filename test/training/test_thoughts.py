@@ -11,8 +11,9 @@ import re
 import pytest
 from worked import AROUND, check_arithmetic, lies_in
 
+from embodied_r_ros.core.asking import Ask, log_for, tie
 from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
-from embodied_r_ros.core.compact import MAX_STEPS, Ask, CompactPrompt, log_for, name_tokens, tie, vocabulary
+from embodied_r_ros.core.compact import MAX_STEPS, CompactPrompt, name_tokens, vocabulary
 from embodied_r_ros.core.question_words import FAMILIES
 from embodied_r_ros.core.questions import TASKS, ParsedQuestion, read_question
 from embodied_r_ros.core.records import Completion

@@ -51,7 +51,8 @@ class BagExaminer(Examiner):
     def __init__(self, run: Run, path: MeasuredPath | None, rng: random.Random, asked: Counts) -> None:
         self.measured, self.rng, self.asked, self.families = path, rng, asked, FAMILIES_ASKED
         scene = Scene(seed=0, kind='bag', objects=(), bounds_m=(0.0, 0.0, 0.0, 0.0))
-        self.walk = Walk(scene=scene, path=path or MeasuredPath(()))
+        self.path = path or MeasuredPath(())
+        self.walk = Walk(scene=scene, path=self.path)
         self.places, self.left_out = triangulate(run.detections)
         self.seen = sorted(self.places)
         self.first_s = {one.name: one.t_s for one in reversed(run.detections) if one.name in self.places}

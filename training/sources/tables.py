@@ -62,7 +62,6 @@ def _text(path: pathlib.Path) -> str:
 
 
 def _json_rows(path: pathlib.Path) -> list[Row]:
-    found: Any
     if path.suffix == '.jsonl':
         found: Any = [
             _line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()

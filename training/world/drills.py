@@ -9,7 +9,8 @@ import math
 import random
 
 from embodied_r_ros.core.coarse import ANGLE_DEG, MAX_DISTANCE_CELLS, CoarseLog, CoarseStep, direction, polar, signed
-from embodied_r_ros.core.compact import MAX_NAMES, MAX_STEPS, bearing, metres
+from embodied_r_ros.core.compact import MAX_NAMES, MAX_STEPS
+from embodied_r_ros.core.compact_words import bearing, metres
 from embodied_r_ros.core.question_words import FAMILIES, FORWARD, LEFT, PROGRESS_EVALUATION, RIGHT
 from embodied_r_ros.core.questions import ParsedQuestion
 from training.world.thoughts import sector, sort

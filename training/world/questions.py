@@ -13,7 +13,8 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from embodied_r_ros.core.compact import MAX_STEPS, name_tokens, tie, understood
+from embodied_r_ros.core.asking import tie, understood
+from embodied_r_ros.core.compact import MAX_STEPS, name_tokens
 from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.questions import TASKS

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import re
 
+from embodied_r_ros.core.asking import Ask
 from embodied_r_ros.core.coarse import ANGLE_DEG
-from embodied_r_ros.core.compact import NOWHERE, Ask, possible_answers
+from embodied_r_ros.core.compact import NOWHERE, possible_answers
 from embodied_r_ros.core.question_words import APPEARANCE_ORDER, PROGRESS_EVALUATION, RELATIVE_DISTANCE, ROUTE_PLANNING
 from training.world.thoughts import Worked, sector, sort
 

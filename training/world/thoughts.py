@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 
 from embodied_r_ros.core import question_words as forms
+from embodied_r_ros.core.asking import Ask
 from embodied_r_ros.core.coarse import CoarseLog, CoarsePose, direction, polar
-from embodied_r_ros.core.compact import Ask, amount, bearing, metres
+from embodied_r_ros.core.compact_words import amount, bearing, metres
 
 
 @dataclasses.dataclass(frozen=True)
