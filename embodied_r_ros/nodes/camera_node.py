@@ -10,8 +10,7 @@ from typing import Any
 from embodied_r_interfaces import msg as messages
 from embodied_r_interfaces.srv import Capture
 from nav_msgs.msg import Odometry
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import CameraInfo
 
 from embodied_r_ros.adapters import codec
