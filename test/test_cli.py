@@ -192,6 +192,11 @@ def test_no_answer_is_a_code_and_status_1(video, pair, capsys, as_json):
         ),
         pytest.param(['answer', '{video}', *QUESTION, '--models', 'nothing'], 'nothing.yaml', id='no such pair'),
         pytest.param(
+            ['answer', '{video}', *QUESTION, '--camera-pose', '1 2 3'],
+            "camera_pose must be six numbers, 'x y z roll pitch yaw' in metres and degrees, got '1 2 3'",
+            id='no camera pose',
+        ),
+        pytest.param(
             ['answer', '{video}', *QUESTION, '--models', '{pair}', '--lm-folder', '/nowhere'],
             "a model folder with config.json was wanted, '/nowhere' does not exist",
             id='no such model',

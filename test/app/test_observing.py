@@ -6,7 +6,7 @@ from fake_models import FakePerceiver, key_frame, observation, pose_at
 
 from embodied_r_ros.adapters.perception import Description
 from embodied_r_ros.app.observing import given_up, looked_again, observation_of, pairs
-from embodied_r_ros.core.records import Motion, Sighting
+from embodied_r_ros.core.records import Motion, MotionSource, Sighting
 
 TURN, WALK = Motion(name='rotate left', rotate_left_deg=30.0), Motion(name='move forward', forward_m=1.0, left_m=0.0)
 SOFA, LAMP = Sighting.level('sofa', 20.0, 3.2, track_id='1'), Sighting.level('lamp', 0.0, 1.0, track_id='2')
@@ -25,6 +25,11 @@ def test_an_observation_has_what_the_key_frame_and_the_perceiver_know():
 
 def test_the_motion_of_the_camera_counts_where_perception_tells_none():
     assert observation_of(key_frame(3, motion=WALK), Description(), FakePerceiver()).motion == WALK
+
+
+def test_where_odometry_jumped_no_other_motion_counts():
+    jumped = Motion(name='', source=MotionSource.ODOMETRY)
+    assert observation_of(key_frame(3, motion=jumped), Description(motion=TURN), FakePerceiver()).motion == jumped
 
 
 def test_the_latency_is_as_it_was_waited_for():
