@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     answer.set_defaults(run=_run_answer)
     evaluate = commands.add_parser('evaluate', help='This command scores answers to a file of questions.')
     evaluation.add_options(evaluate)
+    _add_mounting(evaluate)
     model_options.add_models(evaluate)
     evaluate.set_defaults(run=_run_evaluate)
     picture = commands.add_parser('sightings', help='This command tells what eyes see in one picture.')

@@ -86,7 +86,8 @@ def made_with(options: argparse.Namespace) -> dict[str, Any]:
         'reasoner': repr(_wherever(thinks)),
         'reasoner folder': _content(thinks.folder if thinks.backend not in served(REASONERS) else ''),
         'labels': [_content(options.labels), options.tag_size],
-        'topics': [options.image_topic, options.camera_info_topic, options.odom_topic],
+        'topics': [options.image_topic, options.camera_info_topic, options.odom_topic, options.depth_topic],
+        'mounting': [options.base_frame, options.camera_pose],
         'code': code_key(CODE),
     }
 

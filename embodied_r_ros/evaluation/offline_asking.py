@@ -20,8 +20,9 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_history import Scene
 from embodied_r_ros.core.latest_motion import is_key_frame
 from embodied_r_ros.core.models import PERCEIVERS, REASONERS, PerceptionModel, ReasonerModel, served
+from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.reasoning import ReasoningSettings
+from embodied_r_ros.core.reasoning import ODOMETRY_FRAME, ReasoningSettings
 from embodied_r_ros.core.records import Question
 from embodied_r_ros.evaluation.pair_cache import PairCache
 from embodied_r_ros.evaluation.perceiver_source import perceiver_source
@@ -32,8 +33,9 @@ from embodied_r_ros.evaluation.run_folder import Reply
 from embodied_r_ros.evaluation.samples import Sample, to_observations
 
 Keep = Callable[[Reply], None]
-# What the robot knows when it is asked: the question's window, and the things of the session (None: of the window).
-Known = tuple[Sequence[Observation], Scene | None]
+# What the robot knows when it is asked: the question's window, the things of the session (None: those of the window),
+# and the frame of the poses.
+Known = tuple[Sequence[Observation], Scene | None, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,10 +103,11 @@ async def _perceive(
         odometry=options.odom_topic,
         depth=options.depth_topic,
     )
+    mounting = MountingSettings(base_frame=options.base_frame, camera_pose=options.camera_pose)
     requests = looks.server.max_concurrent_requests if looks.backend in served(PERCEIVERS) else 1
     async with perceiver_source(looks, options.tag_size, options.labels) as source:
         cache = PairCache(cache_folder(options))
-        perceiver = MediaPerceiver(source, cache, KeyFrameSettings(), topics, requests)
+        perceiver = MediaPerceiver(source, cache, KeyFrameSettings(), topics, mounting, requests)
         with progress('recordings', len(media)) as step:
             try:
                 return await perceiver.perceive(media, step)
@@ -122,12 +125,13 @@ def _window(sample: Sample, perceived: Mapping[Medium, Perceived], failed: Mappi
         InputError: the recording was not perceived, or does not reach so far.
     """
     if 'observations' in sample:
-        return to_observations(sample), None
+        return to_observations(sample), None, ODOMETRY_FRAME
     medium = medium_of(sample)
     if medium in failed:
         raise InputError(failed[medium])
     start_s, end_s = sample['media']['start_s'], sample['media']['end_s']
-    return perceived[medium].window(start_s, end_s), perceived[medium].scene(end_s)
+    found = perceived[medium]
+    return found.window(start_s, end_s), found.scene(end_s), found.frame_id
 
 
 async def _think(
@@ -143,7 +147,7 @@ async def _think(
     with progress('questions', len(samples)) as step:
 
         async def think(sample: Sample) -> None:
-            seen, _ = windows[sample['id']]
+            seen, *_ = windows[sample['id']]
             async with free:  # time-out and timings run from here on
                 reply = await _reply(sample, windows[sample['id']], lm, prompt_format)
             known = None if 'observations' in sample else perceived[medium_of(sample)].begin_ns
@@ -159,10 +163,12 @@ async def _think(
 
 
 async def _reply(sample: Sample, known: Known, lm: LanguageModel, prompt_format: PromptFormat) -> Reply:
-    seen, scene = known
+    seen, scene, frame_id = known
     question = Question(text=sample['question'], choices=tuple(sample['choices']))
     try:
-        steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), lm.name, scene=scene)
+        steps = reasoning.answer(
+            question, seen, prompt_format, ReasoningSettings(), lm.name, scene=scene, odometry_frame=frame_id
+        )
         answer = await drive(steps, lm)
     except EmbodiedRError as error:
         answer = reasoning.failure(error)

@@ -26,7 +26,9 @@ from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_history import Scene, scene_of
 from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
+from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.reasoning import ODOMETRY_FRAME
 from embodied_r_ros.core.records import KeyFrame, Pose
 from embodied_r_ros.evaluation.observation_json import from_entry, to_entry
 from embodied_r_ros.evaluation.pair_cache import PairCache, code_key, file_key
@@ -71,6 +73,7 @@ class Perceived:
         observations: of its key frames, in their order.
         track: stamps and poses, a few a second.
         frames: the key frames themselves.
+        frame_id: of the poses.
     """
 
     begin_ns: int
@@ -79,6 +82,7 @@ class Perceived:
     observations: tuple[Observation, ...]
     track: tuple[tuple[int, Pose], ...]
     frames: tuple[Shown, ...]
+    frame_id: str = ODOMETRY_FRAME
 
     @property
     def length_s(self) -> float:
@@ -111,6 +115,7 @@ class Perceived:
             'begin_ns': self.begin_ns,
             'end_ns': self.end_ns,
             'missing_s': self.missing_s,
+            'frame_id': self.frame_id,
             'observations': [_observation_json(seen) for seen in self.observations],
             'track': [[stamp_ns, *dataclasses.astuple(pose)] for stamp_ns, pose in self.track],
             'frames': [
@@ -140,6 +145,7 @@ class Perceived:
             begin_ns=known['begin_ns'],
             end_ns=known['end_ns'],
             missing_s=known['missing_s'],
+            frame_id=known['frame_id'],
             observations=tuple(map(_observation, known['observations'])),
             track=tuple((stamp_ns, _pose(numbers)) for stamp_ns, *numbers in known['track']),
             frames=tuple(frames),
@@ -166,6 +172,7 @@ class MediaPerceiver:
         cache: of what was described before, single pairs and whole recordings.
         settings: how key frames are picked.
         topics: of bags.
+        mounting: where the camera sits, and which frames count.
         requests: descriptions under way at once.
     """
 
@@ -173,6 +180,7 @@ class MediaPerceiver:
     cache: PairCache
     settings: KeyFrameSettings
     topics: offline.TopicNames
+    mounting: MountingSettings
     requests: int = 8
 
     async def perceive(
@@ -200,7 +208,7 @@ class MediaPerceiver:
         return good, {medium: one for medium, one in found.items() if isinstance(one, str)}
 
     async def _perceived(self, medium: Medium, perceiver: Perceiver, key: str, looker: Looker) -> Perceived:
-        told = [key, repr((medium, self.settings, self.topics)), code_key((pathlib.Path(__file__),))]
+        told = [key, repr((medium, self.settings, self.topics, self.mounting)), code_key((pathlib.Path(__file__),))]
         whole = file_key(medium.path, *told)
         known = self.cache.get(whole)
         if known is not None:
@@ -212,6 +220,7 @@ class MediaPerceiver:
             keep_last=True,
             odometry=medium.odometry,
             topics=None if self.topics == offline.TopicNames() else self.topics,
+            mounting=self.mounting,
         )
         last = recording.key_frames[-1].session
         frames = [frame for frame in recording.key_frames if frame.session == last]
@@ -225,6 +234,7 @@ class MediaPerceiver:
             missing_s=_missing_s(medium.path, frames, self.settings.sample_hz),
             observations=tuple(seen),
             track=recording.track,
+            frame_id=recording.frame_id or ODOMETRY_FRAME,
             frames=tuple(await asyncio.to_thread(lambda: [shown(frame) for frame in frames])),
         )
         self.cache.put(whole, perceived.to_json())

@@ -17,7 +17,6 @@ from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.frames import NS_PER_S
 from embodied_r_ros.core.landmark_report import landmarks_of
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.reasoning import ODOMETRY_FRAME
 from embodied_r_ros.core.records import Answer, ErrorCode, Sighting
 from embodied_r_ros.core.text import clean
 from embodied_r_ros.evaluation.bird_view import SIZE_PX, BirdView, bird_view
@@ -216,7 +215,7 @@ def _map(reply: Reply, perceived: Perceived) -> BirdView | None:
     end_s = reply.sample['media']['end_s']
     end_ns = perceived.end_ns if end_s is None else perceived.begin_ns + round(end_s * NS_PER_S)
     seen = [one for one in perceived.observations if one.index in set(reply.seen)]
-    landmarks = landmarks_of(perceived.scene(end_s), ODOMETRY_FRAME)
+    landmarks = landmarks_of(perceived.scene(end_s), perceived.frame_id)
     return bird_view(perceived.track, seen, landmarks, end_ns)
 
 

@@ -124,7 +124,14 @@ def nodes_of(options: argparse.Namespace, setup: Setup) -> Nodes:
     """The nodes with what the command line says, at simulated time."""
     given = {
         # No image is to be lost to a busy machine, or other key frames are picked than offline.
-        'camera_node': {'image_transport': setup.transport, 'image_reliability': 'reliable', 'image_depth': 100},
+        'camera_node': {
+            'image_transport': setup.transport,
+            'image_reliability': 'reliable',
+            'image_depth': 100,
+            'base_frame': options.base_frame,
+            'camera_pose': options.camera_pose,
+            'depth_topic': options.depth_topic or '',
+        },
         'perception_node': {
             'models': options.models,
             'backend': options.perception,
@@ -141,6 +148,7 @@ def nodes_of(options: argparse.Namespace, setup: Setup) -> Nodes:
             'model': options.lm_model,
             'folder': options.lm_folder,
             'prompt_format': options.prompt_format,
+            'base_frame': options.base_frame,
         },
     }
     return {

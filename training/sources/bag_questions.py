@@ -60,7 +60,7 @@ class BagExaminer(Examiner):
         moments_s = sorted({0.0, *self.first_s.values()})
         self.stamps_ns = [round(moment_s * 1e9) for moment_s in moments_s]
         self.first_frame = {name: moments_s.index(first_s) for name, first_s in self.first_s.items()}
-        self.now_s, self.end = run.length_s, run.stations[-1]
+        self.now_s, self.path, self.end = run.length_s, self.walk.path, run.stations[-1]
         self.ground = Ground(
             places={name.lower(): place for name, place in self.places.items()},
             here=self.end,

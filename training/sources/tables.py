@@ -63,9 +63,7 @@ def _text(path: pathlib.Path) -> str:
 
 def _json_rows(path: pathlib.Path) -> list[Row]:
     if path.suffix == '.jsonl':
-        found: Any = [
-            _line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()
-        ]
+        found = [_line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()]
     else:
         held = read_json(path)
         found = held.get('annotations') if isinstance(held, dict) else held
