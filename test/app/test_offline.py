@@ -266,8 +266,9 @@ def test_a_part_without_images_is_said(bags):
 def test_odometry_can_be_left_out(bags, unlocated):
     without = offline.scan(bags[0], KeyFrameSettings(sample_hz=5.0), odometry=False)
     assert without.last_pose is None
-    assert [(f.stamp_ns, f.pose, f.motion) for f in without.key_frames] == [
-        (f.stamp_ns, f.pose, f.motion) for f in unlocated.key_frames
+    # In words, since numbers that are not known are equal to nothing.
+    assert [(f.stamp_ns, f.pose, str(f.motion)) for f in without.key_frames] == [
+        (f.stamp_ns, f.pose, str(f.motion)) for f in unlocated.key_frames
     ]
 
 

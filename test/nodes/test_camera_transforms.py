@@ -108,7 +108,7 @@ def test_odometry_of_another_frame_is_brought_to_the_base(graph, static):
     message = pictures.odometry(pictures.START_NS, 5.0)
     message.child_frame_id = 'imu'
     odom.publish(message)
-    graph.spin(0.3)
+    graph.spin(1.0)
     camera.send(pictures.compressed(pictures.START_NS))
     (key,) = camera.wait_for_key_frames(1)
     assert key.pose.position.x == pytest.approx(4.0)

@@ -347,12 +347,10 @@ def test_a_respawned_reasoning_node_refills_from_its_neighbours(graph, robot, se
         pytest.param(lambda folder: folder, 'config.json', id='model folder of the wrong kind'),
     ],
 )
-def test_a_model_folder_that_cannot_be_used_fails_the_start_with_its_name(graph, tmp_path, capfd, make, words):
-    node = graph.add(graph.make(ReasoningNode, backend='numpy', folder=str(make(tmp_path))))
-    assert not node.start()
-    assert node.exit_status == 1
-    log = capfd.readouterr().err
-    assert 'on_configure failed' in log and words in log and str(tmp_path) in log
+def test_a_model_folder_that_cannot_be_used_is_refused_by_its_name(graph, tmp_path, make, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        graph.make(ReasoningNode, backend='numpy', folder=str(make(tmp_path)))
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_unknown_parameters_stop_the_node(graph):
