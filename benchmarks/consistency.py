@@ -32,7 +32,8 @@ from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Completion, Generation, Question
 from embodied_r_ros.evaluation.samples import read_samples, to_observations
 from embodied_r_ros.share import share_path
-from training.judge import Case, HttpJudge, InProcessJudge, admit
+from training.admission import admit
+from training.judge import Case, HttpJudge, InProcessJudge
 from training.prepare import main as prepare
 from training.rewards import cases_to_judge
 from training.trials import trials
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         told = {name: judge() for name, judge in ways.items()}
         rates = [{name: len(cases) / _seconds(judge) for name, judge in ways.items()} for _ in range(ROUNDS)]
-        admission = admit(exact, *trials(TRIALS, SEED))
+        admission = admit(exact, trials(TRIALS, SEED))
     finally:
         there.close()
     middle = {name: statistics.median(rate[name] for rate in rates) for name in ways}
