@@ -152,7 +152,7 @@ class CameraNode(ManagedNode):
     def _tell_of_mounting(self) -> None:
         for note in self._framer.mounting.take_notes():
             log = self.get_logger()
-            (log.warning if note.grave else log.info)(f'{note.sentence} (logged once)')
+            log.warning(f'{note.sentence} (logged once)') if note.grave else log.info(note.sentence)
 
     def _tell_of_clocks(self) -> None:
         sentence = self._clocks.sentence()
