@@ -31,6 +31,9 @@ ROOT = Path(__file__).parents[2]
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u2028$x^2$\x07\ud800</text></svg>'
 
 
+UNFOLDED = re.compile(r'<article class="question" id="(q\d+)"[^>]*>\s*<details([^>]*)>')
+
+
 class Page(html.parser.HTMLParser):
     """The elements of a page, and what of it names something else."""
 
@@ -102,10 +105,13 @@ def test_the_same_run_gives_the_same_report(made: tuple[Path, Path], tmp_path: P
 
 
 @pytest.mark.skipif(shutil.which('chromium') is None, reason='chromium is not installed')
-def test_a_browser_runs_the_filters(made: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_browser_runs_the_filters_and_unfolds_the_question_that_is_linked_to(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
     command = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', f'--user-data-dir={tmp_path}', '--dump-dom']
-    done = subprocess.run([*command, f'file://{made[0]}'], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, f'file://{made[0]}#q3'], capture_output=True, text=True, timeout=120, check=True)
     assert '16 of 16 questions shown' in done.stdout
+    assert [name for name, details in UNFOLDED.findall(done.stdout) if 'open' in details] == ['q3']
 
 
 def hostile_reply() -> Reply:

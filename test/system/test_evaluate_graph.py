@@ -40,6 +40,7 @@ def evaluated(folder, server, capsys, *more):
     words = ['evaluate', folder / 'asked.yaml', '--media', folder, '--models', folder / 'pair.yaml', *more, '--json']
     status = main([str(word) for word in words])
     captured = capsys.readouterr()
+    assert captured.out, captured.err
     return status, json.loads(captured.out.splitlines()[-1])
 
 
