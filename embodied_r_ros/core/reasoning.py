@@ -128,7 +128,8 @@ def answer(
     clock.stop('think')
     votes, unreadable = _read(prompt, question, completions)
     clock.stop('read')
-    if not votes and isinstance(unreadable, CannotTell):
+    cannot_force = bool(question.choices) and not votes and prompt.force(completions[0]) is None
+    if not votes and (isinstance(unreadable, CannotTell) or cannot_force):
         votes = yield from _second_thoughts(question, prompt, settings)
         clock.stop('rethink')
     is_forced = not votes
@@ -250,7 +251,7 @@ def _read(
 def _second_thoughts(
     question: Question, prompt: Prompt, settings: ReasoningSettings
 ) -> Generator[list[Generation], list[Completion], list[_Vote]]:
-    """The first of a few sampled thoughts that follows what was seen, as one vote; none where all go astray."""
+    """The first of a few sampled thoughts that can be read and follows what was seen, as one vote; none for none."""
     for attempt in range(1, SECOND_THOUGHTS + 1):
         completions = yield _requests(prompt, 1, settings, attempt)
         votes, _ = _read(prompt, question, completions)

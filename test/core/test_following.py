@@ -7,7 +7,7 @@ import pytest
 from embodied_r_ros.core.asking import Ask
 from embodied_r_ros.core.coarse import CoarseLog, CoarseSighting, CoarseStep
 from embodied_r_ros.core.compact import CompactFormat
-from embodied_r_ros.core.errors import CannotTell
+from embodied_r_ros.core.errors import CannotTell, ReplyError
 from embodied_r_ros.core.following import astray
 from embodied_r_ros.core.questions import ParsedQuestion
 from embodied_r_ros.core.reasoning import SECOND_THOUGHTS, ReasoningSettings, answer, failure
@@ -78,13 +78,13 @@ RIGHT_OF_ME = '<think> s1 left 90deg . q1 {} o0 ahead 2m </think> <answer> right
 THOUGHT_UP = RIGHT_OF_ME.replace('90deg', '45deg')
 
 
-def asked(votes, *replies):
+def asked(votes, *replies, choices=()):
     """The answer to a question after so many thoughts, and what was requested for replies that come one by one."""
     seen = [
         from_words(session=0, index=0, stamp_ns=0, action='', text='sofa straight ahead at 2.0 m'),
         from_words(session=0, index=1, stamp_ns=1, action='rotated left 90 deg', text='nothing new'),
     ]
-    question = Question(text='Where is the sofa now?', votes=votes)
+    question = Question(text='Where is the sofa now?', choices=choices, votes=votes)
     steps = answer(question, seen, CompactFormat(), ReasoningSettings())
     requests, written = [], iter(replies)
     step = next(steps)
@@ -107,6 +107,18 @@ def test_after_a_thought_that_does_not_another_one_is_sampled():
     assert (found.error_code, found.answer) == (ErrorCode.OK, 'right')
     assert [request.temperature > 0 for request in requests] == [False, True, True]
     assert len({request.seed for request in requests}) == 3
+
+
+@pytest.mark.parametrize('reply', [RIGHT_OF_ME.replace('right', 'behind'), 'hm'], ids=['no choice', 'unreadable'])
+def test_after_a_reply_that_names_no_choice_another_thought_is_sampled(reply):
+    found, requests = asked(1, reply, RIGHT_OF_ME, choices=('to my left', 'to my right'))
+    assert (found.error_code, found.answer, found.forced) == (ErrorCode.OK, 'to my right', False)
+    assert len(requests) == 2
+
+
+def test_an_open_question_is_not_thought_about_again_for_an_unreadable_reply():
+    with pytest.raises(ReplyError):
+        asked(1, 'hm')
 
 
 def test_where_none_follows_there_is_no_answer_and_it_is_said_what_was_made_up():
