@@ -108,6 +108,7 @@ class KeyFramer:
         self.odometry.reset()
         self.frames.clear()
         self.mounting.reset()
+        self.poses.confirm(stamp_ns)
         while stamp_ns in self._sessions:
             stamp_ns += 1
         self._sessions.append(stamp_ns)

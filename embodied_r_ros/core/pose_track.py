@@ -88,7 +88,13 @@ class PoseTrack:
         if sound is None or self._gate.late(stamp_ns):
             self._unusable += 1
             return False
-        taken = self._gate.push(stamp_ns, (stamp_ns, sound))
+        return self._take(self._gate.push(stamp_ns, (stamp_ns, sound)))
+
+    def confirm(self, stamp_ns: int) -> None:
+        """Take the poses that wait, where their stamps lie within a second of one that is known to be sound."""
+        self._take(self._gate.confirm(stamp_ns))
+
+    def _take(self, taken: list[tuple[int, Pose]]) -> bool:
         if self._gate.jumped:
             self._forget()
         for taken_ns, pose in taken:

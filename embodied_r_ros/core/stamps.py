@@ -94,10 +94,17 @@ class StampGate(Generic[Item]):
         self._refute()
         return held if paused else []
 
+    def confirm(self, stamp_ns: int) -> list[Item]:
+        """The items held, where their stamps lie within a second of one that is known to be sound."""
+        self.jumped = False
+        near = bool(self._held) and abs(self._held[-1][0] - stamp_ns) <= TIME_JUMP_NS
+        return self._let_go(self._paused()) if near else []
+
     def _confirmed(self) -> list[Item]:
         paused = self._paused()
-        if len(self._held) < (2 if paused else AGREEING):
-            return []
+        return [] if len(self._held) < (2 if paused else AGREEING) else self._let_go(paused)
+
+    def _let_go(self, paused: bool) -> list[Item]:
         held, self._held = self._held, []
         self.jumped = not paused
         if self.jumped:

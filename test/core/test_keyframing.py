@@ -94,6 +94,16 @@ def test_a_session_may_be_started_before_its_first_frame() -> None:
     assert (key.session, key.index, key.reason) == (ns(200.0), 0, 'first')
 
 
+@pytest.mark.parametrize('later_s', [60.0, 1e6], ids=['a pause', 'another time base'])
+def test_the_first_key_frame_of_a_session_has_the_pose_that_came_with_it(later_s: float) -> None:
+    one = framer()
+    for start_s in (100.0, 100.0 + later_s):
+        one.push_pose(ns(start_s), pose(x_m=start_s))
+        one.start_session(ns(start_s))
+        (key,) = one.push(frame(texture(320, 180), start_s))
+        assert key.pose is not None and key.pose.x_m == start_s
+
+
 @pytest.mark.parametrize('stamp_ns', [0, -1])
 def test_a_frame_without_a_stamp_is_refused(stamp_ns: int) -> None:
     one = framer()
