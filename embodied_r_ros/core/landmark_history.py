@@ -24,6 +24,8 @@ HIDES_DEG, HIDES_M = 6.0, 0.5
 # Through a thing one looks when another is seen within this angle of it, and farther by this.
 THROUGH_DEG, THROUGH_M = 3.0, 0.7
 SHOWN_FROM_M, SHOWN_TO_M = 1.0, 6.0
+# Farther off, one look alone does not outweigh a thing of the same name that was seen more often.
+LONE_TO_M = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _scene(known: _Known, views: dict[Key, View], shown: dict[Key, tuple[str, ..
         other_id = _mistaken_for(thing, others, shown.get(key, ()))
         if other_id:
             shown[key] = tuple(other_id if shown_id == thing_id else shown_id for shown_id in shown[key])
-        if other_id or any(_speaks_against(thing, view, known) for view in views.values()):
+        if other_id or _is_vague(thing) or any(_speaks_against(thing, view, known) for view in views.values()):
             del things[thing_id]
     counts: dict[str, int] = {}
     numbers = {}
@@ -180,10 +182,15 @@ def _scene(known: _Known, views: dict[Key, View], shown: dict[Key, tuple[str, ..
 
 def _competitors(thing: Thing, known: Association) -> list[Thing]:
     """The things that bear the name of one that was seen once, and were seen more often."""
-    if thing.sightings > 1 or thing.place is None or thing.track_id:
+    if thing.sightings > 1 or thing.track_id:
         return []
     same = (known.by_id[other] for other in known.by_name[thing.name.lower()])
     return [other for other in same if other.sightings > 1]
+
+
+def _is_vague(thing: Thing) -> bool:
+    """Whether the only glimpse of a thing tells a direction alone, or was from far away."""
+    return not thing.glimpses[0].distance_m <= LONE_TO_M
 
 
 def _mistaken_for(thing: Thing, others: Sequence[Thing], shown: Sequence[str]) -> str:

@@ -28,6 +28,9 @@ ALONG_SHARE = 0.05
 # What does not come nearer than this is not a place that a robot could see.
 NEAREST_M, FARTHEST_M = 0.2, 30.0
 MAX_PROPOSALS = 48
+# A distance that may be wrong by this share of it, as of a foot on the floor, does not outweigh rays that meet.
+WIDE_SHARE = 0.25
+_TIE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,11 @@ class Glimpse:
     distance_m: float
     along_m: float
     across_m: float
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its ray tells much more than its distance, if it has one."""
+        return math.isnan(self.distance_m) or self.along_m >= WIDE_SHARE * self.distance_m
 
     @property
     def point_m(self) -> tuple[float, float, float] | None:
@@ -72,7 +80,8 @@ def place_of(glimpses: Sequence[Glimpse]) -> Place | None:
     if not len(proposals):
         return None
     agreeing = _agreeing(proposals, rows)
-    best = int(np.argmax(agreeing.sum(axis=1)))
+    # Where as many agree with one as with another, those that are surer count for more.
+    best = int(np.argmax(agreeing @ (1.0 + _TIE / (1.0 + rows.along))))
     return _mean(rows, agreeing[best], proposals[best])
 
 
@@ -84,6 +93,7 @@ class _Rows:
         self.rays = np.array([seen.ray for seen in glimpses])
         numbers = np.array([(seen.distance_m, seen.along_m, seen.across_m) for seen in glimpses])
         self.distances, self.along, self.across = numbers.T
+        self.wide = np.array([seen.is_wide for seen in glimpses])
 
 
 def rays_meet(first: Glimpse, second: Glimpse) -> tuple[float, float, float]:
@@ -105,11 +115,10 @@ def rays_meet(first: Glimpse, second: Glimpse) -> tuple[float, float, float]:
 
 
 def _proposals(rows: _Rows) -> Floats:
-    """(m, 3) points to begin with: the measured ones, and where rays without a distance meet."""
-    unmeasured = np.isnan(rows.distances)
-    measured = _spread(np.flatnonzero(~unmeasured), MAX_PROPOSALS)
+    """(m, 3) points to begin with: the measured ones, and where rays without a sure distance meet."""
+    measured = _spread(np.flatnonzero(~np.isnan(rows.distances)), MAX_PROPOSALS)
     points = rows.origins[measured] + rows.distances[measured, None] * rows.rays[measured]
-    only_rays = np.flatnonzero(unmeasured)
+    only_rays = np.flatnonzero(rows.wide)
     rays = rows.rays[only_rays]
     apart = np.triu(rays @ rays.T < math.cos(math.radians(PARALLAX_DEG)), 1)
     met = []
@@ -139,17 +148,19 @@ def _agreeing(proposals: Floats, rows: _Rows) -> NDArray[np.bool_]:
     lengths = np.maximum(np.linalg.norm(ways, axis=2), 1e-9)
     by_ray = along_m / lengths > math.cos(math.radians(AGREE_DEG))
     allowed_m = AGREE_M + 2.0 * np.where(np.isfinite(rows.along), rows.along, 0.0)
-    agreeing: NDArray[np.bool_] = by_ray & (np.isnan(rows.distances) | (np.abs(along_m - rows.distances) <= allowed_m))
+    agreeing: NDArray[np.bool_] = by_ray & (rows.wide | (np.abs(along_m - rows.distances) <= allowed_m))
     return agreeing
 
 
 def _mean(rows: _Rows, agrees: NDArray[np.bool_], near_m: Floats) -> Place:
     """The mean of what glimpses say, each weighed by its spread; `near_m` says at what distance rays are read."""
     origins, rays, along = rows.origins[agrees], rows.rays[agrees], rows.along[agrees]
-    measured = ~np.isnan(rows.distances[agrees])
     read_m = ((near_m - origins) * rays).sum(axis=1)
+    measured = np.abs(rows.distances[agrees] - read_m) <= AGREE_M + 2.0 * along
+    along = np.where(measured, along, np.inf)
     distances = np.where(measured, rows.distances[agrees], read_m)
-    across = rows.across[agrees] * np.where(measured, 1.0, np.maximum(read_m, NEAREST_M))
+    told_at_m = np.where(np.isnan(rows.distances[agrees]), 1.0, rows.distances[agrees])
+    across = rows.across[agrees] * np.where(measured, 1.0, np.maximum(read_m, NEAREST_M) / told_at_m)
     outer = rays[:, :, None] * rays[:, None, :]
     parts = (np.eye(3) - outer) / across[:, None, None] ** 2 + outer / along[:, None, None] ** 2
     points = origins + distances[:, None] * rays

@@ -182,6 +182,9 @@ class Association:
             cost = math.hypot(along_m, distance_m * math.radians(min(angle_deg, 60.0)))
             if cost <= gate_m:
                 return cost / gate_m
+            if glimpse.is_wide or thing.glimpses[-1].is_wide:
+                met = _of_meeting(glimpse, thing.glimpses[-1], gate_m)
+                return None if met is None else 1.0 + met
             if thing.sightings < 2:
                 return None
         elif angle_deg <= RAY_DEG:
@@ -234,6 +237,11 @@ def _of_rays(glimpse: Glimpse, last: Glimpse, gate_m: float) -> float | None:
     if point_m is not None:
         angle_deg, _ = towards(last, point_m)
         return angle_deg / RAY_DEG if angle_deg <= RAY_DEG else None
+    return _of_meeting(glimpse, last, gate_m)
+
+
+def _of_meeting(glimpse: Glimpse, last: Glimpse, gate_m: float) -> float | None:
+    """How far two rays pass each other, in gates; None where it is farther than one, or not where a thing can be."""
     gap_m, along_m, last_along_m = rays_meet(glimpse, last)
     if gap_m > gate_m or min(along_m, last_along_m) < NEAREST_M or max(along_m, last_along_m) > FARTHEST_M:
         return None

@@ -6,8 +6,9 @@
      "sightings": [{"name": "sofa", "ray": [0.94, 0.34, 0.02], "distance_m": 3.21, "source": "tag", ...}],
      "prose": ""}
 
-`action` and `text` are the words for people; what is read back is `motion`, `sightings` and `prose`. An entry without
-`motion` is words only, and its words are read by `phrase_reader`. Numbers that are not known are left out.
+`action` and `text` are the words for people; what is read back is `motion`, `sightings` and `prose`, and `pose` and
+`camera_pose` where they are known. An entry without `motion` is words only, and its words are read by `phrase_reader`.
+Numbers that are not known are left out.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Any
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Landmark, Motion, MotionSource, Move, Sighting
+from embodied_r_ros.core.poses import sound_pose
+from embodied_r_ros.core.records import Landmark, Motion, MotionSource, Move, Pose, Sighting
 from embodied_r_ros.evaluation.phrase_reader import from_words
 
 Entry = dict[str, Any]
+_POSES = ('pose', 'camera_pose')
 
 
 def to_entry(observation: Observation) -> Entry:
@@ -32,6 +35,7 @@ def to_entry(observation: Observation) -> Entry:
         'action': observation.action,
         'text': observation.view,
         **data_of(observation.motion, observation.sightings, observation.text),
+        **{name: dataclasses.asdict(pose) for name in _POSES if (pose := getattr(observation, name)) is not None},
     }
 
 
@@ -72,11 +76,28 @@ def from_entry(entry: Mapping[str, Any], session: int, index: int) -> Observatio
         if 'motion' not in entry:
             return from_words(session, index, stamp_ns, entry['action'], entry['text'])
         motion, sightings, prose = read_data(entry)
+        poses = [_pose(entry[name]) if name in entry else None for name in _POSES]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f'an observation with stamp_ns, action and text was wanted, got {entry!r}: {error!r}'
         ) from error
-    return Observation(session=session, index=index, stamp_ns=stamp_ns, motion=motion, sightings=sightings, text=prose)
+    return Observation(
+        session=session,
+        index=index,
+        stamp_ns=stamp_ns,
+        motion=motion,
+        sightings=sightings,
+        text=prose,
+        pose=poses[0],
+        camera_pose=poses[1],
+    )
+
+
+def _pose(entry: Mapping[str, float]) -> Pose:
+    pose = sound_pose(Pose(**{name: float(value) for name, value in entry.items()}))
+    if pose is None:
+        raise ValueError(f'a pose must have finite numbers and a unit quaternion, got {entry!r}')
+    return pose
 
 
 def read_data(entry: Mapping[str, Any]) -> tuple[Motion | None, tuple[Sighting, ...], str]:

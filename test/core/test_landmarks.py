@@ -68,6 +68,42 @@ def ray(way):
     return way[0] / length, way[1] / length, 0.0
 
 
+def test_of_two_sightings_that_differ_the_surer_one_tells_the_place():
+    wrong = Glimpse(origin_m=(0.0, 0.0, 0.0), ray=(1.0, 0.0, 0.0), distance_m=9.0, along_m=0.4, across_m=0.2)
+    right = Glimpse(origin_m=(4.0, 0.0, 0.0), ray=(1.0, 0.0, 0.0), distance_m=2.0, along_m=0.1, across_m=0.05)
+    assert place_of([wrong, right]).position_m[0] == pytest.approx(6.0, abs=0.1)
+
+
+def foot(origin_m, thing_m, distance_m):
+    """A glimpse whose distance, by a foot on the floor, is unsure."""
+    way = [end - start for end, start in zip(thing_m, origin_m)]
+    length = math.hypot(*way)
+    ray = way[0] / length, way[1] / length, way[2] / length
+    return Glimpse(origin_m=origin_m, ray=ray, distance_m=distance_m, along_m=0.3 * distance_m, across_m=0.1)
+
+
+def test_rays_that_meet_outweigh_unsure_distances():
+    hung = (3.0, 3.0, 0.4)
+    glimpses = [foot((x_m, 0.0, 0.0), hung, 2.5 * math.dist((x_m, 0.0, 0.0), hung)) for x_m in (0.0, 2.0, 4.0)]
+    assert place_of(glimpses).position_m == pytest.approx(hung, abs=0.05)
+
+
+def test_unsure_distances_tell_a_place_where_no_rays_meet():
+    glimpses = [foot((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), 4.4), foot((1.0, 0.0, 0.0), (4.0, 0.0, 0.0), 2.9)]
+    assert place_of(glimpses).position_m[0] == pytest.approx(4.1, abs=0.2)
+
+
+def test_a_thing_with_unsure_distances_is_one_thing():
+    stands = [pose(0.0), pose(2.0)]
+    wide = [
+        dataclasses.replace(sighting('clock', (3.0, 3.0), at), distance_m=distance_m, spread_along_m=0.3 * distance_m)
+        for at, distance_m in zip(stands, (10.0, 4.0))
+    ]
+    scene = scene_of([seen(i, at, one) for i, (at, one) in enumerate(zip(stands, wide))])
+    (thing,) = scene.things.values()
+    assert math.dist(thing.place.position_m, (3.0, 3.0, 0.0)) < 0.6
+
+
 def test_a_single_sighting_on_the_ray_of_a_known_thing_joins_it_and_does_not_move_it():
     stands = [pose(0.0), pose(0.5), pose(1.0)]
     near = looks([('sofa', (3.0, 0.0))], stands[:2])
@@ -84,6 +120,22 @@ def test_a_lone_thing_that_another_key_frame_should_have_shown_goes_where_anothe
     ghost = sighting('lamp', (4.0, -1.0), stands[1])
     with_ghost = [observations[0], seen(1, stands[1], *observations[1].sightings, ghost), observations[2]]
     assert places(scene_of(with_ghost)) == {'lamp': (4.0, 1.0), 'desk': (4.0, -2.0)}
+
+
+def test_a_lone_direction_is_no_second_thing_beside_one_that_was_seen_more_often():
+    stands = [pose(0.0), pose(1.0), pose(2.0)]
+    observations = looks([('broom', (5.0, 0.0))], stands)
+    glimpsed = sighting('broom', (5.0, 4.0), pose(3.0), distance=False)
+    scene = scene_of([*observations, seen(3, pose(3.0), glimpsed)])
+    assert list(scene.names.values()) == ['broom']
+
+
+def test_one_look_from_far_away_does_not_outweigh_a_thing_that_was_seen_more_often():
+    observations = looks([('cot', (5.0, 0.0))], [pose(0.0), pose(1.0)])
+    far = seen(2, pose(1.0, heading_deg=180.0), sighting('cot', (-9.0, 1.0), pose(1.0, heading_deg=180.0)))
+    near = seen(2, pose(1.0, heading_deg=180.0), sighting('cot', (-4.0, 1.0), pose(1.0, heading_deg=180.0)))
+    assert len(scene_of([*observations, far]).things) == 1
+    assert len(scene_of([*observations, near]).things) == 2
 
 
 def test_a_lone_thing_stays_where_nothing_else_bears_its_name():

@@ -1,11 +1,13 @@
 """Observations as JSON: nothing that was measured is lost on the way."""
 
+import dataclasses
 import json
 
 import pytest
 
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.observations import Observation
+from embodied_r_ros.core.poses import ORIGIN
 from embodied_r_ros.core.records import Motion, MotionSource, Move, Sighting
 from embodied_r_ros.evaluation.observation_json import from_entry, to_entry
 
@@ -26,6 +28,7 @@ SOFA = Sighting(
     source='tag',
     box_px=(1.0, 2.0, 30.5, 40.5),
 )
+_FIELDS = ('x_m', 'y_m', 'z_m', 'qx', 'qy', 'qz', 'qw')
 LAMP = Sighting.level('лампа', -12.0, confidence=0.5, source='box')
 
 
@@ -38,9 +41,10 @@ LAMP = Sighting.level('лампа', -12.0, confidence=0.5, source='box')
         {'motion': Motion(name='', moves=(Move(kind='move left', amount=float('nan')),))},
         {'sightings': (SOFA, LAMP)},
         {'text': 'A red door; "ajar", 20 deg left at 3.2 m'},
+        {'pose': ORIGIN, 'camera_pose': dataclasses.replace(ORIGIN, z_m=1.2)},
         {'motion': MOTION, 'sightings': (SOFA,), 'text': 'prose'},
     ],
-    ids=['nothing', 'measured', 'a name', 'a named move', 'sightings', 'prose', 'all'],
+    ids=['nothing', 'measured', 'a name', 'a named move', 'sightings', 'prose', 'poses', 'all'],
 )
 def test_an_observation_survives_json(changes):
     seen = Observation(session=4, index=2, stamp_ns=1_750_000_003_200_000_000, **changes)
@@ -49,6 +53,7 @@ def test_an_observation_survives_json(changes):
     assert (read.action, read.view, read.stamp_ns) == (seen.action, seen.view, seen.stamp_ns)
     assert json.loads(json.dumps(to_entry(read))) == entry
     assert read.sightings == seen.sightings
+    assert (read.pose, read.camera_pose) == (seen.pose, seen.camera_pose)
 
 
 def test_the_words_are_for_people_and_are_not_read_where_there_is_data():
@@ -74,6 +79,8 @@ def test_an_entry_of_words_alone_is_read():
         {'stamp_ns': 1, 'motion': None, 'sightings': [{'name': 'sofa'}]},
         {'stamp_ns': 1, 'motion': None, 'sightings': [{'name': 'sofa', 'ray': [1.0]}]},
         {'stamp_ns': 1, 'motion': None},
+        {'stamp_ns': 1, 'motion': None, 'sightings': [], 'pose': {'x_m': 1.0}},
+        {'stamp_ns': 1, 'motion': None, 'sightings': [], 'pose': dict.fromkeys(_FIELDS, 0.0)},
     ],
 )
 def test_an_entry_that_is_no_observation_is_refused(entry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import itertools
 import math
 import pathlib
@@ -21,13 +22,14 @@ from embodied_r_ros.evaluation.samples import (
     to_observations,
     write_samples,
 )
+from training.sources import world_eyes
 from training.sources.journal import Journal
 from training.sources.progress import progress
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.path import CAMERA
 from training.world.questions import Tally, questions_about, until
 from training.world.scene import Walk, load_layout, make_walk
-from training.world.views import EXACT, GLIMPSED_ASIDE_DEG, KeyFrameRule, observe
+from training.world.views import GLIMPSED_ASIDE_DEG, KeyFrameRule
 
 SEEDS_APART = 1_000_000
 MIN_VIEW_DEG, MAX_VIEW_DEG = 30.0, 170.0
@@ -70,6 +72,7 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='Walk through these layout files.')
     world.add_argument('--walks', type=int, nargs='+', default=[], help='Seed the walks with these, not with --seed.')
     world.add_argument('--bags', type=pathlib.Path, help='Name the recordings in this folder in place of observations.')
+    world_eyes.add_options(world)
     world.set_defaults(run=run)
 
 
@@ -88,9 +91,10 @@ def run(options: argparse.Namespace) -> int:
         if not 1 <= least <= most:
             raise SettingsError(f'--{name} must be two numbers from 1 on, the least first, got {least!r} {most!r}')
     _check_ranges(options)
+    world_eyes.check(options)
     tally = Tally()
     journal = _journal(options)
-    found = world_samples(options, tally, _seer(journal))
+    found = world_samples(options, tally, _seer(options, journal))
     samples = list(progress(itertools.islice(found, options.questions), 'questions', options.questions))
     if not samples:
         raise InputError(f'the walks {options.walks} give no question; name others, or more')
@@ -132,10 +136,12 @@ def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterat
     aside_deg = max(math.degrees(half_view_rad), GLIMPSED_ASIDE_DEG)
     for walk in walks(options):
         rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
-        exact = observe(walk, RULE, EXACT, rng, half_view_rad)
+        exact = world_eyes.exactly(options, walk, RULE, rng, half_view_rad)
         counts = sorted({min(count, len(exact)) for count in range(least, most + 1)})
         wanted = list(itertools.islice(tasks, options.per_walk))
-        drafts = questions_about(walk, exact, wanted, rng, asked, tally, counts, options.moves, aside_deg)
+        drafts = questions_about(
+            *world_eyes.asked_about(walk, exact), wanted, rng, asked, tally, counts, options.moves, aside_deg
+        )
         seen = [] if options.bags else see(walk, exact)
         split = split_of(walk.scene.site, options.seed)
         for number, draft in enumerate(drafts):
@@ -153,7 +159,17 @@ def walks(options: argparse.Namespace) -> Iterator[Walk]:
         return (load_layout(path, seed) for path, seed in pairs)
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
-    return (make_walk(seed, options.legs, options.things, options.seconds, nouns, options.circles) for seed in seeds)
+    place = world_eyes.placer(options)
+    made = (options.legs, options.things, options.seconds, nouns, options.circles, place)
+    return (_named(make_walk(seed, *made), options) for seed in seeds)
+
+
+def _named(walk: Walk, options: argparse.Namespace) -> Walk:
+    """The walk, at a site whose name says how it is made."""
+    if not options.furnished:
+        return walk
+    layout = f'furnished-{walk.scene.seed}'
+    return dataclasses.replace(walk, scene=dataclasses.replace(walk.scene, layout=layout))
 
 
 def _journal(options: argparse.Namespace) -> Journal | None:
@@ -165,8 +181,10 @@ def _journal(options: argparse.Namespace) -> Journal | None:
     return Journal(options.out, {**settings, 'circles': options.circles, 'nouns': options.nouns, 'layouts': layouts})
 
 
-def _seer(journal: Journal | None) -> See:
-    """What writes the observations of a walk: geometry, or the robot's perception where there is a journal for it."""
+def _seer(options: argparse.Namespace, journal: Journal | None) -> See:
+    """What writes the observations of a walk: eyes, else the robot's perception with a journal, else geometry."""
+    if options.eyes:
+        return lambda walk, exact: world_eyes.see(options, walk, RULE)
     if journal is None:
         return lambda walk, exact: exact
     from training.world.recording import observe as observe_rendered  # renders, so only where asked

@@ -7,7 +7,7 @@ import json
 import math
 import pathlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from embodied_r_ros.core.errors import InputError
 from training.world.nouns import NOUNS
@@ -60,6 +60,9 @@ class Walk:
     path: Path
 
 
+Placer = Callable[[random.Random, Path, int, Box, Sequence[str]], tuple[SceneObject, ...] | None]
+
+
 def make_walk(
     seed: int,
     legs: tuple[int, int] = (8, 11),
@@ -67,6 +70,7 @@ def make_walk(
     duration_s: tuple[float, float] = (15.0, 20.0),
     nouns: Sequence[str] = NOUNS,
     circles: float = 0.0,
+    place: Placer | None = None,
 ) -> Walk:
     """A random place and a walk through it; the same seed gives the same walk.
 
@@ -77,8 +81,10 @@ def make_walk(
         duration_s: least and most seconds of the walk.
         nouns: that things are named with.
         circles: share of the turns that are circles.
+        place: sets the things down; `place_objects` without.
     """
     rng = random.Random(f'walk {seed}')
+    place = place or place_objects
     while True:
         kind = rng.choice(['room', 'street'])
         width_m = rng.uniform(5.0, 8.0) if kind == 'room' else rng.uniform(3.0, 4.5)
@@ -90,7 +96,7 @@ def make_walk(
         if not duration_s[0] <= path.duration_s <= duration_s[1]:
             continue
         bounds = (inner[0] - 3.5, inner[1] - 3.5, inner[2] + 3.5, inner[3] + 3.5)
-        objects = place_objects(rng, path, rng.randint(*things), bounds, nouns)
+        objects = place(rng, path, rng.randint(*things), bounds, nouns)
         if objects is not None:
             return Walk(scene=Scene(seed=seed, kind=kind, objects=objects, bounds_m=bounds), path=path)
 

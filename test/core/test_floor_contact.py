@@ -1,0 +1,45 @@
+"""Distances by where a box meets the floor."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from embodied_r_ros.core.boxes import box_sighting
+from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.floor_contact import with_floor_contact
+
+CAMERA = Camera(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=320.0, cy_px=240.0)
+HEIGHT_M = 1.2
+
+
+def standing(ahead_m, width_m=0.5, top_m=1.6, foot_m=0.0):
+    """The sighting of a thing whose front is so far ahead."""
+    half, scale = width_m / 2, 400.0 / ahead_m
+    box = (320 - half * scale, 240 + (HEIGHT_M - top_m) * scale, 320 + half * scale, 240 + (HEIGHT_M - foot_m) * scale)
+    return box_sighting('bin', box, CAMERA, None)
+
+
+@pytest.mark.parametrize('ahead_m', [2.5, 4.0, 7.0])
+def test_the_middle_of_a_thing_lies_half_its_width_behind_its_foot(ahead_m):
+    seen = with_floor_contact(standing(ahead_m), CAMERA, HEIGHT_M)
+    assert seen.level_distance_m == pytest.approx(ahead_m + 0.25, abs=0.01)
+    assert seen.spread_along_m >= 0.3 * seen.distance_m
+
+
+@pytest.mark.parametrize(
+    'seen',
+    [
+        pytest.param(standing(1.5), id='its foot is below the image'),
+        pytest.param(standing(4.0, foot_m=1.3, top_m=1.9), id='it hangs above the horizon'),
+        pytest.param(standing(4.0, foot_m=0.9, top_m=1.5), id='it would stand too far away'),
+    ],
+)
+def test_what_shows_no_foot_on_the_floor_has_no_distance(seen):
+    assert math.isnan(with_floor_contact(seen, CAMERA, HEIGHT_M).distance_m)
+
+
+def test_without_the_height_of_the_camera_nothing_is_told():
+    seen = standing(4.0)
+    assert with_floor_contact(seen, CAMERA, 0.0) == with_floor_contact(seen, CAMERA, math.nan) == seen
