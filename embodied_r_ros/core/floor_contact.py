@@ -11,12 +11,13 @@ from embodied_r_ros.core.boxes import MOST_HALF_M
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.records import Sighting
 
-# A box that ends this near to the border of the image is cut by it, and shows no foot.
-BORDER_PX = 3.0
+# A box that ends this near to the lower border of the image is cut by it: its foot lies before the floor there, about
+# at this share of the way.
+BORDER_PX, CUT_SHARE = 3.0, 0.7
 # A foot is taken to be off by this angle, and a thing may hang above the floor: never surer than this share.
 FOOT_DEG, LEAST_SHARE = 1.5, 0.3
 # Farther off, the floor is seen too flatly.
-FARTHEST_M = 8.0
+FARTHEST_M = 10.0
 # Feet seen this little below the horizon tell nothing.
 LEAST_DOWN = 0.05
 
@@ -24,9 +25,8 @@ LEAST_DOWN = 0.05
 def with_floor_contact(seen: Sighting, camera: Camera, height_m: float) -> Sighting:
     """A sighting without distance, with the distance at which the lower edge of its box meets the floor.
 
-    Left as it is where it has a distance or no box, where its foot is not in the image, and where the camera's height
-    is not known. What hangs seems farther away than it is, so the spread is wide, and the rays of other key frames
-    count for more (`core.landmark_places`).
+    Left as it is where it has a distance or no box, and where the camera's height is not known. What hangs seems
+    farther away than it is, so the spread is wide, and rays that meet count for more (`core.landmark_places`).
 
     Args:
         seen: its ray in the axes of the camera as a body, which looks level.
@@ -36,13 +36,13 @@ def with_floor_contact(seen: Sighting, camera: Camera, height_m: float) -> Sight
     if not math.isnan(seen.distance_m) or seen.box_px is None or not height_m > 0.0:
         return seen
     left, _, right, lower = seen.box_px
-    if lower > camera.height - 1 - BORDER_PX:
-        return seen
     middle = (left + right) / 2
     foot, left_ray, right_ray = camera.rays(np.array([(middle, lower), (left, lower), (right, lower)]))
     if not math.isfinite(float(foot.sum())) or foot[2] <= 0.0 or foot[1] / foot[2] < LEAST_DOWN:
         return seen
     ahead_m = height_m * float(foot[2] / foot[1])
+    if lower > camera.height - 1 - BORDER_PX:
+        ahead_m *= CUT_SHARE
     if ahead_m > FARTHEST_M:
         return seen
     width_m = ahead_m * float(right_ray[0] / right_ray[2] - left_ray[0] / left_ray[2])

@@ -26,6 +26,8 @@ THROUGH_DEG, THROUGH_M = 3.0, 0.7
 SHOWN_FROM_M, SHOWN_TO_M = 1.0, 6.0
 # Farther off, one look alone does not outweigh a thing of the same name that was seen more often.
 LONE_TO_M = 8.0
+# So often at most is a thing seen at wrong distances.
+MISTAKEN_MOST = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,16 +160,20 @@ class _Known:
 def _scene(known: _Known, views: dict[Key, View], shown: dict[Key, tuple[str, ...]]) -> Scene:
     """The scene, which takes the two dictionaries over."""
     things = dict(known.things.by_id)
-    for thing_id, thing in known.things.by_id.items():
-        others = _competitors(thing, known.things)
-        if not others:
+    for ids in known.things.by_name.values():
+        if len(ids) < 2:
             continue
-        key = thing.keys[0]
-        other_id = _mistaken_for(thing, others, shown.get(key, ()))
-        if other_id:
-            shown[key] = tuple(other_id if shown_id == thing_id else shown_id for shown_id in shown[key])
-        if other_id or _is_vague(thing) or any(_speaks_against(thing, view, known) for view in views.values()):
-            del things[thing_id]
+        same = [things[thing_id] for thing_id in ids]
+        for thing in same:
+            other_id = _mistaken_for(thing, [other for other in same if other.id in things])
+            if other_id:
+                del things[thing.id]
+                for key in thing.keys:
+                    if key in shown:
+                        shown[key] = tuple(other_id if shown_id == thing.id else shown_id for shown_id in shown[key])
+        left = [thing for thing in same if thing.id in things]
+        for thing in _spoken_against(left, views, known):
+            del things[thing.id]
     counts: dict[str, int] = {}
     numbers = {}
     for thing_id, thing in things.items():
@@ -180,27 +186,37 @@ def _scene(known: _Known, views: dict[Key, View], shown: dict[Key, tuple[str, ..
     return Scene(things, numbers, names, views, shown, known.stand)
 
 
-def _competitors(thing: Thing, known: Association) -> list[Thing]:
-    """The things that bear the name of one that was seen once, and were seen more often."""
-    if thing.sightings > 1 or thing.track_id:
-        return []
-    same = (known.by_id[other] for other in known.by_name[thing.name.lower()])
-    return [other for other in same if other.sightings > 1]
+def _mistaken_for(thing: Thing, same: Sequence[Thing]) -> str:
+    """The id of a thing seen more often that all glimpses of another were of, at wrong distances; '' for none."""
+    if thing.track_id or thing.sightings > MISTAKEN_MOST:
+        return ''
+    for other in same:
+        apart = other.stretch != thing.stretch or not set(thing.keys).isdisjoint(other.keys)
+        if apart or other.sightings <= thing.sightings or other.place is None:
+            continue
+        if all(towards(glimpse, other.place.position_m)[0] <= RAY_DEG for glimpse in thing.glimpses):
+            return other.id
+    return ''
+
+
+def _spoken_against(same: Sequence[Thing], views: dict[Key, View], known: _Known) -> list[Thing]:
+    """Those of the things of one name that go: seen once, and spoken against; one thing stays, the surest of them."""
+    doubtful = [
+        thing
+        for thing in same
+        if not thing.track_id
+        and (thing.place is None or thing.sightings == 1)
+        and (_is_vague(thing) or any(_speaks_against(thing, view, known) for view in views.values()))
+    ]
+    if len(doubtful) < len(same):
+        return doubtful
+    surest = min(doubtful, key=lambda thing: thing.glimpses[0].along_m, default=None)
+    return [thing for thing in doubtful if thing is not surest]
 
 
 def _is_vague(thing: Thing) -> bool:
-    """Whether the only glimpse of a thing tells a direction alone, or was from far away."""
-    return not thing.glimpses[0].distance_m <= LONE_TO_M
-
-
-def _mistaken_for(thing: Thing, others: Sequence[Thing], shown: Sequence[str]) -> str:
-    """The id of a thing that the only glimpse of another was of, at a wrong distance; '' for none."""
-    for other in others:
-        if other.id not in shown and other.place is not None and other.stretch == thing.stretch:
-            angle_deg, _ = towards(thing.glimpses[0], other.place.position_m)
-            if angle_deg <= RAY_DEG:
-                return other.id
-    return ''
+    """Whether only directions tell of a thing, or one glimpse from far away."""
+    return thing.place is None or thing.glimpses[0].distance_m > LONE_TO_M
 
 
 def _speaks_against(thing: Thing, view: View, known: _Known) -> bool:

@@ -31,13 +31,20 @@ def test_the_middle_of_a_thing_lies_half_its_width_behind_its_foot(ahead_m):
 @pytest.mark.parametrize(
     'seen',
     [
-        pytest.param(standing(1.5), id='its foot is below the image'),
         pytest.param(standing(4.0, foot_m=1.3, top_m=1.9), id='it hangs above the horizon'),
         pytest.param(standing(4.0, foot_m=0.9, top_m=1.5), id='it would stand too far away'),
     ],
 )
 def test_what_shows_no_foot_on_the_floor_has_no_distance(seen):
     assert math.isnan(with_floor_contact(seen, CAMERA, HEIGHT_M).distance_m)
+
+
+def test_a_foot_below_the_image_is_nearer_than_the_floor_that_is_seen():
+    left, upper, right, _ = standing(1.5).box_px
+    cut = box_sighting('bin', (left, upper, right, 479.0), CAMERA, None)
+    seen = with_floor_contact(cut, CAMERA, HEIGHT_M)
+    assert seen.level_distance_m == pytest.approx(1.5, abs=2 * seen.spread_along_m)
+    assert seen.level_distance_m < 2.1
 
 
 def test_without_the_height_of_the_camera_nothing_is_told():

@@ -122,6 +122,27 @@ def test_a_lone_thing_that_another_key_frame_should_have_shown_goes_where_anothe
     assert places(scene_of(with_ghost)) == {'lamp': (4.0, 1.0), 'desk': (4.0, -2.0)}
 
 
+def test_of_two_lone_things_the_one_that_was_not_shown_again_goes():
+    stands = [pose(0.0), pose(1.0), pose(1.0, heading_deg=90.0)]
+    wrong = seen(0, stands[0], sighting('cot', (5.0, 0.0), stands[0]), sighting('sofa', (5.0, 2.0), stands[0]))
+    again = seen(1, stands[1], sighting('sofa', (5.0, 2.0), stands[1]), sighting('bin', (5.0, -2.0), stands[1]))
+    right = seen(2, stands[2], sighting('cot', (1.0, 3.0), stands[2]))
+    things = scene_of([wrong, again, right]).things.values()
+    assert [thing.place.position_m[:2] for thing in things if thing.name == 'cot'] == [pytest.approx((1.0, 3.0))]
+
+
+def test_a_thing_told_twice_too_far_away_is_the_one_on_its_rays():
+    stands = [pose(0.0), pose(0.5), pose(1.0), pose(1.5), pose(2.0)]
+    offs_m = (0.0, 2.0, 2.0, 0.0, 0.0)
+    window = (6.0, 0.5)
+    pairs = zip(stands, offs_m)
+    looked = [seen(i, at, sighting('window', window, at, off_m=off_m)) for i, (at, off_m) in enumerate(pairs)]
+    scene = scene_of(looked)
+    (thing,) = scene.things.values()
+    assert thing.place.position_m[:2] == pytest.approx(window, abs=0.1)
+    assert set(scene.shown.values()) == {(thing.id,)}
+
+
 def test_a_lone_direction_is_no_second_thing_beside_one_that_was_seen_more_often():
     stands = [pose(0.0), pose(1.0), pose(2.0)]
     observations = looks([('broom', (5.0, 0.0))], stands)
