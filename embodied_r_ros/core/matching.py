@@ -138,12 +138,17 @@ def clearest_of(features: Features) -> NDArray[np.float32]:
 
 
 def follow(
-    before: Grey, after: Grey, points: NDArray[np.float32], expected: NDArray[np.float32] | None = None
+    before: Grey,
+    after: Grey,
+    points: NDArray[np.float32],
+    expected: NDArray[np.float32] | None = None,
+    levels: int = FLOW_LEVELS,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Where points of an image, (n, 2), are in another one, and which of them were found in it, (n,) bool.
 
     Args:
         expected: (n, 2), about where they are; None takes them to have moved as the image as a whole has.
+        levels: the image is halved so often; fewer are needed where `expected` is nearer.
     """
     if not len(points):
         return points, np.zeros(0, bool)
@@ -151,7 +156,7 @@ def follow(
         expected = points + np.array(whole_shift(before, after), np.float32)
     guess: Any = expected.reshape(-1, 1, 2).copy()
     moved, status, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, points.reshape(-1, 1, 2), guess, winSize=FLOW_WINDOW_WH, maxLevel=FLOW_LEVELS,
+        before, after, points.reshape(-1, 1, 2), guess, winSize=FLOW_WINDOW_WH, maxLevel=levels,
         criteria=FLOW_STOP, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     there: NDArray[np.float32] = np.asarray(moved, np.float32).reshape(-1, 2)

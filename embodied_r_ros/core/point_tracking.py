@@ -29,7 +29,7 @@ from embodied_r_ros.core.matching import (
 )
 from embodied_r_ros.core.two_views import Relation, relate
 
-PARTS, POINTS_OF_A_PART = (4, 3), 16
+PARTS, POINTS_OF_A_PART = (4, 3), 12
 # Nothing is looked for in smaller images.
 MIN_SIDE_PX = 40
 # Fewer, or a smaller share, found again from one image to the next are found by chance.
@@ -286,5 +286,5 @@ def _there_and_back(before: Grey, after: Grey, points: Points, shift: Shift) -> 
     if not len(points):
         return points, np.zeros(0, bool)
     moved, found = follow(before, after, points, points + np.array(shift, np.float32))
-    returned, again = follow(after, before, moved, points)
+    returned, again = follow(after, before, moved, points, levels=1)
     return moved, found & again & (np.linalg.norm(returned - points, axis=1) < RETURN_PX)

@@ -14,6 +14,8 @@ from embodied_r_ros.core.two_views import Floats, Relation
 
 # Where the lens is not known, a turn must look like so many degrees to be one.
 MIN_ASSUMED_TURN_DEG = 4.0
+# A move that shifts the view by less than this share of those before and after it, which agree, was measured wrong.
+SLIP_SHARE = 0.5
 # More stretches than this are not told one by one.
 _MOST_STRETCHES = 8 * MAX_MOVES
 
@@ -85,8 +87,9 @@ class StepSum:
         """The elementary moves in the plane in their order; none where there are more than are told."""
         moves: list[Move] = []
         loose_deg = 0.0
-        neighbours = [None, *self._stretches, None]
-        for before, stretch, after in zip(neighbours, self._stretches, neighbours[2:]):
+        stretches = _without_slips(self._stretches)
+        neighbours = [None, *stretches, None]
+        for before, stretch, after in zip(neighbours, stretches, neighbours[2:]):
             walk = Move(kind=stretch.name, amount=math.nan)
             turn = Move(kind='turn', amount=stretch.turned_deg)
             if not stretch.turns:
@@ -103,8 +106,23 @@ class StepSum:
             for part in parts:
                 add_move(moves, part)
         _turn_on(moves, loose_deg)
-        moves = [move for move in moves if move.kind != 'turn' or abs(move.amount) >= least_deg]
-        return tuple(moves) if len(moves) <= MAX_MOVES else ()
+        told: list[Move] = []
+        for move in moves:
+            if move.kind != 'turn' or abs(move.amount) >= least_deg:
+                add_move(told, move)
+        return tuple(told) if len(told) <= MAX_MOVES else ()
+
+
+def _without_slips(stretches: list[_Stretch]) -> list[_Stretch]:
+    """The stretches, one that leads another way between two stronger ones of one name as if it led theirs."""
+    kept = list(stretches)
+    for place in range(1, len(kept) - 1):
+        before, slip, after = kept[place - 1 : place + 2]
+        strength = float(np.linalg.norm(slip.way))
+        weaker = strength < SLIP_SHARE * min(np.linalg.norm(before.way), np.linalg.norm(after.way))
+        if slip.walks and before.name == after.name != slip.name and weaker:
+            kept[place] = dataclasses.replace(slip, way=before.way * strength / np.linalg.norm(before.way))
+    return kept
 
 
 def _stretch(relation: Relation) -> _Stretch:

@@ -375,6 +375,7 @@ def test_diagnostics_are_stale_without_images_and_ok_with(graph):
     values = {pair.key: pair.value for pair in statuses[-1].values}
     assert values['key_frames'] == '1'
     assert float(values['sampled_image_p95_s']) > 0.0
+    assert (values['motions_unknown'], values['steps_lost']) == ('0', '0')
 
 
 def test_an_out_of_range_value_is_refused_by_name(graph):

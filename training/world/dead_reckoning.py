@@ -78,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: dict[str, float] = {'walks': len(misses)}
     for name in ('heading_deg', 'place_m'):
         values = [getattr(miss, name) for miss in misses]
-        figures.update({f'{name}_median': percentile(values, 50), f'{name}_p80': percentile(values, 80)})
+        figures.update(
+            {f'{name}_median': round(percentile(values, 50), 3), f'{name}_p80': round(percentile(values, 80), 3)}
+        )
     print(json.dumps(figures))
     return 0
 
