@@ -40,8 +40,9 @@ RETURN_PX = 0.7
 # A step ends where the points have shifted by so much, or where fewer than this share of them are left.
 STEP_PX = 20.0
 MIN_LEFT = 0.6
-# The same while the camera stands, before what moves past has covered too much of what is at rest.
-MIN_LEFT_AT_REST = 0.9
+# The same while the camera stands, before what moves past has covered too much of what is at rest, or noise has
+# carried points away.
+MIN_LEFT_AT_REST, MOST_IMAGES_AT_REST = 0.9, 10
 # Points that shifted less are at rest; half of all points must be, for the camera to stand. The others, where they are
 # so many, go one way if their directions have a mean of this length: a car, not a road that spreads.
 STILL_PX = 1.0
@@ -125,8 +126,9 @@ class _Reference:
     @property
     def spent(self) -> bool:
         """Whether the step is to end."""
-        least = MIN_LEFT_AT_REST if self.shift_px < STILL_PX and self.stands else MIN_LEFT
-        return self.shift_px >= STEP_PX or len(self.now) < least * self.at_first
+        if self.shift_px < STILL_PX and self.stands:
+            return self.images >= MOST_IMAGES_AT_REST or len(self.now) < MIN_LEFT_AT_REST * self.at_first
+        return self.shift_px >= STEP_PX or len(self.now) < MIN_LEFT * self.at_first
 
     def changes(self, moved: Points, before: Points) -> bool:
         """Whether the points shift in another way from this image on, as where a walk ends and a turn begins."""
