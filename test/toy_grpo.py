@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pathlib
 import random
+from collections.abc import Sequence
 
 import torch
 from datasets import Dataset
@@ -31,11 +32,14 @@ WORDS = (*TAGS, *SIGNS, *COLOURS)
 WELL_FORMED, HINT = 0.7, 0.2
 
 
-def write_model(folder: pathlib.Path, seed: int = 0, steps: int = 80) -> pathlib.Path:
-    """The folder of a model that has seen replies of two random colours, some of them without a thought."""
+def write_model(folder: pathlib.Path, seed: int = 0, steps: int = 80, words: Sequence[str] = ()) -> pathlib.Path:
+    """The folder of a model that has seen replies of two random colours, some of them without a thought.
+
+    Its tokenizer knows some words besides.
+    """
     torch.manual_seed(seed)
     (folder / 'tokenizer').mkdir(parents=True)
-    (folder / 'tokenizer' / 'tokenizer.json').write_text(json.dumps(tokenizer_json(list(WORDS))))
+    (folder / 'tokenizer' / 'tokenizer.json').write_text(json.dumps(tokenizer_json([*WORDS, *words])))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / 'tokenizer' / 'tokenizer.json'),
         pad_token='<pad>', bos_token='<s>', eos_token='</s>', unk_token='<unk>',
