@@ -62,6 +62,7 @@ def _text(path: pathlib.Path) -> str:
 
 
 def _json_rows(path: pathlib.Path) -> list[Row]:
+    found: Any
     if path.suffix == '.jsonl':
         found = [_line(line, f'{path}, line {i}') for i, line in enumerate(_text(path).split('\n'), 1) if line.strip()]
     else:
