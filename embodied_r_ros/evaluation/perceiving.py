@@ -282,8 +282,6 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
         'source': seen.source,
         'model': seen.model,
         'latency_s': seen.latency_s,
-        'pose': None if seen.pose is None else dataclasses.astuple(seen.pose),
-        'camera_pose': None if seen.camera_pose is None else dataclasses.astuple(seen.camera_pose),
     }
 
 
@@ -293,8 +291,6 @@ def _observation(entry: Mapping[str, Any]) -> Observation:
         source=entry['source'],
         model=entry['model'],
         latency_s=entry['latency_s'],
-        pose=None if entry['pose'] is None else _pose(entry['pose']),
-        camera_pose=None if entry['camera_pose'] is None else _pose(entry['camera_pose']),
     )
 
 
