@@ -10,6 +10,7 @@ import pictures
 from cameras import Camera
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
 
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.mounting import BODY_IN_OPTICAL
@@ -37,12 +38,20 @@ def static(graph):
     """Makes senders of fixed transforms, one each."""
     kinds = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
 
+    publishers = []
+
     def send(*transforms):
         sender = graph.node(f'sender_{len(graph.nodes)}')
         publisher = sender.create_publisher(kinds.TFMessage, 'tf_static', qos.FIXED_TRANSFORMS)
         publisher.publish(kinds.TFMessage(transforms=list(transforms)))
+        publishers.append(publisher)
         return sender
 
+    def are_heard():
+        reached = all(publisher.get_subscription_count() for publisher in publishers)
+        return reached and all(publisher.wait_for_all_acked(Duration(seconds=0.1)) for publisher in publishers)
+
+    send.are_heard = are_heard
     return send
 
 
@@ -50,7 +59,7 @@ def test_the_camera_sits_where_several_senders_of_transforms_say(graph, static):
     static(told('mast', 'base_link', pose_from_angles(0.0, 0.0, 1.2, 0.0, 0.0, 3.0)))
     static(told(pictures.FRAME_ID, 'mast', OPTICAL))
     camera = Camera(graph)
-    graph.spin(0.5)
+    graph.spin_until(static.are_heard, 'the transforms heard')
     camera.send(pictures.compressed(pictures.START_NS))
     (key,) = camera.wait_for_key_frames(1)
     assert key.has_camera_pose
@@ -108,7 +117,8 @@ def test_odometry_of_another_frame_is_brought_to_the_base(graph, static):
     message = pictures.odometry(pictures.START_NS, 5.0)
     message.child_frame_id = 'imu'
     odom.publish(message)
-    graph.spin(1.0)
+    graph.spin_until(static.are_heard, 'the transforms heard')
+    graph.spin(0.3)
     camera.send(pictures.compressed(pictures.START_NS))
     (key,) = camera.wait_for_key_frames(1)
     assert key.pose.position.x == pytest.approx(4.0)
