@@ -17,12 +17,12 @@ import torch
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.models import PROMPT_FORMATS, prompt_format
 from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.samples import read_samples, write_samples
 from training.model_folder import load_model, load_tokenizer
 from training.prompts import ask_all
 from training.rewards import accuracy_reward
 from training.run_folder import set_up
-from training.sources.progress import progress
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def sampled(
     prompts = [tokenizer.apply_chat_template(row['prompt'], add_generation_prompt=True)['input_ids'] for row in rows]
     order = sorted(range(len(rows)), key=lambda index: len(prompts[index]))
     together = max(1, settings.rows // settings.tries)
-    for first in progress(range(0, len(order), together), 'batches', -(-len(order) // together)):
+    for first in counted(range(0, len(order), together), 'batches', -(-len(order) // together)):
         batch = order[first : first + together]
         inputs = tokenizer.pad({'input_ids': [prompts[index] for index in batch]}, return_tensors='pt').to(device)
         with torch.inference_mode():

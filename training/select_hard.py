@@ -16,11 +16,11 @@ from embodied_r_ros.adapters.lm import LanguageModel
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.records import Completion, Generation
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
 from training.evaluate import add_reasoner_options, concurrency_of, reasoner_model
 from training.prompts import ask_sample
 from training.rewards import accuracy_reward
-from training.sources.progress import progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,7 +112,7 @@ async def pass_rates(
     try:
         await lm.probe()
         tasks = [asyncio.ensure_future(rate(number, sample)) for number, sample in enumerate(samples)]
-        for done in progress(asyncio.as_completed(tasks), 'questions', len(tasks)):
+        for done in counted(asyncio.as_completed(tasks), 'questions', len(tasks)):
             number, share = await done
             shares[number] = share
     finally:

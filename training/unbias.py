@@ -23,11 +23,11 @@ from embodied_r_ros.core.answers import match_choice
 from embodied_r_ros.core.errors import InputError, ReplyError, SettingsError
 from embodied_r_ros.core.models import ServerSettings
 from embodied_r_ros.core.records import Generation, Message
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
 from embodied_r_ros.evaluation.scoring import relative_accuracy
 from training.question_only_baseline import LEAST_CROSS_FITTED, question_only_shares
 from training.sources.journal import Journal
-from training.sources.progress import progress
 
 # A language model is rarely right in four votes of five by luck; the fitted reader's probabilities are modest ones.
 LM_THRESHOLD, FITTED_THRESHOLD = 0.8, 0.5
@@ -133,7 +133,7 @@ async def ask_all(samples: Sequence[Sample], model: LanguageModel, votes: int, s
         await model.probe()
         tasks = [asyncio.ensure_future(vote(s)) for s in samples if s['id'] not in journal.results]
         try:
-            for done in progress(asyncio.as_completed(tasks), 'questions', len(tasks)):
+            for done in counted(asyncio.as_completed(tasks), 'questions', len(tasks)):
                 journal.keep(*await done)
         finally:
             for task in tasks:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.camera import Camera, assumed_camera
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import StampSampler
 from embodied_r_ros.core.matching import Grey
@@ -111,7 +110,4 @@ def _camera_behind(grey: Grey, camera: Camera | None) -> Camera:
     height, width = grey.shape
     if camera is not None:
         return camera.resized(width, height)
-    focal_px = width / 2 / math.tan(math.radians(ASSUMED_VIEW_DEG) / 2)
-    return Camera(
-        width=width, height=height, fx_px=focal_px, fy_px=focal_px, cx_px=(width - 1) / 2, cy_px=(height - 1) / 2
-    )
+    return assumed_camera(width, height, ASSUMED_VIEW_DEG)

@@ -31,11 +31,11 @@ import yaml
 from embodied_r_ros.adapters.eye_tags import TagSettings
 from embodied_r_ros.core.errors import InputError, UnsupportedQuestion
 from embodied_r_ros.core.questions import TASKS, read_question
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.question_file import BY_HAND
 from embodied_r_ros.evaluation.samples import SPLITS, Sample, is_number, split_of, write_samples
 from training.sources.bag_questions import Counts, questions_of
 from training.sources.bag_run import Run, read_run, site_of, triangulate
-from training.sources.progress import progress
 
 SHARES = (0.75, 0.05, 0.20)
 OTHER_NAMES = {'as_of_s': 'second', 'bag': 'media'}
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     tallies: collections.defaultdict[str, Counts] = collections.defaultdict(collections.Counter)
     asked: collections.defaultdict[str, Counts] = collections.defaultdict(collections.Counter)
     samples, left_out = [], []
-    for path, name in progress(list(zip(options.paths, names)), 'bags'):
+    for path, name in counted(list(zip(options.paths, names)), 'bags'):
         site = options.site or site_of(path)
         split = split_of(site, options.seed, tuple(options.shares))
         head = {'source': 'bag', 'scene': site, 'split': split}

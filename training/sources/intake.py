@@ -13,8 +13,8 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from embodied_r_ros.core.errors import InputError
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.samples import Sample, is_number, split_counts, split_of, write_samples
-from training.sources.progress import progress
 from training.sources.tables import Row
 
 NAMED_IDS = 3
@@ -162,7 +162,7 @@ def take_in(
     if folder is not None and not folder.is_dir():
         raise InputError(f'{folder} is no folder of videos; leave out --media to name them as the data set does')
     tally, samples = Tally(), []
-    for row in progress(rows, 'rows'):
+    for row in counted(rows, 'rows'):
         category = category_of(row)
         if 'all' not in categories and category not in categories:
             tally.left_out[category] += 1

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.questions import TASKS
+from embodied_r_ros.evaluation.progress import counted
 from embodied_r_ros.evaluation.samples import (
     Sample,
     from_observations,
@@ -24,7 +25,6 @@ from embodied_r_ros.evaluation.samples import (
 )
 from training.sources import world_eyes
 from training.sources.journal import Journal
-from training.sources.progress import progress
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.path import CAMERA
 from training.world.questions import Tally, questions_about, until
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     tally = Tally()
     journal = _journal(options)
     found = world_samples(options, tally, _seer(options, journal))
-    samples = list(progress(itertools.islice(found, options.questions), 'questions', options.questions))
+    samples = list(counted(itertools.islice(found, options.questions), 'questions', options.questions))
     if not samples:
         raise InputError(f'the walks {options.walks} give no question; name others, or more')
     count = write_samples(options.out, samples)

@@ -21,7 +21,7 @@ from embodied_r_ros.core.moves import come_to, measured
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.statistics import percentile
 from embodied_r_ros.core.trajectory import Trajectory
-from training.sources.progress import progress
+from embodied_r_ros.evaluation.progress import counted
 from training.world.path import Path, Station
 from training.world.recording import observe, start_ns, with_common_tags
 from training.world.scene import make_walk
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--walks', type=int, nargs=2, required=True, metavar=('FIRST', 'LAST'), help=told)
     first, last = parser.parse_args(arguments).walks
     cv2.setNumThreads(1)
-    misses = [walk_misses(seed) for seed in progress(range(first, last + 1), 'walks', last + 1 - first)]
+    misses = [walk_misses(seed) for seed in counted(range(first, last + 1), 'walks', last + 1 - first)]
     figures: dict[str, float] = {'walks': len(misses)}
     for name in ('heading_deg', 'place_m'):
         values = [getattr(miss, name) for miss in misses]
