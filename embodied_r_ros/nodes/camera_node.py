@@ -74,13 +74,13 @@ class CameraNode(ManagedNode):
         self._reasons_told: set[str] = set()
         self._format: tuple[object, ...] | None = None
         self._published: KeyFrame | None = None
+        self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES)
 
     def configure(self) -> None:
-        """Create publisher and service; captures are refused until activation."""
+        """Create the publisher."""
         self._key_frames = self.held(self.create_publisher(messages.KeyFrame, 'key_frames', qos.KEY_FRAMES))
         self._transforms.listen()
         self._depth.configure()
-        self.held(self.create_service(Capture, 'capture', self._on_capture, qos_profile=qos.SERVICES))
 
     def activate(self) -> None:
         """Begin a new session; its number is the stamp of the first image to come."""

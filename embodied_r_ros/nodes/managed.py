@@ -78,7 +78,8 @@ class ManagedNode(LifecycleNode):
 
     Subclasses override `configure`, `activate`, `deactivate` and `cleanup`, plain methods that may raise. Whatever
     these create goes through `held` and is destroyed, last one first, by the transition that mirrors theirs, or at once
-    where theirs fails.
+    where theirs fails. What others ask is created in the constructor and answers for as long as the node lives: a
+    server that goes away leaves whoever has just asked without an answer.
 
     Callbacks of subscriptions, services and timers have a boundary: a bug inside one is logged with its place, counted
     in `faults`, answered with INTERNAL where somebody waits, and does not end the node.
@@ -101,6 +102,7 @@ class ManagedNode(LifecycleNode):
         self.faults = Faults(self.log)
         self.open_calls = 0
         super().__init__(name, **options)
+        self._life = contextlib.ExitStack()
         self._scopes: list[contextlib.ExitStack] = []
         classes: tuple[type[Any], ...] = (parameters.NodeSettings, *settings_classes)
         try:
@@ -155,7 +157,7 @@ class ManagedNode(LifecycleNode):
         return counting
 
     def configure(self) -> None:
-        """Create publishers, clients, services and action servers."""
+        """Create publishers and clients."""
 
     def activate(self) -> None:
         """Create subscriptions and timers; start warm-up as a task of its own."""
@@ -169,6 +171,8 @@ class ManagedNode(LifecycleNode):
     def held(self, entity: Entity, undo: Callable[[], object] | None = None) -> Entity:
         """Tie an entity to the transition under way, or, between transitions, to the state the node is in.
 
+        In the constructor that is the life of the node.
+
         Args:
             entity: publisher, subscription, service, client, timer, or anything with a `destroy` method.
             undo: called instead of destroying the entity.
@@ -176,7 +180,7 @@ class ManagedNode(LifecycleNode):
         Returns:
             The entity.
         """
-        self._scopes[-1].callback(undo or functools.partial(self._destroy, entity))
+        (self._scopes or [self._life])[-1].callback(undo or functools.partial(self._destroy, entity))
         return entity
 
     def start(self) -> bool:
@@ -220,7 +224,8 @@ class ManagedNode(LifecycleNode):
     def close(self) -> None:
         """Undo all that is held, from whatever state, and destroy the node; an undo step that fails is logged."""
         try:
-            self._leave(0)
+            with self._life:
+                self._leave(0)
         except Exception:  # noqa: BLE001 - the process is on its way out
             self.get_logger().error(f'closing left an error behind:\n{traceback.format_exc()}')
         self.destroy_node()

@@ -37,7 +37,6 @@ from embodied_r_ros.nodes.depth_topic import KEY_FRAME_DEPTH, depth_from_message
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 
 MAX_FOCUS_INDICES = 64
 
@@ -51,10 +50,12 @@ class PerceptionNode(ManagedNode):
         super().__init__('perception_node', *classes, **options)
         self._model = backends.perception_model(self.settings(backends.PerceptionBackend))
         self.diagnostics = Diagnostics(self, self._judge)
-        self._group = ReentrantCallbackGroup()
+        self.create_service(
+            Focus, 'focus', self._on_focus, qos_profile=qos.SERVICES, callback_group=ReentrantCallbackGroup()
+        )
 
     def configure(self) -> None:
-        """Make the perceiver, the describer around it, and what is offered to others."""
+        """Make the perceiver, the describer around it, and the publisher."""
         perceiver = backends.perceiver(self._model, *map(self.settings, self._own))
         self._bridge = AsyncBridge(self, self.fault, self.fail)
         self._bridge.on_stop(perceiver.aclose)
@@ -65,10 +66,6 @@ class PerceptionNode(ManagedNode):
         )
         self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log, self.fault)
         self._depth = DepthWaiting(self.settings(DepthWaitSettings), self._describer.add)
-        service = self.create_service(
-            Focus, 'focus', self._on_focus, qos_profile=qos.SERVICES, callback_group=self._group
-        )
-        self.held(allow_late_response(service))
 
     def activate(self) -> None:
         """Listen for key frames; the model is reached for meanwhile."""

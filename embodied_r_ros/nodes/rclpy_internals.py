@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from rclpy.exceptions import InvalidHandle
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.utilities import remove_ros_args
 
@@ -42,19 +39,3 @@ def take(subscription: Subscription) -> Any | None:
     with subscription.handle:
         taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
     return None if taken is None else taken[0]
-
-
-def allow_late_response(service: Service) -> Service:
-    """Let a service's `async def` callbacks end after the service was destroyed; the response is dropped then.
-
-    Otherwise rclpy raises in the executor, which ends a node that is deactivated with a request under way. rclpy has no
-    hook between the end of a callback and the sending of its response.
-    """
-    send = service.send_response
-
-    def send_if_held(response: Any, header: Any) -> None:
-        with contextlib.suppress(InvalidHandle):
-            send(response, header)
-
-    service.send_response = send_if_held
-    return service

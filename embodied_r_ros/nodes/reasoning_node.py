@@ -43,7 +43,6 @@ from embodied_r_ros.nodes.landmark_messages import array_to_message, markers
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.peer_services import RosPeerServices
 from embodied_r_ros.nodes.process import run
-from embodied_r_ros.nodes.rclpy_internals import allow_late_response
 from embodied_r_ros.nodes.requests import answer_to_message, request_from_message
 from embodied_r_ros.nodes.transform_topics import TransformTopics
 
@@ -74,9 +73,12 @@ class ReasoningNode(ManagedNode):
         self._key_frame_ns = 0
         refuse = functools.partial(self._leave_out, 'a transform')
         self._transforms = TransformTopics(self, self._mounting.push, refuse)
+        self._goals: dict[bytes, Future] = {}
+        self.create_service(AskSpatial, 'ask', self._on_ask, qos_profile=qos.SERVICES, callback_group=self._group)
+        self.held(self._action_server())
 
     def configure(self) -> None:
-        """Make the reasoner, the memory, and what is offered to others."""
+        """Make the reasoner, the memory and the publishers."""
         lm = backends.reasoner(self._model, *map(self.settings, self._own))
         self._bridge = AsyncBridge(self, self.fault, self.fail)
         self._bridge.on_stop(lm.aclose)
@@ -92,14 +94,8 @@ class ReasoningNode(ManagedNode):
             self.fault,
         )
         self._answers = self.held(self.create_publisher(messages.AnsweredQuestion, 'answers', qos.ANSWERS))
-        service = self.create_service(
-            AskSpatial, 'ask', self._on_ask, qos_profile=qos.SERVICES, callback_group=self._group
-        )
-        self.held(allow_late_response(service))
         self._landmarks = self.held(self.create_publisher(messages.LandmarkArray, 'landmarks', qos.LANDMARKS))
         self._markers = self.held(self.create_publisher(MarkerArray, 'markers', qos.LANDMARKS))
-        self._goals: dict[bytes, Future] = {}
-        self.held(self._action_server())
 
     def activate(self) -> None:
         """Listen for what is seen; the model is reached for meanwhile."""

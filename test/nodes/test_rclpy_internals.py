@@ -89,18 +89,3 @@ def test_messages_are_taken_in_their_order_and_then_none(graph, letters):
 def test_ros_arguments_that_cannot_be_used_are_refused(arguments, message):
     with pytest.raises(SettingsError, match=message):
         rclpy_internals.without_ros_arguments(['node', '--ros-args', *arguments])
-
-
-def test_a_callback_may_end_after_its_service_was_destroyed(graph):
-    node = graph.node()
-
-    def destroy_first(request, response):
-        node.destroy_service(service)
-        return response
-
-    service = rclpy_internals.allow_late_response(node.create_service(Trigger, 'trigger', destroy_first))
-    client = node.create_client(Trigger, 'trigger')
-    graph.spin_until(client.service_is_ready, 'the service')
-    future = client.call_async(Trigger.Request())
-    graph.spin(0.3)
-    assert not future.done()

@@ -164,12 +164,14 @@ def test_a_node_can_be_taken_down_with_questions_under_way_and_brought_up_again(
         results = [goal.get_result_async() for goal in goals]
         assert thinking.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
         assert thinking.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
-        graph.spin(0.2)
+        late = robot.ask(), robot.result(robot.send_goal()).result.answer
+        graph.spin_until(lambda asked=(*futures, *results): all(each.done() for each in asked), 'five answers')
+        answers = *late, *(each.result().answer for each in futures), *(each.result().result.answer for each in results)
+        assert {answer.error_code for answer in answers} == {ErrorCode.NOT_ACTIVE}
         server.hang = False
         assert thinking.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert thinking.trigger_activate() == TransitionCallbackReturn.SUCCESS
         graph.wait_for(thinking, observations=3)
-        del futures, results
     assert robot.ask().error_code == ErrorCode.OK
     assert threading.active_count() <= threads
 
