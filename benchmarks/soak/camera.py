@@ -2,7 +2,8 @@
 
 python -m benchmarks.soak.camera
 
-It takes the names of its faults as strings on `camera_fault`, '' for none.
+It takes the names of its faults as strings on `camera_fault`, '' for none. Its listeners may be killed, so it has the
+large shared memory of config/fastdds_large_images.xml.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import array
 import dataclasses
 import itertools
 import math
+import os
+import pathlib
 import time
 
 import cv2
@@ -32,6 +35,7 @@ WIDTH, HEIGHT, STEPS, STEP_PX = 640, 480, 120, 12
 # A fault lasts until it is ended; those of ONCE affect the next message alone.
 FAULTS = ('broken_jpeg', 'day_ahead', 'seconds_back', 'odometry_ahead', 'pause', 'other_size')
 ONCE = {'day_ahead', 'seconds_back', 'odometry_ahead'}
+_PROFILES = pathlib.Path(__file__).parents[2] / 'config' / 'fastdds_large_images.xml'
 _AHEAD_NS = {'day_ahead': 86_400 * NS_PER_S, 'seconds_back': -10 * NS_PER_S}
 
 
@@ -90,6 +94,8 @@ class CameraDriver(Node):
 
 def main() -> None:
     """Publish until the process is ended."""
+    for variable in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        os.environ.setdefault(variable, str(_PROFILES))
     rclpy.init()
     try:
         rclpy.spin(CameraDriver())

@@ -167,7 +167,10 @@ class ImageTopic:
         if self.incompatible:
             return self.incompatible
         if self._wanted_type in types:
-            return 'a sender of that type is there, but sends nothing that arrives; is the camera or the bag paused?'
+            return (
+                'a sender of that type is there, but sends nothing that arrives; is the camera or the bag paused? Over '
+                'Fast DDS it may have no shared memory left: restart it with config/fastdds_large_images.xml'
+            )
         if types:
             return f'what is sent there is of type {", ".join(types)}; set image_transport to fit'
         found = self._image_topics()
