@@ -139,10 +139,13 @@ base() {
 }
 
 dev() {
-  local tf2=test/interfaces/tf2_msgs
+  local package inputs
   step dev 'pytest, hypothesis, ruff, mypy' requirements/dev.txt -- install -r requirements/dev.txt
-  step tf2_msgs "tf2_msgs for tests built with CMake" "requirements/ros-$ROS_DISTRO.txt" "$tf2"/*.* "$tf2"/msg/* -- \
-    build_package "$tf2" tf2_msgs
+  for package in tf2_msgs vision_msgs nav2_msgs; do
+    mapfile -t inputs < <(find "test/interfaces/$package" -type f)
+    step "$package" "$package for tests built with CMake" "requirements/ros-$ROS_DISTRO.txt" "${inputs[@]}" -- \
+      build_package "test/interfaces/$package" "$package"
+  done
 }
 
 training() {
