@@ -11,6 +11,7 @@ from embodied_r_ros.adapters.backends import PerceptionBackend, ReasonerBackend,
 from embodied_r_ros.app.asker import AskerSettings
 from embodied_r_ros.app.depth_waiting import DepthWaitSettings
 from embodied_r_ros.app.describer import DescriberSettings
+from embodied_r_ros.app.detection_waiting import DetectionWaitSettings
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.memory import MemorySettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS, REASONERS, BackendRow, PerceptionModel, ReasonerModel
@@ -31,6 +32,7 @@ NODES = {
         PerceptionBackend,
         DescriberSettings,
         DepthWaitSettings,
+        DetectionWaitSettings,
         MemorySettings,
         *own_settings(PERCEIVERS, EYES),
     ),

@@ -25,7 +25,7 @@ NODES = {
 ARGUMENTS = set(
     'namespace use_sim_time params_file autostart log_level image_topic image_transport image_reliability odom_topic '
     'camera_info_topic models perception eyes reasoner vlm_url vlm_model lm_url lm_model lm_folder labels '
-    'respawn'.split()
+    'respawn depth_topic detections_topic detections_3d_topic'.split()
 )
 
 

@@ -153,7 +153,7 @@ def test_the_command_line_answers_with_registered_backends(answered):
     assert {(seen['source'], seen['text']) for seen in found['observations']} == {('dummy', 'a grey lamp')}
 
 
-EYES_NOW = 'tags, boxes, signs, dummy'
+EYES_NOW = 'tags, boxes, detections, signs, dummy'
 
 
 @pytest.mark.system
@@ -170,12 +170,13 @@ def test_observations_contain_what_a_registered_eye_saw(eyes, answered):
     [
         (['--eyes', 'tags,third'], f"eyes must be some of {EYES_NOW}, each once, got 'third' in 'tags,third'"),
         (['--eyes', 'dummy,dummy'], f"eyes must be some of {EYES_NOW}, each once, got 'dummy' in 'dummy,dummy'"),
+        (['--eyes', 'detections'], "the eye 'detections' hears topics of a graph, got none; leave it out of eyes"),
         (
             ['--eyes', 'tags', '--perception', 'dummy'],
             "eyes 'tags' need perception by opencv or openai, got dummy; leave one",
         ),
     ],
-    ids=['unknown', 'twice', 'a perceiver without eyes'],
+    ids=['unknown', 'twice', 'without a graph', 'a perceiver without eyes'],
 )
 def test_eyes_that_cannot_be_used_are_refused(dummies, options, message, capsys):
     assert main(['answer', 'a.avi', '--question', 'Where?', *options]) == 2

@@ -39,7 +39,7 @@ TEST_LINES = 500
 BODY_LINES = 60
 
 
-OURS = ('embodied_r_ros', 'training', 'benchmarks', 'launch', 'test', 'setup.py')
+OURS = ('embodied_r_ros', 'training', 'benchmarks', 'examples', 'launch', 'test', 'setup.py')
 
 
 def python_files(*folders):

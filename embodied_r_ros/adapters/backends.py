@@ -140,17 +140,27 @@ def own_settings(*registries: Mapping[str, BackendRow]) -> list[type[Any]]:
 
 
 def perceiver(model: PerceptionModel, *own: Any) -> Perceiver:
-    """Who describes key frames; nothing is reached for yet.
+    """Who describes key frames offline; nothing is reached for yet.
 
     Args:
         model: which backend, and its part of the model pair.
         own: settings of the classes that rows name; the defaults where the backend's is not among them.
 
     Raises:
-        SettingsError: a library is missing, or a file that it needs cannot be used.
+        SettingsError: an eye needs the graph, a library is missing, or a file that it needs cannot be used.
     """
-    made: Perceiver = make(PERCEIVERS[model.backend], model, own)
+    made, heard = perceiver_in_graph(model, *own)
+    if heard:
+        raise SettingsError(f'the eye {next(iter(heard))!r} hears topics of a graph, got none; leave it out of eyes')
     return made
+
+
+def perceiver_in_graph(model: PerceptionModel, *own: Any) -> tuple[Perceiver, dict[str, Any]]:
+    """As `perceiver`, with the eyes beside it that hear topics, by name."""
+    row = PERCEIVERS[model.backend]
+    made: Perceiver = make(row, model, own)
+    names = eye_names(model.eyes, row.name) if 'eyes' in row.takes else []
+    return made, {name: make(EYES[name], own=own) for name in names if EYES[name].heard}
 
 
 def reasoner(model: ReasonerModel, *own: Any) -> LanguageModel:
@@ -181,7 +191,8 @@ def make(row: BackendRow, model: Any = None, own: Sequence[Any] = ()) -> Any:
     """
     values = {field: getattr(model, field) for field in row.takes}
     if 'eyes' in values:
-        values['eyes'] = [make(EYES[name], own=own) for name in eye_names(values['eyes'], row.name)]
+        names = eye_names(values['eyes'], row.name)
+        values['eyes'] = [make(EYES[name], own=own) for name in names if not EYES[name].heard]
     try:
         adapter = load(row.adapter)
     except ImportError as error:

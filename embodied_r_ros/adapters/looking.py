@@ -127,9 +127,12 @@ class Looking:
         Raises:
             InputError: the size of the image cannot be read.
         """
+        return await self._worker.run(lambda cancelled: self.outline_now(frame))
+
+    def outline_now(self, frame: KeyFrame) -> Picture:
+        """As `outline`, in the calling thread."""
         width, height = codec.image_size(frame.image)
-        black = np.broadcast_to(np.uint8(0), (height, width))
-        return await self._worker.run(lambda cancelled: self._around(frame, black))
+        return self._around(frame, np.broadcast_to(np.uint8(0), (height, width)))
 
     def close(self) -> None:
         """End the threads."""

@@ -139,6 +139,10 @@ class Describer:
         """Bytes of the images that are kept."""
         return self._held.nbytes
 
+    def held(self, key: Key) -> KeyFrame | None:
+        """The key frame with its image and depth; None where it never came or had to go."""
+        return self._held.get(key)
+
     def add(self, frame: KeyFrame) -> None:
         """Take in a key frame. The first of a session not heard of before ends all that is under way for the last one.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embodied_r_ros.core.box_units import PER_MILLE, PX_OF_28
+from embodied_r_ros.core.boxes import cut_to_image
 from embodied_r_ros.core.depth import Box
 from embodied_r_ros.core.prompts import PerceptionPrompt
 from embodied_r_ros.core.text import clean, foreign_name
@@ -31,7 +32,6 @@ _ENTRY = {
 _LIST = re.compile(rf'"{THINGS}"\s{{0,64}}:\s{{0,64}}\[')
 _BETWEEN = (' ', ',', '\n', '\r', '\t')
 _MOST_READ = 4096
-_LEAST_SIDE_PX = 2.0
 # A model that reads signs may take a sentence for a name; what is one names nothing.
 _MOST_WORDS = 4
 
@@ -141,11 +141,8 @@ def _thing(entry: Any, unit_wh: Size, image_wh: Size) -> tuple[BoxedThing | None
     if not (left < right and upper < lower):
         return None, 'order', f'a box must have left < right and upper < lower, got {_shown(edges)} of {name!r}'
     across, down = image_wh[0] / unit_wh[0], image_wh[1] / unit_wh[1]
-    box = (
-        max(0.0, left * across), max(0.0, upper * down),
-        min(image_wh[0] - 1.0, right * across), min(image_wh[1] - 1.0, lower * down),
-    )  # fmt: skip
-    if box[2] - box[0] < _LEAST_SIDE_PX or box[3] - box[1] < _LEAST_SIDE_PX:
+    box = cut_to_image((left * across, upper * down, right * across, lower * down), image_wh)
+    if box is None:
         sentence = (
             f'a box must lie in the image, {unit_wh[0]} x {unit_wh[1]} in its units, got {_shown(edges)} of {name!r}; '
             'see box_units of the model pair'

@@ -18,6 +18,16 @@ DEPTH_SPREAD_SHARE, DEPTH_SPREAD_M = 0.02, 0.02
 _DRAWN_SHARE = 0.05
 # No more than this lies between the surface of a thing and its middle.
 MOST_HALF_M = 0.5
+_LEAST_SIDE_PX = 2.0
+
+
+def cut_to_image(box_px: Box, image_wh: tuple[int, int]) -> Box | None:
+    """The part of a box that lies in an image; None where that is next to nothing."""
+    left, upper = max(0.0, box_px[0]), max(0.0, box_px[1])
+    right, lower = min(image_wh[0] - 1.0, box_px[2]), min(image_wh[1] - 1.0, box_px[3])
+    if right - left < _LEAST_SIDE_PX or lower - upper < _LEAST_SIDE_PX:
+        return None
+    return left, upper, right, lower
 
 
 def box_sighting(

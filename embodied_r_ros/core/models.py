@@ -46,6 +46,7 @@ class BackendRow:
             'folder' a folder; for 'eyes' the adapter gets the eyes that the field names.
         eyes: of a perceiver that takes eyes, those where none are named.
         only_with: of an eye that is part of what a perceiver does, that perceiver; '' for an eye that looks by itself.
+        heard: of an eye whose sightings come on topics, so that perception_node has it and the perceiver has not.
         settings: 'module:Class' of settings that belong to the robot; they become parameters of the node. '' for none.
             This module is imported whether the backend is used or not.
         needs: what must be installed or running.
@@ -58,6 +59,7 @@ class BackendRow:
     takes: tuple[str, ...] = ()
     eyes: str = ''
     only_with: str = ''
+    heard: bool = False
     settings: str = ''
     needs: str
     lazy: bool = False
@@ -102,6 +104,14 @@ EYES = _registry(
         adapter=f'{_ADAPTERS}.eye_boxes:BoxEye',
         only_with='openai',
         needs='perception by openai, and a model that can ground what it names',
+    ),
+    BackendRow(
+        name='detections',
+        purpose='A detector beside the graph tells boxes or places (vision_msgs): what, where; how far by depth.',
+        adapter=f'{_ADAPTERS}.eye_detections:DetectionEye',
+        heard=True,
+        settings=f'{_ADAPTERS}.eye_detections:DetectionSettings',
+        needs='a detector, and vision_msgs (apt)',
     ),
     BackendRow(
         name='signs',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -11,8 +12,11 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from sensor_msgs.msg import CompressedImage
 
 from embodied_r_ros.adapters import backends
+from embodied_r_ros.adapters.eye_detections import DetectionEye
+from embodied_r_ros.adapters.looking import Looking, LookingSettings
 from embodied_r_ros.app.depth_waiting import DepthWaiting, DepthWaitSettings
 from embodied_r_ros.app.describer import Describer, DescriberSettings, Reading
+from embodied_r_ros.app.detection_waiting import DetectionWaiting, DetectionWaitSettings
 from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.core.answers import MAX_QUESTION_CHARS
@@ -34,6 +38,7 @@ from embodied_r_ros.nodes.conversions import (
     sighting_to_message,
 )
 from embodied_r_ros.nodes.depth_topic import KEY_FRAME_DEPTH, depth_from_message
+from embodied_r_ros.nodes.detection_topics import DetectionTopics
 from embodied_r_ros.nodes.diagnostics import Diagnostics, Judgement, Level
 from embodied_r_ros.nodes.managed import ManagedNode
 from embodied_r_ros.nodes.process import run
@@ -46,8 +51,8 @@ class PerceptionNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         self._own = backends.own_settings(PERCEIVERS, EYES)
-        classes = (DescriberSettings, DepthWaitSettings, MemorySettings, backends.PerceptionBackend, *self._own)
-        super().__init__('perception_node', *classes, **options)
+        classes = (DescriberSettings, DepthWaitSettings, DetectionWaitSettings, MemorySettings)
+        super().__init__('perception_node', *classes, backends.PerceptionBackend, *self._own, **options)
         self._model = backends.perception_model(self.settings(backends.PerceptionBackend))
         self.diagnostics = Diagnostics(self, self._judge)
         self.create_service(
@@ -56,7 +61,7 @@ class PerceptionNode(ManagedNode):
 
     def configure(self) -> None:
         """Make the perceiver, the describer around it, and the publisher."""
-        perceiver = backends.perceiver(self._model, *map(self.settings, self._own))
+        perceiver, heard = backends.perceiver_in_graph(self._model, *map(self.settings, self._own))
         self._bridge = AsyncBridge(self, self.fault, self.fail)
         self._bridge.on_stop(perceiver.aclose)
         self.held(self._bridge, self._bridge.stop)
@@ -64,7 +69,8 @@ class PerceptionNode(ManagedNode):
         self._observations = self.held(
             self.create_publisher(messages.Observation, 'observations', qos.observations(depth))
         )
-        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._publish, self.log, self.fault)
+        self._describer = Describer(self.settings(DescriberSettings), perceiver, self._described, self.log, self.fault)
+        self._detections = self._waiting_for(heard['detections']) if 'detections' in heard else None
         self._depth = DepthWaiting(self.settings(DepthWaitSettings), self._describer.add)
 
     def activate(self) -> None:
@@ -72,6 +78,10 @@ class PerceptionNode(ManagedNode):
         self._running = self._bridge.spawn(self._describer.run())
         self.held(self.create_subscription(messages.KeyFrame, 'key_frames', self._on_key_frame, qos.KEY_FRAMES))
         self.held(self.create_subscription(CompressedImage, KEY_FRAME_DEPTH, self._on_depth, qos.KEY_FRAMES))
+        if self._detections is not None:
+            post, waiting = self._bridge.post, self._detections
+            hear, push = functools.partial(post, waiting.detections), functools.partial(post, waiting.transform)
+            DetectionTopics(self, hear, push, self._leave_out).listen()
         self.diagnostics.start()
 
     def deactivate(self) -> None:
@@ -89,7 +99,18 @@ class PerceptionNode(ManagedNode):
             given_up = messages.Observation(header=message.header, given_up=True, **fields_of(message, KEY_FIELDS))
             self._observations.publish(given_up)
             return
+        if self._detections is not None:
+            self._bridge.post(self._detections.key_frame, frame)
         self._bridge.post(self._depth.key_frame, frame, self.count_publishers(KEY_FRAME_DEPTH) > 0)
+
+    def _waiting_for(self, eye: DetectionEye) -> DetectionWaiting:
+        looking = Looking((), self.settings(LookingSettings))
+        settings, held = self.settings(DetectionWaitSettings), self._describer.held
+        return DetectionWaiting(settings, eye, looking, held, self._publish)
+
+    def _leave_out(self, sentence: str) -> None:
+        self.diagnostics.count('bad_detection_message')
+        self.get_logger().error(sentence, throttle_duration_sec=5.0)
 
     def _on_depth(self, message: CompressedImage) -> None:
         self.diagnostics.count('depth_received')
@@ -101,9 +122,15 @@ class PerceptionNode(ManagedNode):
             return
         self._bridge.post(self._depth.depth, stamp_ns, depth)
 
-    def _publish(self, observation: Observation, frame: KeyFrame) -> None:
+    def _described(self, observation: Observation, frame: KeyFrame) -> None:
         if not observation.given_up:
             self.diagnostics.took('describe', observation.latency_s)
+        if self._detections is None:
+            self._publish(observation, frame)
+        else:
+            self._detections.observed(observation, frame)
+
+    def _publish(self, observation: Observation, frame: KeyFrame) -> None:
         self._observations.publish(observation_to_message(observation, frame.frame_id))
 
     async def _on_focus(self, request: Focus.Request, response: Focus.Response) -> Focus.Response:
@@ -167,6 +194,9 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.tell('waiting', describer.waiting)
         self.diagnostics.tell('held_bytes', describer.held_bytes)
         self.diagnostics.counters['depth_missed'] = self._depth.missed
+        if self._detections is not None:
+            for kind, count in self._detections.left_out.items():
+                self.diagnostics.counters[f'bad_{kind}'] = count
         health = describer.health
         self.diagnostics.tell('outages', health.outages)
         if health.backend is Backend.DOWN:

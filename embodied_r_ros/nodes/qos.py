@@ -39,6 +39,7 @@ SERVICES = _profile(200)
 ODOMETRY = _profile(100, reliable=False)
 CAMERA_INFO = _profile(1, reliable=False)
 DEPTH = _profile(5, reliable=False)
+DETECTIONS = _profile(20, reliable=False)
 
 DIAGNOSTICS = _profile(10)
 CLOCK = _profile(1, reliable=False)
