@@ -23,7 +23,7 @@ from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import write_sightings
-from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question, Sighting
+from embodied_r_ros.core.records import Answer, Calibration, ErrorCode, Evidence, KeyFrame, Question, Sighting
 from embodied_r_ros.evaluation import command as evaluation
 from embodied_r_ros.evaluation import results
 from embodied_r_ros.evaluation.observation_json import data_of, landmark_entry, to_entry
@@ -68,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_run_evaluate)
     picture = commands.add_parser('sightings', help='This command tells what eyes see in one picture.')
     picture.add_argument('path', metavar='IMAGE', help='This is a JPEG or PNG file.')
-    lens = 'The camera has this calibration, as camera_info_manager writes it (default: bearings alone).'
-    picture.add_argument('--camera-info', metavar='YAML', help=lens)
+    for command, default in ((picture, 'none, so that there are no distances'), (answer, 'that of the bag, or none')):
+        lens = f'The camera has this calibration, as camera_info_manager writes it (default: {default}).'
+        command.add_argument('--camera-info', metavar='YAML', help=lens)
     picture.add_argument('--json', action='store_true', help='The last line is one JSON object.')
     model_options.add_models(picture)
     picture.set_defaults(run=_run_sightings)
@@ -140,12 +141,16 @@ def _run_sightings(options: argparse.Namespace) -> int:
 
 
 async def _sightings(options: argparse.Namespace) -> Sequence[Sighting]:
-    calibration = one_picture.read_calibration(options.camera_info) if options.camera_info else None
+    calibration = _calibration(options)
     perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
     try:
         return await one_picture.sightings_in(options.path, perceiver, calibration)
     finally:
         await perceiver.aclose()
+
+
+def _calibration(options: argparse.Namespace) -> Calibration | None:
+    return one_picture.read_calibration(options.camera_info) if options.camera_info else None
 
 
 def _tags(options: argparse.Namespace) -> TagSettings:
@@ -171,13 +176,15 @@ def _graph_asker() -> evaluation.Asker:
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
     mounting = MountingSettings(base_frame=options.base_frame, camera_pose=options.camera_pose)
+    calibration = _calibration(options)
     perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
     reasoner = model_options.reasoner(options)
     lm = backends.reasoner(reasoner)
     try:
         recording = offline.scan(
-            options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options), mounting=mounting
-        )
+            options.path, KeyFrameSettings(), keep_last=True, topics=_topics(options), mounting=mounting,
+            calibration=calibration,
+        )  # fmt: skip
         prompt_format = backends.prompt_format(reasoner)
         return await offline.answer(
             question, recording, perceiver, lm, prompt_format, last_s=options.last, until_s=options.until

@@ -260,6 +260,23 @@ def test_tags_are_called_as_the_labels_say(options, name, pair, tmp_path, capsys
     assert last_json(captured)['observations'][0]['text'].startswith(f'{name} ')
 
 
+def test_a_video_gets_its_calibration_from_a_file(pair, tmp_path, capsys):
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    view = np.full((240, 320, 3), 255, np.uint8)
+    view[80:160, 120:200] = cv2.aruco.generateImageMarker(family, 6, 80)[..., None]
+    video = write_video(tmp_path / 'wall.avi', [view] * 11)
+    lens = tmp_path / 'lens.yaml'
+    lens.write_text(
+        'image_width: 320\nimage_height: 240\ndistortion_model: plumb_bob\n'
+        'camera_matrix: {rows: 3, cols: 3, data: [200, 0, 160, 0, 200, 120, 0, 0, 1]}\n'
+    )
+    command = ['answer', video, *QUESTION, '--models', pair, '--json']
+    _, plain = run(capsys, *command)
+    _, calibrated = run(capsys, *command, '--camera-info', lens)
+    assert last_json(plain)['observations'][0]['text'] == 'tag 6 straight ahead'
+    assert last_json(calibrated)['observations'][0]['text'] == 'tag 6 straight ahead at 1.0 m'
+
+
 def test_the_sample_recordings_have_labels(pair, capsys):
     _, captured = run(capsys, 'answer', BAGS / 'seed1', *QUESTION, '--models', pair, '--json')
     seen = ' '.join(observation['text'] for observation in last_json(captured)['observations'])

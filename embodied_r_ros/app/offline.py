@@ -40,7 +40,7 @@ from embodied_r_ros.core.latest_motion import with_latest_motion
 from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
-from embodied_r_ros.core.records import Answer, KeyFrame, Landmark, Pose, Question
+from embodied_r_ros.core.records import Answer, Calibration, KeyFrame, Landmark, Pose, Question
 from embodied_r_ros.core.stamps import AGREEING, ClockDifference
 
 Result = TypeVar('Result')
@@ -114,6 +114,7 @@ def scan(
     odometry: bool = True,
     topics: TopicNames | None = None,
     mounting: MountingSettings | None = None,
+    calibration: Calibration | None = None,
 ) -> Recording:
     """Pick the key frames of a bag or video file, as camera_node does.
 
@@ -126,6 +127,7 @@ def scan(
         odometry: whether poses are taken from it; without them motion is estimated from the images.
         topics: of a bag.
         mounting: where the camera sits, and which frames count.
+        calibration: of the camera, in place of what a bag says.
 
     Raises:
         InputError: the recording cannot be read, holds no image that can, or lacks a topic that is named.
@@ -133,6 +135,7 @@ def scan(
     """
     watch = _Watch()
     framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame), mounting)
+    framer.set_calibration(calibration)
     clocks = ClockDifference(settings.pose_max_age_s)
     found: list[KeyFrame] = []
     numbers: list[int] = []
@@ -145,7 +148,7 @@ def scan(
         # Its images are the clock of a recording.
         now_s = max(framer.last_ns or 0, items.newest_ns) / NS_PER_S
         if isinstance(item, CameraInfoItem):
-            framer.set_calibration(item.calibration)
+            framer.set_calibration(calibration or item.calibration)
         elif isinstance(item, Transform):
             framer.mounting.push(item)
         elif isinstance(item, OdometryItem):

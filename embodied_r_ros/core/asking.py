@@ -47,10 +47,16 @@ def tie(question: ParsedQuestion, log: CoarseLog) -> Ask:
     """Tie a question to what was seen.
 
     Raises:
-        CannotTell: a thing asked about was never seen, or there was no such turn.
+        CannotTell: a thing asked about was never seen at a known distance, or there was no such turn.
     """
     seen = log.where_seen()
     missing = [name for name in question.objects if name not in seen]
+    unplaced = [name for name in missing if name in log.unplaced]
+    if unplaced:
+        raise CannotTell(
+            f'{", ".join(map(repr, unplaced))} was seen, but at no known distance, which the embedded reasoner needs; '
+            'calibrate the camera (camera_info), set the size of the tags, or add depth'
+        )
     if missing:
         others = ', '.join(sorted(seen)) or 'nothing'
         raise CannotTell(f'{", ".join(map(repr, missing))} was not seen in the window; seen were: {others}')

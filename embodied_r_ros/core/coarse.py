@@ -73,9 +73,14 @@ class CoarseStep:
 
 @dataclasses.dataclass(frozen=True)
 class CoarseLog:
-    """A walk as coarse steps; the first step is always 'start'."""
+    """A walk as coarse steps; the first step is always 'start'.
+
+    Attributes:
+        unplaced: names of things that were seen, but never at a known distance, and so are in no step.
+    """
 
     steps: tuple[CoarseStep, ...]
+    unplaced: frozenset[str] = frozenset()
 
     def poses(self) -> list[CoarsePose]:
         """The pose after each step."""
@@ -86,7 +91,8 @@ class CoarseLog:
         """The log as it would be with the turns at some steps to the other side, and all seen as it was."""
         other = {'left': 'right', 'right': 'left'}
         kinds = (other.get(s.kind, s.kind) if index in turned else s.kind for index, s in enumerate(self.steps))
-        return CoarseLog(tuple(dataclasses.replace(step, kind=kind) for step, kind in zip(self.steps, kinds)))
+        steps = tuple(dataclasses.replace(step, kind=kind) for step, kind in zip(self.steps, kinds))
+        return dataclasses.replace(self, steps=steps)
 
     def where_seen(self) -> dict[str, tuple[int, CoarseSighting]]:
         """For each object, the step after which it is seen, and that sighting."""
@@ -152,7 +158,8 @@ def coarse_log(observations: Sequence[Observation], *, first: bool = False) -> C
         moves = measured(observation.moves) if position else []
         fresh = {s.name.lower(): s for s in reversed(observation.new_sightings) if _is_measured(s)}
         rounder.add(position, moves, [s for name, s in reversed(fresh.items()) if counts[name] == position])
-    return rounder.finish()
+    seen = {sighting.name.lower() for observation in observations for sighting in observation.new_sightings}
+    return CoarseLog(rounder.finish(), unplaced=frozenset(seen - counts.keys()))
 
 
 def _is_measured(sighting: Sighting) -> bool:
@@ -195,9 +202,9 @@ class _Rounder:
         self._steps[-1] = dataclasses.replace(self._steps[-1], sightings=sightings, frames=frames)
         self._frames = []
 
-    def finish(self) -> CoarseLog:
+    def finish(self) -> tuple[CoarseStep, ...]:
         self._flush()
-        return CoarseLog(tuple(self._steps))
+        return tuple(self._steps)
 
     def _move(self, move: Move) -> None:
         start = (self._right_m, self._ahead_m)

@@ -269,6 +269,11 @@ def test_nothing_seen_is_said():
         asked('Where is the sofa now?', SIDES, seen(('', 'nothing new')))
 
 
+def test_what_was_seen_at_no_known_distance_is_not_told_as_never_seen():
+    with pytest.raises(CannotTell, match=r"'sofa' was seen, but at no known distance, .* calibrate the camera"):
+        asked('Where is the sofa now?', SIDES, seen(('', 'sofa 20 deg left; desk straight ahead at 2.0 m')))
+
+
 def test_a_turn_that_swings_to_both_sides_cannot_be_told():
     swung = seen(
         ('', 'sofa straight ahead at 2.0 m'),
