@@ -3,18 +3,20 @@
 import ast
 import importlib
 import importlib.util
+import json
 import pathlib
 import re
-import xml.etree.ElementTree
 
 import pytest
 
+from embodied_r_ros.core.models import EYES
 from embodied_r_ros.core.questions import FORMS
 from embodied_r_ros.core.records import ErrorCode
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
-DOCUMENTS = ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', *(f'docs/{path.name}' for path in ROOT.glob('docs/*.md')))
+PAGES = {path.stem: path.read_text(encoding='utf-8') for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'))}
+README = PAGES['README']
+DOCUMENTS = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'))]
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 NODE_CLASSES = {
     'camera_node': 'CameraNode',
@@ -87,50 +89,98 @@ def test_the_document_of_parameters_knows_every_parameter_of_a_node(name, writer
         context.try_shutdown()
 
 
-@pytest.mark.parametrize('argument', sorted(launch_arguments('reasoner.launch.py')))
-def test_the_readme_names_each_launch_argument_in_its_table(argument):
-    table = README.partition('| launch argument |')[2].partition('\n\n')[0]
-    assert f'`{argument}`' in table
+def test_the_table_of_launch_arguments_is_what_the_launch_file_declares():
+    table = PAGES['launch'].partition('| launch argument |')[2].partition('\n\n')[0]
+    rows = re.findall(r'^\| ([^|]+) \|', table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r'`(\w+)`', row)} == launch_arguments('reasoner.launch.py')
 
 
 @pytest.mark.parametrize('argument', sorted(launch_arguments('demo.launch.py')))
-def test_the_readme_names_each_launch_argument_of_the_demo(argument):
-    assert f'`{argument}`' in README
+def test_the_page_about_launching_names_each_argument_of_the_demo(argument):
+    assert f'`{argument}`' in PAGES['launch']
 
 
 @pytest.mark.parametrize('argument', sorted(launch_arguments('evaluate.launch.py')))
-def test_the_document_of_own_data_names_each_launch_argument_of_the_evaluation(argument):
-    assert f'`{argument}`' in (ROOT / 'docs/own-data.md').read_text(encoding='utf-8')
+def test_the_page_about_own_data_names_each_launch_argument_of_the_evaluation(argument):
+    assert f'`{argument}`' in PAGES['own-data']
 
 
 @pytest.mark.parametrize('name', sorted(executables()))
-def test_the_readme_names_each_executable(name):
-    assert f'`{name}`' in README or f'ros2 run embodied_r_ros {name}' in README
+def test_each_executable_is_told_of(name):
+    assert f'`{name}`' in PAGES['launch'] or f'ros2 run embodied_r_ros {name}' in README
 
 
 @pytest.mark.parametrize('code', ErrorCode, ids=lambda code: code.name)
-def test_the_readme_says_what_to_do_about_each_error_code(code):
-    assert f'\n| {int(code)} | {code.name} | ' in README
+def test_the_page_about_asking_says_what_to_do_about_each_error_code(code):
+    assert f'\n| {int(code)} | {code.name} | ' in PAGES['asking']
 
 
 @pytest.mark.parametrize('task', FORMS)
-def test_the_readme_shows_the_form_of_each_task(task):
-    assert f'| {task} | {FORMS[task]} |' in README
+def test_the_page_about_the_embedded_pair_shows_the_form_of_each_task(task):
+    assert f'| {task} | {FORMS[task]} |' in PAGES['embedded']
 
 
-def test_the_readme_names_each_model_pair():
+@pytest.mark.parametrize('eye', EYES)
+def test_the_page_about_eyes_has_a_row_for_each(eye):
+    assert f'\n| `{eye}` | ' in PAGES['eyes']
+
+
+def test_the_page_about_models_names_each_pair():
     pairs = {path.stem for path in (ROOT / 'config/models').glob('*.yaml')}
-    assert {pair for pair in pairs if f'| [{pair}](config/models/{pair}.yaml) |' not in README} == set()
+    assert {pair for pair in pairs if f'| [{pair}](../config/models/{pair}.yaml) |' not in PAGES['models']} == set()
 
 
 @pytest.mark.parametrize('folder', ['srv', 'action'])
-def test_the_readme_links_each_service_and_action(folder):
+def test_the_page_about_the_graph_links_each_service_and_action(folder):
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / 'embodied_r_interfaces' / folder).iterdir()]
-    assert [path for path in files if f'({path})' not in README] == []
+    assert [path for path in files if f'(../{path})' not in PAGES['launch']] == []
 
 
-def test_the_readme_opens_with_what_the_demo_prints():
-    assert re.match(r'# embodied_r_ros\n\n<!-- demo -->\n```\n\$ make demo\n', README)
+def test_the_readme_is_read_in_ten_minutes():
+    assert len(README.splitlines()) <= 150
+    tables = re.findall(r'(?:^\|.*\n)+', README, re.MULTILINE)
+    assert [table for table in tables if table.count('\n') > 12] == []
+
+
+def test_the_readme_leads_to_each_page():
+    pages = {f'docs/{path.name}' for path in ROOT.glob('docs/*.md')} | {
+        'CONTRIBUTING.md',
+        'CHANGELOG.md',
+        'SECURITY.md',
+    }
+    assert {page for page in pages if f'({page}' not in README} == set()
+
+
+def test_the_picture_of_the_graph_names_nodes_and_topics_that_exist():
+    picture = README.partition('```mermaid\n')[2].partition('```')[0]
+    nodes = set(re.findall(r'\b(\w+_node)\b', picture))
+    names = {name for label in re.findall(r'-- "?([\w, ]+?)"? -->', picture) for name in label.split(', ')}
+    assert nodes == executables() - {'bag_player_node', 'ask', 'watch'}
+    assert names
+    assert [name for name in names if f'`{name}' not in PAGES['launch']] == []
+
+
+def test_the_readme_shows_what_the_demo_prints():
+    printed = README.partition('```text\n')[2].partition('```')[0].splitlines()
+    summary = json.loads(printed[-1])
+    questions = (ROOT / 'data/questions.jsonl').read_text(encoding='utf-8').splitlines()
+    assert list(summary) == ['asked', 'right', 'chance', 'latency_s']
+    assert summary['asked'] == len(questions)
+
+
+def test_each_share_in_the_readme_is_a_result():
+    shares = re.findall(r'\d+\.\d %', README)
+    assert shares
+    assert [share for share in shares if share not in PAGES['results']] == []
+
+
+def test_the_page_about_troubleshooting_quotes_what_the_code_says():
+    quoted = re.findall(r'^(?:- \*|\*\*")([^*"]+?)(?:\*|")', PAGES['troubleshooting'], re.MULTILINE)
+    sources = [path.read_text(encoding='utf-8') for path in (ROOT / 'embodied_r_ros').rglob('*.py')]
+    said = re.sub(r"'\n +f?'", '', '\n'.join(sources))
+    parts = [part for words in quoted for part in words.split(' ... ') if len(part) > 3]
+    assert len(parts) > 10
+    assert [part for part in parts if part.removesuffix(' ...') not in said] == []
 
 
 @pytest.mark.parametrize('name', DOCUMENTS)
@@ -145,15 +195,3 @@ def test_each_relative_link_leads_somewhere(name):
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
-
-
-def test_the_readme_runs_modules_that_exist():
-    modules = re.findall(r'python -m ([\w.]+)', README)
-    assert modules
-    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
-
-
-def test_the_picture_is_readable_on_light_and_dark_ground():
-    picture = ROOT / 'docs/architecture.svg'
-    xml.etree.ElementTree.parse(picture)
-    assert 'prefers-color-scheme: dark' in picture.read_text(encoding='utf-8')

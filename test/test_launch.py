@@ -22,11 +22,6 @@ NODES = {
     'perception_node': 'PerceptionNode',
     'reasoning_node': 'ReasoningNode',
 }
-ARGUMENTS = set(
-    'namespace use_sim_time params_file autostart log_level image_topic image_transport image_reliability odom_topic '
-    'camera_info_topic models perception eyes reasoner vlm_url vlm_model lm_url lm_model lm_folder labels '
-    'respawn depth_topic detections_topic detections_3d_topic'.split()
-)
 
 
 def parameter_blocks():
@@ -87,10 +82,6 @@ def test_each_launch_argument_sets_a_parameter_that_its_node_has(name, ros_conte
         ] == []
     finally:
         node.destroy_node()
-
-
-def test_the_launch_file_has_the_arguments_that_the_readme_names():
-    assert {argument.name for argument in launch_file('reasoner.launch.py').ARGUMENTS} == ARGUMENTS
 
 
 def test_the_demo_names_files_that_exist():

@@ -20,7 +20,7 @@ COMMANDS = [
     shlex.split(line)
     for language, text in BLOCKS
     for line in text.splitlines()
-    if not language and line.startswith('.venv/bin/python')
+    if language == 'bash' and line.startswith('.venv/bin/python')
 ]
 
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import math
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -155,6 +156,14 @@ def test_it_has_a_context_of_its_own_where_rclpy_is_not_initialised(robot, graph
     )
     done = tool('-c', code)
     assert (done.returncode, done.stdout) == (0, 'right\n'), done.stderr
+
+
+def test_the_readme_asks_from_python(robot, graph):
+    readme = (pathlib.Path(__file__).resolve().parents[2] / 'README.md').read_text(encoding='utf-8')
+    code = readme.partition('```python\n')[2].partition('```')[0]
+    place = f"import rclpy; rclpy.init(args=['--ros-args', '-r', '__ns:={graph.namespace}'])\n"
+    done = tool('-c', place + code)
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ['behind me [1]']), done.stderr
 
 
 def tool(*arguments):
