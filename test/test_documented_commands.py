@@ -203,9 +203,9 @@ def test_a_command_has_options_that_its_help_names(command, monkeypatch, capsys)
     if module.startswith('training'):
         pytest.importorskip('trl')
     monkeypatch.setenv('COLUMNS', '10000')
-    sub = words[1:2] if words[0] in ('embodied_r_ros', 'training.prepare') else []
+    first = 2 if words[0] in ('embodied_r_ros', 'training.prepare') else 1
     with pytest.raises(SystemExit):
-        importlib.import_module(module).main([*sub, '--help'])
+        importlib.import_module(module).main([*words[1:first], '--help', *words[first:]])
     help_text = capsys.readouterr().out
     assert [word for word in words if word.startswith('--') and word not in help_text] == []
 
