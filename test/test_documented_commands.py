@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from embodied_r_ros.adapters.eye_detections import read_names
 from embodied_r_ros.adapters.eye_tags import read_labels
 from embodied_r_ros.core.models import load_model_pair
 
@@ -59,6 +60,8 @@ TESTED = {
     'python -m training.export ': ('training/test_export.py', "'--out'"),
     'python -m training.world.recording ': ('training/test_recording.py', 'training.world.recording'),
     'python -m benchmarks.key_frames ': ('test_figures.py', 'benchmarks.key_frames'),
+    'python examples/go_to.py ': ('nodes/test_go_to.py', 'go_to'),
+    'python examples/yolo_detections.py ': ('nodes/test_detections.py', 'yolo_detections'),
     'ros2 run embodied_r_ros ask ': ('nodes/test_spatial_client.py', 'ros_client.ask'),
     'ros2 run embodied_r_ros watch': ('nodes/test_spatial_client.py', 'ros_client.watch'),
     'ros2 service call /ask ': ('test_launch.py', "'service', 'call'"),
@@ -76,6 +79,7 @@ NEEDS = {
     'ros2 topic echo ': 'ROS 2 from apt',
     'ros2 action send_goal ': 'ROS 2 from apt',
     'ros2 bag record ': 'a camera',
+    'ros2 launch yolo_bringup ': 'yolo_ros and a camera',
     'vllm serve ': 'a GPU',
     'python -m benchmarks.answer_latency_vllm ': 'model servers',
 }
@@ -220,9 +224,11 @@ def test_the_tag_that_python_draws_is_read(text, tmp_path, monkeypatch):
 
 
 def test_the_labels_of_the_page_about_eyes_are_read(tmp_path):
-    (text,) = [text for path, text in blocks('yaml') if path.name == 'eyes.md']
-    (tmp_path / 'labels.yaml').write_text(text)
+    of_tags, of_detections = (text for path, text in blocks('yaml') if path.name == 'eyes.md')
+    (tmp_path / 'labels.yaml').write_text(of_tags)
     assert sorted(read_labels(tmp_path / 'labels.yaml')) == [17, 18]
+    (tmp_path / 'labels.yaml').write_text(of_detections)
+    assert read_names(tmp_path / 'labels.yaml') == {'56': 'chair', 'tvmonitor': 'monitor', 'person': None}
 
 
 def test_the_model_pair_of_the_page_about_models_is_read(tmp_path):
