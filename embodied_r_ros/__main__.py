@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m embodied_r_ros', description=__doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     key_frames = commands.add_parser('keyframes', help='This command picks the key frames of a recording.')
-    rate = 'So many images are looked at per second (default %(default)s).'
+    rate = 'This many images are examined per second (default %(default)s).'
     key_frames.add_argument('--rate', type=float, default=1.0, metavar='HZ', help=rate)
     key_frames.set_defaults(run=_run_key_frames)
     answer = commands.add_parser('answer', help='This command answers a question about a recording.')
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_mounting(evaluate)
     model_options.add_models(evaluate)
     evaluate.set_defaults(run=_run_evaluate)
-    picture = commands.add_parser('sightings', help='This command tells what eyes see in one picture.')
+    picture = commands.add_parser('sightings', help='This command shows what eyes see in one picture.')
     picture.add_argument('path', metavar='IMAGE', help='This is a JPEG or PNG file.')
     for command, default in ((picture, 'none, so that there are no distances'), (answer, 'that of the bag, or none')):
         lens = f'The camera has this calibration, as camera_info_manager writes it (default: {default}).'
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument('path', metavar='PATH', help='This is a video file, bag folder, .mcap, .db3 or .bag.')
     for command in (key_frames, answer, evaluate):
         for option, what in TOPICS.items():
-            names = f'The {what} of a bag is on this topic (default: chosen by type and name, and told).'
+            names = f'The {what} of a bag is on this topic (default: chosen by type and name, with a message).'
             command.add_argument(option, metavar='T', help=names)
         depth = 'Depth that is registered to the camera is on this topic of a bag (default: none is read).'
         command.add_argument('--depth-topic', metavar='T', help=depth)
@@ -90,16 +90,16 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--question', required=True, metavar='Q', help='The command answers this question.')
     choice = 'The answer is one of these: 2 to 26, or none.'
     parser.add_argument('--choice', action='append', default=[], metavar='C', help=choice)
-    parser.add_argument('--last', type=float, metavar='S', help='Only the last so many seconds before the end count.')
+    parser.add_argument('--last', type=float, metavar='S', help='Only this many seconds before the end count.')
     parser.add_argument(
         '--until', type=float, metavar='S', help='The question is asked at this second (default: the end).'
     )
 
 
 def _add_mounting(parser: argparse.ArgumentParser) -> None:
-    base = "'Ahead' and 'left' are those of this frame (default: the child frame of odometry, else base_link)."
+    base = "'Ahead' and 'left' belong to this frame (default: the child frame of odometry, otherwise base_link)."
     parser.add_argument('--base-frame', default='', metavar='F', help=base)
-    pose = 'The camera sits there on the base, in metres and degrees (default: as /tf_static of the bag says).'
+    pose = 'The camera has this pose in the base, in metres and degrees (default: from /tf_static of the bag).'
     parser.add_argument('--camera-pose', default='', metavar="'X Y Z ROLL PITCH YAW'", help=pose)
 
 

@@ -193,8 +193,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m embodied_r_ros.demo', description=__doc__.split('\n')[0])
     parser.add_argument('--questions', type=pathlib.Path, help='JSON lines (default data/questions.jsonl)')
     parser.add_argument('--models', default='embedded', help='model pair: a name in config/models, or a YAML file')
-    parser.add_argument('--rate', type=float, default=2.0, help='times real time (default 2)')
-    parser.add_argument('--limit', type=float, default=150.0, help='seconds of playing and asking (default 150)')
+    parser.add_argument('--rate', type=float, default=2.0, help='multiple of real time (default 2)')
+    parser.add_argument(
+        '--limit', type=float, default=150.0, help='seconds that playing and asking may take (default 150)'
+    )
     return parser
 
 

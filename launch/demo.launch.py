@@ -23,12 +23,12 @@ def argument(name, meaning, default):
 
 ARGUMENTS = [
     argument('bag', 'The player plays this rosbag2 folder or MCAP file.', str(SHARE / 'data/bags/seed1')),
-    argument('rate', 'The player plays so many times as fast as real time.', '1.0'),
+    argument('rate', 'The recording is played at this multiple of real time.', '1.0'),
     argument('loop', 'The player starts again at the end.', 'false'),
     argument('image_topic', 'Images were recorded on this topic, or on /compressed below it.', '/camera/image_raw'),
     argument('camera_info_topic', 'The calibration was recorded on this topic.', '/camera/camera_info'),
     argument('odom_topic', 'Odometry was recorded on this topic.', '/odom'),
-    argument('labels', 'This YAML file gives AprilTags their nouns.', str(SHARE / 'data/bags/labels.yaml')),
+    argument('labels', 'This YAML file names the AprilTags.', str(SHARE / 'data/bags/labels.yaml')),
 ]
 PASSED_ON = ('image_topic', 'camera_info_topic', 'odom_topic', 'labels')
 

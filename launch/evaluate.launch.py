@@ -18,13 +18,13 @@ def argument(name, meaning, default=None):
 
 
 ARGUMENTS = [
-    argument('bag', 'The nodes are played this rosbag2 folder or MCAP file, or those in this folder.'),
-    argument('questions', 'These questions are asked: YAML that people write, or JSON by the line.'),
+    argument('bag', 'This rosbag2 folder or MCAP file, or each one in this folder, is played to the nodes.'),
+    argument('questions', 'The questions are in this file: hand-written YAML, or JSON lines.'),
     argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.', 'embedded'),
-    argument('rate', 'The nodes are played so many times as fast as real time.', '1.0'),
+    argument('rate', 'Recordings are played at this multiple of real time.', '1.0'),
     argument('report', 'This HTML file shows what each answer rests on.', ''),
-    argument('out', 'Answers are kept in this folder, and a run that was killed goes on there.', ''),
-    argument('against', 'The run in this folder is compared with, question by question.', ''),
+    argument('out', 'Answers are kept in this folder, and a run that was killed continues there.', ''),
+    argument('against', 'The answers are compared with the run in this folder, question by question.', ''),
 ]
 OPTIONS = ('models', 'rate', 'report', 'out', 'against')
 

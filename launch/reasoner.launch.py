@@ -31,23 +31,25 @@ ARGUMENTS = [
     argument('log_level', 'The nodes log from this level: debug, info, warn, error or fatal.', 'info'),
     argument('respawn', 'A node that has ended is started again.', 'false', list(BOOLEANS)),
     argument('image_topic', 'Raw images come on this topic, compressed ones on /compressed below it.', 'image'),
-    argument('image_transport', 'The node listens to images in this form.', choices=['', 'compressed', 'raw']),
-    argument('image_reliability', 'Images are heard with this reliability.', choices=['', 'best_effort', 'reliable']),
-    argument('odom_topic', 'Odometry comes on this topic, where there is any.', 'odom'),
-    argument('camera_info_topic', 'The calibration comes on this topic, where there is one.', 'camera_info'),
+    argument('image_transport', 'The node subscribes to images in this form.', choices=['', 'compressed', 'raw']),
+    argument(
+        'image_reliability', 'The image subscription has this reliability.', choices=['', 'best_effort', 'reliable']
+    ),
+    argument('odom_topic', 'Odometry comes on this topic, if there is any.', 'odom'),
+    argument('camera_info_topic', 'The calibration comes on this topic, if there is one.', 'camera_info'),
     argument('depth_topic', 'Depth that is registered to the camera comes on this topic.'),
     argument('detections_topic', 'A detector tells boxes in images here (vision_msgs/Detection2DArray).', 'detections'),
     argument('detections_3d_topic', 'A detector tells places here (vision_msgs/Detection3DArray).', 'detections_3d'),
     argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.'),
     argument('perception', f'This backend describes key frames. {purposes(PERCEIVERS)}', choices=['', *PERCEIVERS]),
     argument('eyes', f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}'),
-    argument('labels', 'This YAML file gives AprilTags their nouns.'),
-    argument('reasoner', f'This backend thinks. {purposes(REASONERS)}', choices=['', *REASONERS]),
+    argument('labels', 'This YAML file names the AprilTags.'),
+    argument('reasoner', f'This backend reasons. {purposes(REASONERS)}', choices=['', *REASONERS]),
     argument('vlm_url', 'The vision-language model is on this server, such as http://gpu:8000/v1.'),
     argument('vlm_model', 'The server lists the vision-language model by this id.'),
     argument('lm_url', 'The language model is on this server, such as http://gpu:8001/v1.'),
     argument('lm_model', 'The server lists the language model by this id.'),
-    argument('lm_folder', 'The weights are in this folder, for a reasoner that runs in the process.'),
+    argument('lm_folder', 'A reasoner that runs in the process reads its weights from this folder.'),
 ]
 
 # Parameter of each node -> launch argument that sets it.

@@ -25,8 +25,8 @@ class GrpoSettings(Settings):
     """How the reasoner is trained; the defaults are those of the paper (sections on GRPO and on rewards)."""
 
     format: str = setting('paper', 'The reasoner is asked in this prompt format.', choices=PROMPT_FORMATS)
-    epochs: float = setting(12.0, 'The training takes so many passes over the samples.', within=(0.01, None))
-    max_steps: int = setting(0, 'The training takes so many steps; 0 counts epochs instead.', within=(0, None))
+    epochs: float = setting(12.0, 'The training takes this many passes over the samples.', within=(0.01, None))
+    max_steps: int = setting(0, 'The training takes this many steps; 0 counts epochs instead.', within=(0, None))
     weights: str = setting('', "Rewards weigh FORMAT:ACCURACY:CONSISTENCY, as in '1:7:0'; '' goes through the stages.")
     learning_rate: float = setting(
         5e-7,
@@ -36,12 +36,12 @@ class GrpoSettings(Settings):
     beta: float = setting(0.001, 'The divergence from the first model has this weight.', within=(0.0, None))
     epsilon: float = setting(0.2, 'The ratio of new to old probabilities is clipped by this.', within=(0.0, None))
     temperature: float = setting(1.0, 'Completions are sampled at this temperature.', within=(0.01, None))
-    num_generations: int = setting(8, 'A group is so many completions of one question.', within=(2, None))
-    prompts_per_step: int = setting(4, 'A step has so many questions, on all devices together.', within=(1, None))
-    micro_batch: int = setting(8, 'A backward pass has so many completions per device.', within=(1, None))
-    score_batch: int = setting(8, 'A pass that only scores has so many completions per device.', within=(1, None))
+    num_generations: int = setting(8, 'A group has this many completions of one question.', within=(2, None))
+    prompts_per_step: int = setting(4, 'A step has this many questions, on all devices together.', within=(1, None))
+    micro_batch: int = setting(8, 'A backward pass has this many completions per device.', within=(1, None))
+    score_batch: int = setting(8, 'A pass that only scores has this many completions per device.', within=(1, None))
     write_batch: int = setting(
-        16, 'On a CPU so many completions are written side by side; a GPU writes all of a step.', within=(1, None)
+        16, 'On a CPU this many completions are written side by side; a GPU writes all of a step.', within=(1, None)
     )
     max_prompt_length: int = setting(6144, 'Longer prompts are left out.', unit='tokens', within=(1, None))
     max_completion_length: int = setting(
@@ -58,9 +58,9 @@ class GrpoSettings(Settings):
         'at most vllm_cap (truncate), or 0 where it is greater (mask).',
         choices=VLLM_CORRECTIONS,
     )
-    vllm_cap: float = setting(2.0, 'This is the greatest such ratio.', within=(1.0, None))
-    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', within=(1, None))
-    threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
+    vllm_cap: float = setting(2.0, 'That ratio is limited to this.', within=(1.0, None))
+    save_steps: int = setting(50, 'A checkpoint is written every this many steps.', within=(1, None))
+    threads: int = setting(1, 'The training uses this many CPU threads.', within=(1, None))
     seed: int = setting(0, 'Data order and sampling have this seed.', within=(0, None))
 
     def schedule(self) -> Schedule:
@@ -81,7 +81,7 @@ class GrpoSettings(Settings):
         return lambda epoch, epochs: fixed
 
     def steps_per_epoch(self, questions: int) -> int:
-        """Steps of a pass over so many questions; the last ones that fill no step are left out, others in each epoch.
+        """Steps of a pass over this many questions; the last ones that fill no step are left out, others in each epoch.
 
         Raises:
             InputError: they do not fill one step.
@@ -94,7 +94,7 @@ class GrpoSettings(Settings):
         return questions // self.prompts_per_step
 
     def passes(self, processes: int) -> int:
-        """Backward passes per step on each of so many processes.
+        """Backward passes per step on each of this many processes.
 
         Raises:
             SettingsError: the completions of a step cannot be dealt out evenly.

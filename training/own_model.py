@@ -43,23 +43,23 @@ MOST_TOO_LONG = 1000
 class OwnModelSettings(Settings):
     """How a language model is taught the paper's prompt format."""
 
-    steps: int = setting(500, 'The training takes so many steps.', within=(1, None))
+    steps: int = setting(500, 'The training takes this many steps.', within=(1, None))
     learning_rate: float = setting(
         5e-4,
         'The learning rate peaks here after a twentieth of the steps, and falls along a cosine.',
         within=(0.0, None),
     )
     lora_rank: int = setting(16, 'Low-rank adapters have this rank; 0 trains all weights.', within=(0, None))
-    lessons: int = setting(8, 'A step has so many lessons, on all devices together.', within=(1, None))
-    micro_batch: int = setting(1, 'A backward pass has so many lessons per device.', within=(1, None))
+    lessons: int = setting(8, 'A step has this many lessons, on all devices together.', within=(1, None))
+    micro_batch: int = setting(1, 'A backward pass has this many lessons per device.', within=(1, None))
     max_tokens: int = setting(1024, 'Longer lessons are left out.', unit='tokens', within=(1, None))
     dtype: str = setting('auto', 'Arithmetic has this type; auto takes bfloat16 where it is faster.', choices=DTYPES)
-    save_steps: int = setting(50, 'A checkpoint is written every so many steps.', within=(1, None))
-    threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
+    save_steps: int = setting(50, 'A checkpoint is written every this many steps.', within=(1, None))
+    threads: int = setting(1, 'The training uses this many CPU threads.', within=(1, None))
     seed: int = setting(0, 'Lessons and adapters have this seed.', within=(0, None))
 
     def passes(self, processes: int) -> int:
-        """Backward passes per step on each of so many processes.
+        """Backward passes per step on each of this many processes.
 
         Raises:
             SettingsError: the lessons of a step cannot be dealt out evenly.

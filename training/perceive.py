@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--tag-size', type=float, default=TagSettings().tag_size_m, help=size)
     gap = 'A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).'
     parser.add_argument('--max-gap', type=float, default=KeyFrameSettings().max_gap_s, help=gap)
-    parser.add_argument('--requests', type=int, default=8, help='So many requests run at once (default %(default)s).')
+    parser.add_argument('--requests', type=int, default=8, help='This many requests run at once (default %(default)s).')
     parser.add_argument('--shard', type=_shard, default=(1, 1), metavar='I/N', help='Take part I/N of the recordings.')
     parser.add_argument('--focus', action='store_true', help='Key frames are looked at again for each question.')
     return parser

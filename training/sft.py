@@ -43,12 +43,12 @@ SAVE_STEPS, LOG_STEPS = 1000, 100
 class SftSettings(Settings):
     """How the embedded reasoner is taught."""
 
-    steps: int = setting(10_000, 'The training takes so many steps.', within=(1, None))
-    warm_up_steps: int = setting(400, 'A fresh model copies random sequences for so many steps.', within=(0, None))
+    steps: int = setting(10_000, 'The training takes this many steps.', within=(1, None))
+    warm_up_steps: int = setting(400, 'A fresh model copies random sequences for this many steps.', within=(0, None))
     learning_rate: float = setting(2e-3, 'The learning rate has this peak, then falls as a cosine.', within=(0.0, None))
-    batch_tokens: int = setting(3072, 'A step has so many tokens, padding included.', unit='tokens', within=(1, None))
+    batch_tokens: int = setting(3072, 'A step has this many tokens, padding included.', unit='tokens', within=(1, None))
     seed: int = setting(0, 'Weights and lessons have this seed.', within=(0, None))
-    threads: int = setting(1, 'The training uses so many CPU threads.', within=(1, None))
+    threads: int = setting(1, 'The training uses this many CPU threads.', within=(1, None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,7 +43,9 @@ class PerceptionBackend(Settings):
     """Which model describes key frames."""
 
     models: str = setting('embedded', _MODELS)
-    backend: str = setting('', "This backend describes; '' takes the pair's, or openai with a url.", choices=PERCEIVERS)
+    backend: str = setting(
+        '', "This backend describes; '' takes the pair's, or openai if url is set.", choices=PERCEIVERS
+    )
     eyes: str = setting('', "These eyes measure what is in view; commas separate their names; '' takes the pair's.")
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
@@ -51,16 +53,16 @@ class PerceptionBackend(Settings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReasonerBackend(Settings):
-    """Which model thinks."""
+    """Which model reasons."""
 
     models: str = setting('embedded', _MODELS)
-    backend: str = setting('', "This backend thinks; '' takes the pair's, or openai with a url.", choices=REASONERS)
+    backend: str = setting('', "This backend reasons; '' takes the pair's, or openai if url is set.", choices=REASONERS)
     url: str = setting('', _URL)
     model: str = setting('', _MODEL)
-    folder: str = setting('', "The weights are in this folder, for a backend in the process; '' takes the pair's.")
+    folder: str = setting('', "A backend in the process reads its weights from here; '' takes the pair's.")
     prompt_format: str = setting(
         '',
-        "Prompts have this format; '' takes the pair's, for other weights their own, for another server paper.",
+        "Prompts have this format; '' takes the pair's, or that of the weights in folder, or paper for another server.",
         choices=PROMPT_FORMATS,
     )
 

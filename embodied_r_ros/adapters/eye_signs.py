@@ -42,9 +42,13 @@ _ONE_THREAD = {
 class SignSettings(Settings):
     """How signs are read."""
 
-    sign_min_confidence: float = setting(0.8, 'Text that is read less surely is left out.', within=(0.0, 1.0))
-    sign_min_height_px: float = setting(8.0, 'Lower lines of text are left out.', unit='px', within=(1.0, 1000.0))
-    most_signs: int = setting(12, 'Of one key frame so many signs are told, the highest letters first.', within=(1, 64))
+    sign_min_confidence: float = setting(0.8, 'Text that is read with less confidence is left out.', within=(0.0, 1.0))
+    sign_min_height_px: float = setting(
+        8.0, 'Lines of text with less height are left out.', unit='px', within=(1.0, 1000.0)
+    )
+    most_signs: int = setting(
+        12, 'At most this many signs are reported per key frame, the highest letters first.', within=(1, 64)
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,10 @@ class TagSettings(Settings):
     """How tags are read, and what they mean."""
 
     tag_family: str = setting('36h11', 'The tags are of this AprilTag family.', choices=FAMILIES)
-    tag_size_m: float = setting(0.4, 'The black square is so wide; 0 gives no distances.', unit='m', within=(0.0, 10.0))
-    labels: str = setting('', "This YAML file gives tags their nouns; '' calls them 'tag 17'.")
+    tag_size_m: float = setting(
+        0.4, 'The black square of a tag is this wide; 0 gives no distances.', unit='m', within=(0.0, 10.0)
+    )
+    labels: str = setting('', "This YAML file names the tags; '' calls them 'tag 17'.")
     max_range_m: float = setting(8.0, 'Tags that are farther away are left out.', unit='m', within=(0.1, 1000.0))
     min_side_px: float = setting(12.0, 'Tags that look smaller are left out.', unit='px', within=(6.0, 1000.0))
 

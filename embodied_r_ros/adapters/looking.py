@@ -39,12 +39,12 @@ class LookingSettings(Settings):
 
     assumed_fov_deg: float = setting(
         ASSUMED_FOV_DEG,
-        'Bearings assume this horizontal field of view without calibration.',
+        'Without a calibration, bearings assume this horizontal field of view.',
         unit='deg',
         within=(5.0, 170.0),
     )
     slow_eyes_s: float = setting(
-        2.0, 'A key frame waits so long for eyes that take long, such as signs.', unit='s', within=(0.0, None)
+        2.0, 'A key frame waits at most this long for slow eyes, such as signs.', unit='s', within=(0.0, None)
     )
 
 

@@ -46,7 +46,9 @@ _BEHIND_S = 10.0
 class AskerSettings(Settings):
     """How questions are taken."""
 
-    max_questions: int = setting(128, 'At most so many questions are under way; more get BUSY.', within=(1, 10000))
+    max_questions: int = setting(
+        128, 'At most this many questions are answered at once; more get BUSY.', within=(1, 10000)
+    )
     deadline_s: float = setting(
         30.0, 'A question without a deadline gets this wall-clock time.', unit='s', within=(0.01, 3600.0)
     )
@@ -54,17 +56,22 @@ class AskerSettings(Settings):
         0.5, 'A question waits at most this share of its deadline for open descriptions.', within=(0.0, 1.0)
     )
     in_flight_s: float = setting(
-        20.0, 'A key frame undescribed after this wall-clock time is not waited for.', unit='s', within=(0.0, 3600.0)
+        20.0,
+        'A question does not wait for a key frame that is still undescribed after this wall-clock time.',
+        unit='s',
+        within=(0.0, 3600.0),
     )
     max_staleness_s: float = setting(
         40.0,
-        'An answer says so when what it rests on is older than this; the camera takes a key frame every 30 s at least.',
+        'An answer reports that its newest observation is older than this; a key frame comes at least every 30 s.',
         unit='s',
         within=(0.1, 86400.0),
     )
-    focus_frames: int = setting(focus.FOCUS_FRAMES, 'A second look takes in so many key frames.', within=(1, 64))
-    focus_share: float = setting(0.5, 'Looking again may take this share of the remaining time.', within=(0.05, 0.95))
-    latest_motion: bool = setting(True, 'The reasoner is told of measured motion since the last key frame.')
+    focus_frames: int = setting(
+        focus.FOCUS_FRAMES, 'A second look covers at most this many key frames.', within=(1, 64)
+    )
+    focus_share: float = setting(0.5, 'A second look may take this share of the remaining time.', within=(0.05, 0.95))
+    latest_motion: bool = setting(True, 'The reasoner gets the motion measured since the last key frame.')
 
 
 class Asker:

@@ -20,7 +20,10 @@ class DepthWaitSettings(Settings):
     """How key frames wait for depth."""
 
     depth_wait_s: float = setting(
-        0.5, 'A key frame waits so long for its depth, where a camera_node sends any.', unit='s', within=(0.0, 60.0)
+        0.5,
+        'A key frame waits at most this long for its depth, if a camera_node sends depth.',
+        unit='s',
+        within=(0.0, 60.0),
     )
 
 

@@ -38,16 +38,23 @@ _LATENCIES_KEPT, _LATENCIES_ENOUGH = 64, 3
 class DescriberSettings(Settings):
     """How key frames are described."""
 
-    max_concurrent_descriptions: int = setting(4, 'At most so many descriptions are under way.', within=(1, 64))
-    backlog: int = setting(64, 'So many key frames may wait; beyond it the oldest is dropped.', within=(1, 10000))
+    max_concurrent_descriptions: int = setting(4, 'At most this many descriptions run at once.', within=(1, 64))
+    backlog: int = setting(
+        64, 'At most this many key frames wait; beyond that the oldest is dropped.', within=(1, 10000)
+    )
     attempts: int = setting(
-        5, 'The node gives up a key frame after so many failed attempts, 1, 2, 4 and 8 s apart.', within=(1, 100)
+        5, 'The node gives up a key frame after this many failed attempts, 1, 2, 4 and 8 s apart.', within=(1, 100)
     )
     describe_s: float = setting(60.0, 'One description may take this long.', unit='s', within=(0.01, 3600.0))
     held_mb: float = setting(
-        64.0, 'So much is kept of images for pairs and focus; the oldest goes.', unit='MB', within=(0.1, 65536.0)
+        64.0,
+        'Images that are kept for pairs and focus take at most this much memory; the oldest is dropped.',
+        unit='MB',
+        within=(0.1, 65536.0),
     )
-    focus_s: float = setting(10.0, 'A focus request without deadline gets this long.', unit='s', within=(0.01, 3600.0))
+    focus_s: float = setting(
+        10.0, 'A focus request without a deadline may take this long.', unit='s', within=(0.01, 3600.0)
+    )
 
 
 class ReadingStatus(enum.IntEnum):

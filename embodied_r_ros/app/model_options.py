@@ -33,11 +33,11 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     add('--eyes', metavar='E', help=eyes)
     add('--vlm-url', metavar='U', help='The vision-language model is on this server.')
     add('--vlm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
-    labels = f"This YAML file gives AprilTags their nouns (default: {LABELS_FILE} beside the recording; '' for none)."
+    labels = f"This YAML file names the AprilTags (default: {LABELS_FILE} beside the recording; '' for none)."
     add('--labels', default=None, metavar='F', help=labels)
-    size = 'The tags have sides of so many metres; 0 is unknown (default %(default)s).'
+    size = 'Tags have sides of this many metres; 0 means unknown (default %(default)s).'
     add('--tag-size', type=float, default=TagSettings().tag_size_m, metavar='M', help=size)
-    add('--reasoner', choices=REASONERS, help=f"This backend thinks (default: the pair's). {purposes(REASONERS)}")
+    add('--reasoner', choices=REASONERS, help=f"This backend reasons (default: the pair's). {purposes(REASONERS)}")
     add('--lm-url', metavar='U', help='The language model is on this server.')
     add('--lm-model', metavar='M', help='The server lists the model by this id (default: the only one).')
     add('--lm-folder', metavar='F', help='The weights are in this folder; numpy or transformers runs them.')

@@ -43,20 +43,27 @@ class KeyFrameSettings(Settings):
     """How key frames are picked."""
 
     threshold: float = setting(
-        0.5, 'A key frame shares less than this part of its view with the last one.', within=(0.05, 0.95)
+        0.5,
+        'A frame becomes a key frame when it shares less than this part of its view with the last one.',
+        within=(0.05, 0.95),
     )
     max_gap_s: float = setting(
-        30.0, 'A key frame comes at least this often, whatever is seen; 0 is no limit.', unit='s', within=(0.0, 3600.0)
+        30.0,
+        'A key frame is taken at least this often, whatever is seen; 0 means no limit.',
+        unit='s',
+        within=(0.0, 3600.0),
     )
     sample_hz: float = setting(4.0, 'Frames are sampled at this rate by their stamps.', unit='Hz', within=(0.2, 60.0))
     motion_hz: float = setting(
-        10.0, 'Where odometry is missing, motion is tracked in the images at this rate.', unit='Hz', within=(0.2, 60.0)
+        10.0, 'Without odometry, motion is tracked in the images at this rate.', unit='Hz', within=(0.2, 60.0)
     )
     pose_max_age_s: float = setting(
-        0.2, 'A frame gets no pose when the nearest one is farther away in time.', unit='s', within=(0.0, 10.0)
+        0.2, 'A frame gets no pose if the nearest one is farther away in time.', unit='s', within=(0.0, 10.0)
     )
-    buffer_s: float = setting(2.0, 'The node keeps frames for this long, for requests.', unit='s', within=(0.1, 600.0))
-    buffer_mb: float = setting(64.0, 'Those frames take at most this much memory.', unit='MB', within=(1.0, 4096.0))
+    buffer_s: float = setting(
+        2.0, 'The node keeps frames for this long, to capture from.', unit='s', within=(0.1, 600.0)
+    )
+    buffer_mb: float = setting(64.0, 'The kept frames take at most this much memory.', unit='MB', within=(1.0, 4096.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

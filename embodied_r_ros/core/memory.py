@@ -28,7 +28,9 @@ class MemorySettings(Settings):
     """How far back observations reach; the same for the node that writes them and the node that keeps them."""
 
     memory_observations: int = setting(
-        2000, 'So many observations are kept, also for a node that starts late; the oldest goes.', within=(1, 1000000)
+        2000,
+        'At most this many observations are kept, also for a node that starts late; the oldest is dropped.',
+        within=(1, 1000000),
     )
 
 

@@ -93,17 +93,17 @@ PERCEIVERS = _registry(
 EYES = _registry(
     BackendRow(
         name='tags',
-        purpose='AprilTags: which, at what bearing, how far.',
+        purpose='AprilTags: number, bearing and distance.',
         adapter=f'{_ADAPTERS}.eye_tags:TagEye',
         settings=f'{_ADAPTERS}.eye_tags:TagSettings',
         needs='pupil-apriltags (pip) or python3-apriltag (apt); OpenCV reads fewer',
     ),
     BackendRow(
         name='boxes',
-        purpose='The model that describes draws boxes in the same request: what, at what bearing; how far by depth.',
+        purpose='Boxes that the describing model draws in the same request: name and bearing; distance from depth.',
         adapter=f'{_ADAPTERS}.eye_boxes:BoxEye',
         only_with='openai',
-        needs='perception by openai, and a model that can ground what it names',
+        needs='perception by openai, and a model that can locate what it names',
     ),
     BackendRow(
         name='detections',
@@ -115,7 +115,7 @@ EYES = _registry(
     ),
     BackendRow(
         name='signs',
-        purpose='Text on door plates and signs: what it says, at what bearing; how far by depth.',
+        purpose='Text on door plates and signs: words and bearing; distance from depth.',
         adapter=f'{_ADAPTERS}.eye_signs:SignEye',
         settings=f'{_ADAPTERS}.eye_signs:SignSettings',
         needs='rapidocr and onnxruntime (pip)',
@@ -132,7 +132,7 @@ REASONERS = _registry(
     ),
     BackendRow(
         name='openai',
-        purpose='A language model behind an OpenAI-compatible server thinks.',
+        purpose='A language model behind an OpenAI-compatible server reasons.',
         adapter=f'{_ADAPTERS}.lm_openai:OpenAILanguageModel',
         takes=('server',),
         needs='a server',
@@ -192,11 +192,13 @@ def eye_names(listed: str, backend: str = '') -> list[str]:
 class ServerSettings(Settings):
     """Where an OpenAI-compatible model server is, and how it is spoken to. Its key comes from the environment only."""
 
-    url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added where it has no path.')
+    url: str = setting('http://127.0.0.1:8000/v1', 'The server has this base URL; /v1 is added if it has no path.')
     model: str = setting('', "The server lists the model by this id; '' takes the only one that it lists.")
     timeout_s: float = setting(60.0, 'A request with its retries may take this long.', unit='s', within=(0.05, 3600.0))
-    max_concurrent_requests: int = setting(8, 'At most so many requests are sent at once; more wait.', within=(1, 256))
-    retries: int = setting(2, 'A request is repeated so many times on a lost connection, 429 or 5xx.', within=(0, 10))
+    max_concurrent_requests: int = setting(
+        8, 'At most this many requests are sent at once; more wait.', within=(1, 256)
+    )
+    retries: int = setting(2, 'A request is repeated this often after a lost connection, 429 or 5xx.', within=(0, 10))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -209,7 +211,8 @@ class PerceptionModel(Settings):
 
     backend: str = setting('opencv', 'This backend describes key frames.', choices=PERCEIVERS)
     eyes: str = setting(
-        '', "These eyes measure what is in view; commas separate their names; '' takes tags with opencv, else none."
+        '',
+        "These eyes measure what is in view; commas separate their names; '' takes tags with opencv, otherwise none.",
     )
     box_units: str = setting(
         PX,
@@ -239,7 +242,7 @@ class ReasonerModel(Settings):
     backend: str = setting('numpy', 'This backend runs the reasoner.', choices=REASONERS)
     prompt_format: str = setting(
         '',
-        "Prompts have this format; '' is the weights' own: compact for the embedded reasoner, else paper.",
+        "Prompts have this format; '' means that of the weights: compact for the embedded reasoner, otherwise paper.",
         choices=PROMPT_FORMATS,
     )
     folder: str = setting('', 'The weights are in this folder, relative to the file of the model pair.')

@@ -31,30 +31,36 @@ class Note(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameSettings(Settings):
-    """In which frames positions are, and which odometry is believed."""
+    """Which frames positions are in, and which odometry is trusted."""
 
     base_frame: str = setting(
-        '', "'Ahead' and 'left' are those of this frame; '' is the child frame of odometry, else base_link."
+        '', "'Ahead' and 'left' belong to this frame; '' means the child frame of odometry, otherwise base_link."
     )
     fixed_frame: str = setting(
-        '', "Poses and landmarks are in this frame; '' is the frame of odometry. /tf must lead from that to this one."
+        '', "Poses and landmarks are in this frame; '' means the frame of odometry. /tf must connect the two."
     )
     max_speed_m_s: float = setting(
-        20.0, 'Odometry that moves faster has jumped; no motion is told across it.', unit='m/s', within=(0.01, 1e4)
+        20.0,
+        'Odometry that moves faster has jumped; no motion is reported across a jump.',
+        unit='m/s',
+        within=(0.01, 1e4),
     )
     max_turn_deg_s: float = setting(
-        720.0, 'Odometry that turns faster has jumped; no motion is told across it.', unit='deg/s', within=(0.1, 1e5)
+        720.0,
+        'Odometry that turns faster has jumped; no motion is reported across a jump.',
+        unit='deg/s',
+        within=(0.1, 1e5),
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MountingSettings(FrameSettings):
-    """Where the camera sits, in which frames positions are, and which odometry is believed."""
+    """Where the camera is mounted, which frames positions are in, and which odometry is trusted."""
 
     camera_pose: str = setting(
         '',
-        "The camera sits there in the base frame: 'x y z roll pitch yaw', metres and degrees, of its body (x ahead, y "
-        "left, z up); '' takes it from /tf, and without that it looks ahead, level, from the base's origin.",
+        "The camera's body (x ahead, y left, z up) has this pose in the base frame: 'x y z roll pitch yaw' in metres "
+        "and degrees; '' takes it from /tf, or assumes that the camera looks straight ahead from the base's origin.",
     )
 
     def __post_init__(self) -> None:

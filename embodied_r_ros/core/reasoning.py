@@ -55,15 +55,17 @@ Steps = Generator[list[Generation], list[Completion], Answer]
 class ReasoningSettings(Settings):
     """How the reasoner is asked."""
 
-    max_observations: int = setting(32, 'The reasoner gets at most so many observations.', within=(2, 1024))
+    max_observations: int = setting(32, 'The reasoner gets at most this many observations.', within=(2, 1024))
     max_tokens: int = setting(2048, 'Thought and answer have at most this length.', unit='tokens', within=(16, 65536))
     temperature: float = setting(0.7, 'Several votes use this temperature; one vote is greedy.', within=(0.0, 2.0))
-    seed: int = setting(0, 'The first vote uses this seed, each further one the next number.', within=(0, None))
+    seed: int = setting(0, 'The first vote uses this seed, and each further vote the next number.', within=(0, None))
     min_confidence: float = setting(
-        0.0, 'A smaller share of equal votes gives CANNOT_TELL; one vote has no confidence.', within=(0.0, 1.0)
+        0.0,
+        'If a smaller share of the votes agrees, the code is CANNOT_TELL; a single vote has no confidence.',
+        within=(0.0, 1.0),
     )
     force_answers: bool = setting(
-        False, 'The likeliest choice after a thought without a readable answer counts as OK, not as CANNOT_TELL.'
+        False, 'After a thought without a readable answer, the most likely choice counts as OK, not as CANNOT_TELL.'
     )
 
 

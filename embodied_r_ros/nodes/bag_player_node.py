@@ -39,15 +39,20 @@ class BagPlayerSettings(Settings):
     """What is played, and how."""
 
     path: str = setting('', 'The node plays this rosbag2 folder, .mcap or .db3 file.')
-    rate: float = setting(1.0, 'The node plays so many times as fast as real time.', within=(0.01, 100.0))
-    loop: bool = setting(False, 'The node starts again at the end; time jumps back then.')
+    rate: float = setting(1.0, 'The recording is played at this multiple of real time.', within=(0.01, 100.0))
+    loop: bool = setting(False, 'The recording starts again at its end; time then jumps back.')
     relative_topics: bool = setting(False, 'Topics lose their leading slash, so that the namespace applies.')
     wait_s: float = setting(
-        0.0, 'The node waits at most this long for an image listener; 0 does not wait.', unit='s', within=(0.0, 3600.0)
+        0.0,
+        'The node waits at most this long for a subscriber to the images; 0 does not wait.',
+        unit='s',
+        within=(0.0, 3600.0),
     )
-    start_delay_s: float = setting(0.0, 'The start waits for this long in any case.', unit='s', within=(0.0, 3600.0))
+    start_delay_s: float = setting(
+        0.0, 'The start is delayed by this long in any case.', unit='s', within=(0.0, 3600.0)
+    )
     clock_hz: float = setting(
-        100.0, 'The node sends /clock at this rate in wall-clock time; 0 sends none.', unit='Hz', within=(0.0, 1000.0)
+        100.0, 'The node publishes /clock at this wall-clock rate; 0 publishes none.', unit='Hz', within=(0.0, 1000.0)
     )
 
 

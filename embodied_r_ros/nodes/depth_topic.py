@@ -43,15 +43,18 @@ def depth_from_message(message: CompressedImage) -> EncodedImage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DepthTopicSettings(Settings):
-    """How depth is listened to."""
+    """How depth is received."""
 
     depth_topic: str = setting(
         '',
-        'Depth that is registered to the camera comes on this topic, compressed where its name ends in compressedDepth '
-        "or compressed; '' for none.",
+        'Depth that is registered to the camera comes on this topic, compressed if its name ends in compressedDepth '
+        "or compressed; '' means none.",
     )
     depth_max_age_s: float = setting(
-        DEPTH_MAX_AGE_S, 'Depth belongs to a key frame whose stamp is no farther away.', unit='s', within=(0.0, 1.0)
+        DEPTH_MAX_AGE_S,
+        'A depth image belongs to a key frame if their stamps differ by at most this.',
+        unit='s',
+        within=(0.0, 1.0),
     )
 
 

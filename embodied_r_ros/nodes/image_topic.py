@@ -31,16 +31,18 @@ _TYPE_NAMES = {RAW: 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/Compre
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageTopicSettings(Settings):
-    """How images are listened to."""
+    """How images are received."""
 
     image_transport: str = setting(
-        COMPRESSED, 'The node listens to image/compressed, or to the raw topic image.', choices=(COMPRESSED, RAW)
+        COMPRESSED, 'The node subscribes to image/compressed, or to the raw topic image.', choices=(COMPRESSED, RAW)
     )
     image_reliability: str = setting(
-        'best_effort', 'The node listens with this; reliable hears only reliable senders.', choices=qos.RELIABILITIES
+        'best_effort',
+        'The subscription has this reliability; reliable receives only from reliable publishers.',
+        choices=qos.RELIABILITIES,
     )
-    image_depth: int = setting(5, 'So many images may wait for the node.', within=(1, 100))
-    silence_s: float = setting(3.0, 'A warning follows this long without any image.', unit='s', within=(0.2, 3600.0))
+    image_depth: int = setting(5, 'At most this many images wait for the node.', within=(1, 100))
+    silence_s: float = setting(3.0, 'The node warns after this long without an image.', unit='s', within=(0.2, 3600.0))
 
 
 class SequenceGaps:

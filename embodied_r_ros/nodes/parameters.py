@@ -25,7 +25,7 @@ _LARGEST_INTEGER = 2**63 - 1
 class NodeSettings(Settings):
     """Settings of every node."""
 
-    autostart: bool = setting(True, 'The node activates itself at start; where that fails, the process ends.')
+    autostart: bool = setting(True, 'The node activates itself at start; if that fails, the process ends.')
 
 
 def declare(node: Node, cls: type[Kind]) -> Kind:

@@ -115,10 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('question', help='in words, without the choices')
     parser.add_argument(
-        '--choice', action='append', default=[], metavar='WORDS', help='once per choice; none: open question'
+        '--choice',
+        action='append',
+        default=[],
+        metavar='WORDS',
+        help='once per choice; leave it out for an open question',
     )
-    parser.add_argument('--last', type=float, metavar='SECONDS', help='only what was seen in the last so many seconds')
-    parser.add_argument('--start', type=_stamp_ns, metavar='SECONDS', help='begin of the window, ROS time')
+    parser.add_argument('--last', type=float, metavar='SECONDS', help='use only what was seen in these last seconds')
+    parser.add_argument('--start', type=_stamp_ns, metavar='SECONDS', help='start of the window, ROS time')
     parser.add_argument('--end', type=_stamp_ns, metavar='SECONDS', help='end of the window, ROS time')
     parser.add_argument('--as-of', type=_stamp_ns, metavar='SECONDS', help='ROS time that counts as now')
     parser.add_argument('--focus', choices=FOCUS_MODES, default='off', help='look at key frames again (default off)')
