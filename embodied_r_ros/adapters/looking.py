@@ -206,7 +206,7 @@ class Looking:
             rule = (one.kind, one.sentence.partition(', got ')[0])
             if rule not in self._told:
                 self._told.add(rule)
-                _logger.warning('%s (told once, and counted)', one.sentence)
+                _logger.warning('%s (logged once, and counted)', one.sentence)
         return counts
 
     def _keep(self, frame: KeyFrame, glimpsed: Sequence[Glimpsed]) -> Seen:

@@ -121,8 +121,8 @@ class Exchange:
         packing = response.headers.get('content-encoding', 'identity')
         if packing != 'identity':
             raise BackendRefused(
-                f'{self._place} packs its replies ({self._mask(packing)[:MAX_ID]}) though it is asked not to; turn '
-                'compression off on the way'
+                f'{self._place} compresses its replies ({self._mask(packing)[:MAX_ID]}), which the request forbids; '
+                'turn compression off in the server or proxy'
             )
         return bytes(content)
 

@@ -84,8 +84,8 @@ def choose_topics(
         info = _info_of(image, infos, images)
         if infos and info is None:
             _logger.warning(
-                'no camera_info belongs to %s by its name (there is %s), so turns are told without degrees; '
-                '--camera-info-topic names one', image, ', '.join(infos),
+                'no camera_info belongs to %s by its name (there is %s), so turns have no degrees; '
+                'name one with --camera-info-topic', image, ', '.join(infos),
             )  # fmt: skip
     return RecordedTopics(image=image, odometry=odometry, camera_info=info, depth=depth)
 
@@ -127,7 +127,7 @@ def _last(name: str) -> str:
 def _tell(what: str, chosen: str, known: Sequence[str], option: str) -> None:
     others = [name for name in known if _base(name) != _base(chosen)]
     if others:
-        _logger.warning('%s read from %s, not from %s; %s names another', what, chosen, ', '.join(others), option)
+        _logger.warning('%s read from %s, not from %s; choose another with %s', what, chosen, ', '.join(others), option)
 
 
 def video_on(topics: Sequence[str]) -> str:

@@ -48,8 +48,8 @@ def connection(url: str, proxy: str, key: str) -> dict[str, Any]:
         raise SettingsError(f'url must look like http://host:8000/v1, got {url!r}: {error}') from error
     if proxy and is_on_own_network(host):
         logger.warning(
-            '%s is on the own network, but goes through the proxy %s of the environment; add %s to NO_PROXY to go '
-            'there directly',
+            '%s is on the local network, but is reached through the proxy %s of the environment; add %s to NO_PROXY to '
+            'reach it directly',
             url,
             without_credentials(proxy),
             host,

@@ -210,7 +210,7 @@ def _tell_of_what_is_odd(framer: KeyFramer, clocks: ClockDifference) -> None:
     if clocks.sentence():
         _logger.warning('%s', clocks.sentence())
     if framer.poses.jumps:
-        _logger.warning('odometry jumped %d times; no motion is told across a jump', framer.poses.jumps)
+        _logger.warning('odometry jumped %d times; no motion is reported across a jump', framer.poses.jumps)
     if framer.misfit:
         _logger.warning('%s', framer.misfit)
     for note in framer.mounting.take_notes():

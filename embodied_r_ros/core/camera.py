@@ -40,7 +40,7 @@ _FOCAL_RANGE = (0.05, 100.0)
 # A principal point is farther than this share of the image from the middle in one direction at most, as of a crop.
 _OFF_CENTRE = 0.2
 
-_WITHOUT = 'turns are told without degrees, and tags without distance'
+_WITHOUT = 'turns have no degrees, and tags no distance'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -334,7 +334,7 @@ def _view(calibration: Calibration, width: int, height: int) -> tuple[int, int, 
     """Left edge, upper edge, width and height of the part of the calibrated view that the images show."""
     full_wh = calibration.width, calibration.height
     if min(full_wh) <= 0:
-        raise _Misfit(f'camera_info must tell the size of the calibrated images, got {full_wh[0]} x {full_wh[1]}')
+        raise _Misfit(f'camera_info must give the size of the calibrated images, got {full_wh[0]} x {full_wh[1]}')
     whole = (0, 0, *full_wh)
     left, upper, across, down = roi = calibration.roi
     if min(across, down) == 0 or (left == upper == 0 and across >= full_wh[0] and down >= full_wh[1]):
@@ -353,7 +353,7 @@ def _view(calibration: Calibration, width: int, height: int) -> tuple[int, int, 
         told = f'{full_wh[0]} x {full_wh[1]}'
         told += '' if roi == whole else f' with a region of {across} x {down}'
         told += '' if binned == (1, 1) else f' and binning {binned[0]} x {binned[1]}'
-        raise _Misfit(f'the images must show what camera_info tells of, {told}, got {width} x {height}')
+        raise _Misfit(f'the images must show what camera_info describes, {told}, got {width} x {height}')
     return alike[0]
 
 

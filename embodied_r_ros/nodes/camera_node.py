@@ -187,7 +187,10 @@ class CameraNode(ManagedNode):
             self._clocks.pose(stamp_ns, time.monotonic())
         if poses.jumps > jumps:
             self.diagnostics.count('odometry_jumps', poses.jumps - jumps)
-            self._warn_once('jump', 'odometry jumped, faster than max_speed_m_s or max_turn_deg_s; no motion is told')
+            self._warn_once(
+                'jump',
+                'odometry jumped, faster than max_speed_m_s or max_turn_deg_s; no motion is reported across the jump',
+            )
         if poses.outliers > outliers:
             self._reject('odometry', _far_off('an odometry message', poses.wrong_ns), poses.outliers - outliers)
         elif poses.ignored > ignored:
@@ -201,7 +204,7 @@ class CameraNode(ManagedNode):
             return
         self._framer.set_calibration(calibration)
         if calibration is None:
-            self._warn_once('calibration', 'camera_info tells no size of images, and so no calibration')
+            self._warn_once('calibration', 'camera_info gives no image size, so there is no calibration')
 
     def _on_capture(self, _request: Capture.Request, response: Capture.Response) -> Capture.Response:
         if not self.active:

@@ -107,7 +107,7 @@ def pose_from_message(message: PoseMessage) -> Pose:
     if not (all(abs(number) <= _FARTHEST for number in numbers) and norm >= _MIN_NORM):
         raise InputError(
             f'a pose must be finite with a unit quaternion, within {_FARTHEST:g} m, '
-            f'got (x, y, z, qx, qy, qz, qw) = {numbers!r}; mend the sender'
+            f'got (x, y, z, qx, qy, qz, qw) = {numbers!r}; correct what the sender publishes'
         )
     return Pose(
         x_m=at.x, y_m=at.y, z_m=at.z, qx=turned.x / norm, qy=turned.y / norm, qz=turned.z / norm, qw=turned.w / norm

@@ -42,7 +42,7 @@ class TransformTopics:
         """Subscribe; to be called within a transition."""
         self._subscriptions = []
         if TFMessage is None:
-            self._node.get_logger().info('tf2_msgs is not installed, so /tf and /tf_static are not listened to')
+            self._node.get_logger().info('tf2_msgs is not installed, so /tf and /tf_static are not read')
             return
         for name, fixed in self._names():
             heard = functools.partial(self._on_message, fixed=fixed)

@@ -111,7 +111,7 @@ def test_an_eye_that_fails_costs_its_own_sightings_and_is_told_of_once(caplog: p
     with caplog.at_level(logging.WARNING):
         assert list(map(names, describe(3, signs, boxes))) == [['desk'], ['desk'], ['desk', 'room 12']]
     assert [record.message for record in caplog.records] == [
-        'the eye signs failed: no weights (told once, and counted)',
+        'the eye signs failed: no weights (logged once, and counted)',
         'the eye signs failed, and what it would see is left out',
     ]
     assert 'ValueError: a bug' in caplog.text

@@ -183,7 +183,7 @@ def test_a_probe_answered_with_a_page_is_refused(server, kind):
 
 def test_packed_replies_are_refused_with_the_remedy(server):
     server.raw, server.raw_kind = b'\x1f\x8b', 'application/json\r\ncontent-encoding: gzip'
-    with pytest.raises(BackendRefused, match=r'packs its replies \(gzip\).*turn compression off'):
+    with pytest.raises(BackendRefused, match=r'compresses its replies \(gzip\).*turn compression off'):
         chat(server)
     assert server.chats[0].headers['accept-encoding'] == 'identity'
 

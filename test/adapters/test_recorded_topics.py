@@ -143,7 +143,7 @@ def test_what_was_chosen_among_what_is_told(caplog: pytest.LogCaptureFixture) ->
     assert (
         'images are read from /front/image_raw/compressed, not from /rear/image_raw/compressed; --image-' in caplog.text
     )
-    assert 'odometry is read from /odom, not from /odom/wheels; --odom-topic names another' in caplog.text
+    assert 'odometry is read from /odom, not from /odom/wheels; choose another with --odom-topic' in caplog.text
 
 
 def test_a_single_camera_needs_no_words(caplog: pytest.LogCaptureFixture) -> None:

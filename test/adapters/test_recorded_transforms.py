@@ -113,4 +113,4 @@ def test_what_is_odd_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     told = caplog.messages
     assert sum('transforms must form a tree' in line for line in told) == 1
     assert sum('odometry jumped 1 times' in line for line in told) == 1
-    assert sum('the images must show what camera_info tells of' in line for line in told) == 1
+    assert sum('the images must show what camera_info describes' in line for line in told) == 1

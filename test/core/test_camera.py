@@ -233,7 +233,7 @@ def test_binning_may_differ_across_and_down() -> None:
 @pytest.mark.parametrize(
     ('changes', 'size', 'sentence'),
     [
-        ({'width': 0}, (640, 480), 'camera_info must tell the size of the calibrated images, got 0 x 480'),
+        ({'width': 0}, (640, 480), 'camera_info must give the size of the calibrated images, got 0 x 480'),
         ({'k': (0.0,) * 9}, (640, 480), 'K of a calibrated camera, got fx, fy, cx, cy = 0, 0, 0, 0 for 640 x 480'),
         ({'k': matrix(math.nan, 500, 300, 260)}, (640, 480), 'got fx, fy, cx, cy = nan, 500, 300, 260'),
         ({'k': matrix(500, 500, math.nan, 260)}, (640, 480), 'K of a calibrated camera'),
@@ -249,7 +249,7 @@ def test_binning_may_differ_across_and_down() -> None:
         ({'d': (0.1,) * 4, 'distortion_model': 'thin_prism'}, (640, 480),
          "one of plumb_bob, rational_polynomial, equidistant, got 'thin_prism'"),
         ({'roi': (400, 0, 320, 240)}, (320, 240), 'must lie within its 640 x 480, got 320 x 240 at .400, 0.'),
-        ({}, (640, 360), 'must show what camera_info tells of, 640 x 480, got 640 x 360'),
+        ({}, (640, 360), 'must show what camera_info describes, 640 x 480, got 640 x 360'),
         ({}, (480, 640), 'got 480 x 640'),
         ({'roi': (160, 120, 320, 240)}, (160, 120), '640 x 480 with a region of 320 x 240, got 160 x 120'),
         ({'binning_x': 2}, (320, 240), '640 x 480 and binning 2 x 1, got 320 x 240'),
@@ -266,7 +266,7 @@ def test_what_does_not_fit_is_no_camera_and_one_sentence(
     camera, misfit = fit_camera(dataclasses.replace(FULL, **changes), *size)
     assert camera is None
     assert re.search(sentence, misfit), misfit
-    assert misfit.endswith('; turns are told without degrees, and tags without distance')
+    assert misfit.endswith('; turns have no degrees, and tags no distance')
 
 
 def test_the_pose_goes_with_the_camera() -> None:

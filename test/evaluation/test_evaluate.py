@@ -327,7 +327,7 @@ def test_of_two_cameras_the_choice_is_told(
         folder, capsys, '--media', folder, text='- {question: Where, choices: [a, b], answer: b, media: bag}'
     )
     assert (status, found['accuracy']) == (0, 1.0)
-    assert '--image-topic names another' in caplog.text
+    assert 'choose another with --image-topic' in caplog.text
 
 
 def test_the_sample_questions_are_answered_nearly_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
