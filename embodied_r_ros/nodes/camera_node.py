@@ -187,10 +187,7 @@ class CameraNode(ManagedNode):
             self._clocks.pose(stamp_ns, time.monotonic())
         if poses.jumps > jumps:
             self.diagnostics.count('odometry_jumps', poses.jumps - jumps)
-            self._warn_once(
-                'jump',
-                'odometry jumped, faster than max_speed_m_s or max_turn_deg_s; no motion is reported across the jump',
-            )
+            self._warn_once('jump', 'odometry jumped, faster than max_speed_m_s or max_turn_deg_s; no motion across it')
         if poses.outliers > outliers:
             self._reject('odometry', _far_off('an odometry message', poses.wrong_ns), poses.outliers - outliers)
         elif poses.ignored > ignored:

@@ -140,9 +140,8 @@ def test_odometry_is_that_which_is_called_so(names: tuple, odometry: str) -> Non
 def test_what_was_chosen_among_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         choose_topics(MANY)
-    assert (
-        'images are read from /front/image_raw/compressed, not from /rear/image_raw/compressed; --image-' in caplog.text
-    )
+    images = 'images are read from /front/image_raw/compressed, not from /rear/image_raw/compressed; '
+    assert f'{images}choose another with --image-topic' in caplog.text
     assert 'odometry is read from /odom, not from /odom/wheels; choose another with --odom-topic' in caplog.text
 
 
