@@ -38,8 +38,14 @@ ARGUMENTS = [
     argument('odom_topic', 'Odometry comes on this topic, if there is any.', 'odom'),
     argument('camera_info_topic', 'The calibration comes on this topic, if there is one.', 'camera_info'),
     argument('depth_topic', 'Depth that is registered to the camera comes on this topic.'),
-    argument('detections_topic', 'A detector tells boxes in images here (vision_msgs/Detection2DArray).', 'detections'),
-    argument('detections_3d_topic', 'A detector tells places here (vision_msgs/Detection3DArray).', 'detections_3d'),
+    argument(
+        'detections_topic', 'Boxes of a detector come on this topic (vision_msgs/Detection2DArray).', 'detections'
+    ),
+    argument(
+        'detections_3d_topic',
+        'Places of a detector come on this topic (vision_msgs/Detection3DArray).',
+        'detections_3d',
+    ),
     argument('models', 'The models are those of this pair: a name in config/models, or a YAML file.'),
     argument('perception', f'This backend describes key frames. {purposes(PERCEIVERS)}', choices=['', *PERCEIVERS]),
     argument('eyes', f'These eyes measure what is in view; commas separate their names. {purposes(EYES)}'),

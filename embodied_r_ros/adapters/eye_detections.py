@@ -42,11 +42,9 @@ class DetectionSettings(Settings):
     """What a detector's classes and ids mean."""
 
     detection_labels: str = setting(
-        '', "This YAML file gives a detector's classes other names, and leaves out those that it maps to nothing."
+        '', "This YAML file renames a detector's classes, and leaves out those that it maps to nothing."
     )
-    detection_ids: bool = setting(
-        False, 'The detector gives a thing the same id whenever it sees it, and each thing another one.'
-    )
+    detection_ids: bool = setting(False, 'The detector gives each thing an id of its own that never changes.')
 
 
 class DetectionEye:

@@ -33,11 +33,11 @@ class DetectionWaitSettings(Settings):
     """How detections and key frames come together."""
 
     detection_max_age_s: float = setting(
-        0.1, 'Detections belong to a key frame whose stamp is no farther away.', unit='s', within=(0.0, 1.0)
+        0.1, 'Detections belong to a key frame if their stamps differ by at most this.', unit='s', within=(0.0, 1.0)
     )
     detection_wait_s: float = setting(
         0.5,
-        'From when a key frame came its observation waits so long for detections, where they come in time.',
+        'An observation waits at most this long for detections, if they usually come in time.',
         unit='s',
         within=(0.0, 60.0),
     )

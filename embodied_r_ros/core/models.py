@@ -107,7 +107,7 @@ EYES = _registry(
     ),
     BackendRow(
         name='detections',
-        purpose='A detector beside the graph tells boxes or places (vision_msgs): what, where; how far by depth.',
+        purpose='Boxes or places from a detector (vision_msgs): name and bearing; distance by itself or from depth.',
         adapter=f'{_ADAPTERS}.eye_detections:DetectionEye',
         heard=True,
         settings=f'{_ADAPTERS}.eye_detections:DetectionSettings',
