@@ -2,7 +2,7 @@
 
 import ast
 import functools
-import importlib
+import importlib.util
 import os
 import pathlib
 import re
@@ -102,6 +102,17 @@ def commands():
     return list(dict.fromkeys(PYTHON.sub('python ', line) for line in plain))
 
 
+def named():
+    """What running text names in backquotes: the targets of make, modules that are run, and scripts."""
+    text = '\n'.join(BLOCK.sub('', path.read_text(encoding='utf-8')) for path in DOCUMENTS)
+    spans = [' '.join(span.split()) for span in re.findall(r'`([^`]+)`', text)]
+    found = {span.split()[1] for span in spans if span.startswith('make ')}
+    found |= {module for span in spans for module in re.findall(r'python -m (\w+(?:\.\w+)*)', span)}
+    return sorted(
+        found | {path for span in spans for path in re.findall(r'\b(?:training/runs|scripts)/\w+\.\w+', span)}
+    )
+
+
 def of(start):
     return [command for command in commands() if command.startswith(start)]
 
@@ -125,6 +136,12 @@ def test_no_command_is_listed_that_no_document_shows(start):
 @pytest.mark.parametrize(('test', 'word'), sorted(set(TESTED.values())))
 def test_the_test_that_runs_a_command_exists(test, word):
     assert word in (ROOT / 'test' / test).read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', named())
+def test_what_running_text_tells_to_run_exists(name):
+    targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.MULTILINE)
+    assert name in (*targets, 'pytest') or (ROOT / name).is_file() or importlib.util.find_spec(name)
 
 
 def picture():
