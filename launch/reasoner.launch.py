@@ -108,7 +108,7 @@ def make_node(name, given):
         ],
         ros_arguments=['--log-level', given['log_level']],
         respawn=BOOLEANS[given['respawn']],
-        respawn_delay=2.0,
+        respawn_delay=1.0,
     )
 
 
