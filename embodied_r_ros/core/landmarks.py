@@ -73,9 +73,9 @@ class View:
         distance_m = sighting.distance_m
         known = math.isfinite(distance_m)
         along_m = sighting.spread_along_m if math.isfinite(sighting.spread_along_m) else ALONG_SHARE * distance_m
-        across_m = sighting.spread_across_m
-        if not math.isfinite(across_m):
-            across_m = ACROSS_SHARE * (distance_m if known else 1.0)
+        across_m = ACROSS_SHARE * (distance_m if known else 1.0)
+        if math.isfinite(sighting.spread_across_m):
+            across_m = max(across_m, sighting.spread_across_m)
         return Glimpse(
             origin_m=self.camera_m,
             ray=(x, y, z),

@@ -93,6 +93,15 @@ def test_unsure_distances_tell_a_place_where_no_rays_meet():
     assert place_of(glimpses).position_m[0] == pytest.approx(4.1, abs=0.2)
 
 
+def test_two_rays_a_degree_wrong_do_not_outweigh_distances_by_the_floor():
+    stands = [pose(0.0, 0.0), pose(0.0, 0.6)]
+    unsure = {'spread_along_m': 1.5, 'spread_across_m': 0.02}
+    first, second = (sighting('bin', (5.0, 0.0), at, **unsure) for at in stands)
+    turned = Sighting.level('bin', second.bearing_left_deg + 1.5, second.distance_m, source='box', **unsure)
+    (thing,) = scene_of([seen(0, stands[0], first), seen(1, stands[1], turned)]).things.values()
+    assert math.dist(thing.place.position_m[:2], (5.0, 0.0)) < 0.8
+
+
 def test_a_thing_with_unsure_distances_is_one_thing():
     stands = [pose(0.0), pose(2.0)]
     wide = [
