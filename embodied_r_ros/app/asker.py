@@ -14,7 +14,7 @@ from collections.abc import Callable
 from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.app import focus, windows
 from embodied_r_ros.app.model_health import Backend, Log, ModelHealth
-from embodied_r_ros.app.observing import looked_again
+from embodied_r_ros.app.observing import looked_again, with_detections
 from embodied_r_ros.app.peer_services import Declined, PeerServices
 from embodied_r_ros.app.prefix_warmer import PrefixWarmer
 from embodied_r_ros.app.request import Request
@@ -147,6 +147,10 @@ class Asker:
         if observation.given_up:
             self.timeline.given_up(observation.key)
             return
+        same_ns = self.memory.window(observation.session, observation.stamp_ns, observation.stamp_ns)
+        known = next((seen for seen in same_ns if seen.key == observation.key), None)
+        if known is not None:
+            observation = with_detections(observation, known)
         self.memory.add(observation)
         self._landmarks.note(observation)
         self.timeline.observed(observation, self._peers.now_ns())

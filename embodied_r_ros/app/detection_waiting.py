@@ -217,10 +217,8 @@ class DetectionWaiting:
                 new += awaited.sightings[name]
         if awaited.is_published and not new:
             return
-        # What was told keeps its place, since landmarks are called after the places of their first sightings.
-        kept, moved = (seen.sightings, ()) if awaited.is_published else ((), seen.sightings)
-        in_order = sorted((*moved, *new), key=lambda sighting: -sighting.bearing_left_deg)
-        awaited.observation = dataclasses.replace(seen, sightings=(*kept, *in_order))
+        # Behind the others, whenever they come: landmarks are called after the places of their first sightings.
+        awaited.observation = dataclasses.replace(seen, sightings=(*seen.sightings, *new))
         awaited.is_published = True
         self._publish(awaited.observation, awaited.frame)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from embodied_r_ros.adapters.eye_detections import SOURCE as DETECTION
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.records import KeyFrame
@@ -45,6 +46,17 @@ def given_up(frame: KeyFrame, source: str) -> Observation:
         source=source,
         given_up=True,
     )
+
+
+def with_detections(seen: Observation, before: Observation) -> Observation:
+    """An observation that comes again, with what a detector told when it came before.
+
+    A perception_node that was started anew describes its key frames again; the detector does not tell of them again.
+    """
+    if any(sighting.source == DETECTION for sighting in seen.sightings):
+        return seen
+    told = [sighting for sighting in before.sightings if sighting.source == DETECTION]
+    return dataclasses.replace(seen, sightings=(*seen.sightings, *told))
 
 
 def looked_again(seen: Observation, found: Description) -> Observation:

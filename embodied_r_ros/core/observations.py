@@ -47,7 +47,7 @@ class Observation(_WorkedOut):
 
     Attributes:
         motion: since the key frame before; None for the first, and where it is not known.
-        sightings: the things in view, from left to right.
+        sightings: the things in view, from left to right; behind them those that a detector told, likewise.
         text: what a vision-language model wrote, as it wrote it; '' for none.
         source: 'opencv', 'openai' or 'text' (from a file).
         model: id of the model that wrote it.

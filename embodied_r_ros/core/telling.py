@@ -39,10 +39,11 @@ def told(observations: Sequence[Observation], scene: Scene) -> list[Observation]
 def _told(seen: Observation, shown: Sequence[str], in_view: frozenset[str], scene: Scene) -> Observation:
     if not any(shown):
         return seen
-    # What a second look added stands behind what the scene knows.
-    others = [sighting for sighting in seen.sightings[len(shown) :] if not sighting.in_view_before]
+    # What a second look added the scene does not know, and what has come since the second look, only the scene knows.
+    known = scene.views[seen.key].sightings
+    others = [sighting for sighting in seen.sightings if sighting not in known and not sighting.in_view_before]
     placed: dict[str, Sighting] = {}
-    for sighting, thing_id in zip(seen.sightings, shown):
+    for sighting, thing_id in zip(known, shown):
         if not thing_id:
             others.append(sighting)
         elif thing_id in scene.things and thing_id not in in_view and thing_id not in placed:

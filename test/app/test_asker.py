@@ -1,6 +1,7 @@
 """Asker in an asyncio loop of its own: hand-written reasoner and neighbours, no graph."""
 
 import asyncio
+import dataclasses
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from fake_models import NS, SESSION, observation, pose_at
 from embodied_r_ros.app.model_health import Backend
 from embodied_r_ros.app.peer_services import Declined
 from embodied_r_ros.core.errors import BackendRefused, BackendUnavailable, ReplyError
-from embodied_r_ros.core.records import ErrorCode
+from embodied_r_ros.core.records import ErrorCode, Sighting
 
 
 def test_an_answer_carries_choice_thinking_evidence_counts_timings_and_ids():
@@ -396,3 +397,12 @@ def test_no_motion_is_told_where_there_is_none(window, pose_m):
     bench.asker.note_pose(SESSION + 9 * NS, pose_at(pose_m))
     answer = ask_once(bench, **window)
     assert answer.available == 2
+
+
+def test_an_observation_that_comes_again_keeps_what_a_detector_told():
+    bench = Bench(seen=0)
+    chair = Sighting.level('chair', 5.0, 2.0, source='detection')
+    bench.asker.note_observation(dataclasses.replace(observation(0), sightings=(chair,)))
+    bench.see(0)
+    _, _, landmarks = bench.asker.landmarks()
+    assert 'chair' in [landmark.name for landmark in landmarks]

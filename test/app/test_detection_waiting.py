@@ -95,7 +95,7 @@ def test_without_a_detector_nothing_waits() -> None:
     run(scene())
 
 
-def test_detections_that_came_first_are_told_from_left_to_right_with_the_others() -> None:
+def test_detections_that_came_first_are_told_behind_the_others() -> None:
     async def scene() -> None:
         bench = Bench()
         bench.detections(-0.03, 'wrong')
@@ -103,7 +103,7 @@ def test_detections_that_came_first_are_told_from_left_to_right_with_the_others(
         frame = bench.key_frame(0)
         bench.detections(0.03, 'wrong')
         bench.observed(frame)
-        assert bench.told == [(0.0, 0, ['chair', 'tag 3'])]
+        assert bench.told == [(0.0, 0, ['tag 3', 'chair'])]
 
     run(scene())
 
@@ -117,7 +117,7 @@ def test_an_observation_waits_for_detections_that_are_in_time_as_a_rule() -> Non
         assert bench.told == []
         bench.detections(1, 'chair')
         await asyncio.sleep(1.0)
-        assert bench.told == [(0.2, 1, ['chair', 'tag 3'])]
+        assert bench.told == [(0.2, 1, ['tag 3', 'chair'])]
 
     run(scene())
 
@@ -131,7 +131,7 @@ def test_at_the_end_of_the_wait_the_nearest_that_came_counts_though_a_nearer_one
         bench.detections(0.95, 'chair')
         await asyncio.sleep(1.0)
         bench.detections(1.1, 'wrong')
-        assert bench.told == [(0.5, 1, ['chair', 'tag 3'])]
+        assert bench.told == [(0.5, 1, ['tag 3', 'chair'])]
 
     run(scene())
 
@@ -149,12 +149,12 @@ def test_the_wait_runs_from_when_the_key_frame_came_however_long_describing_take
         bench.detections(2, 'chair')
         await asyncio.sleep(30.0)
         bench.observed(slow)
-        assert bench.told[1:] == [(31.4, 2, ['chair', 'tag 3'])]
+        assert bench.told[1:] == [(31.4, 2, ['tag 3', 'chair'])]
 
     run(scene())
 
 
-def test_late_detections_have_the_observation_told_again_behind_what_was_told() -> None:
+def test_late_detections_have_the_observation_told_again() -> None:
     async def scene() -> None:
         bench = Bench()
         bench.observed(bench.key_frame(0))
@@ -261,7 +261,7 @@ def test_stamps_that_fall_back_as_in_a_looped_recording_begin_anew() -> None:
         frame = bench.key_frame(2, session=SESSION)
         bench.detections(2, 'sofa')
         bench.observed(frame)
-        assert [names for _, _, names in bench.told] == [['chair', 'tag 3'], ['sofa', 'tag 3']]
+        assert [names for _, _, names in bench.told] == [['tag 3', 'chair'], ['tag 3', 'sofa']]
 
     run(scene())
 

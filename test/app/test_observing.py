@@ -5,7 +5,7 @@ import dataclasses
 from fake_models import FakePerceiver, key_frame, observation, pose_at
 
 from embodied_r_ros.adapters.perception import Description
-from embodied_r_ros.app.observing import given_up, looked_again, observation_of, pairs
+from embodied_r_ros.app.observing import given_up, looked_again, observation_of, pairs, with_detections
 from embodied_r_ros.core.records import Motion, MotionSource, Sighting
 
 TURN, WALK = Motion(name='rotate left', rotate_left_deg=30.0), Motion(name='move forward', forward_m=1.0, left_m=0.0)
@@ -46,6 +46,15 @@ def test_a_second_look_adds_what_was_not_told():
     again = looked_again(seen, Description(sightings=(SOFA, LAMP), text='a red door'))
     assert (again.sightings, again.text) == ((SOFA, LAMP), 'a wall; a red door')
     assert looked_again(seen, Description()) == seen
+
+
+def test_what_a_detector_told_stays_when_a_key_frame_is_described_again():
+    chair = Sighting.level('chair', 5.0, source='detection')
+    before = dataclasses.replace(observation(1), sightings=(SOFA, chair))
+    again = dataclasses.replace(observation(1), sightings=(SOFA, LAMP))
+    assert with_detections(again, before).sightings == (SOFA, LAMP, chair)
+    told = dataclasses.replace(again, sightings=(LAMP, chair))
+    assert with_detections(told, before) == told
 
 
 def test_a_pair_never_crosses_sessions_cameras_or_gaps():

@@ -70,6 +70,18 @@ def test_what_a_second_look_added_is_told_too():
     assert told([again], scene)[0].view == 'lamp 14 deg left at 4.1 m; sofa straight ahead at 4.0 m'
 
 
+def test_a_second_look_and_what_has_come_meanwhile_are_both_told():
+    at = pose(0.0)
+    sofa, lamp, chair = (
+        sighting(name, (4.0, y_m), at) for name, y_m in (('sofa', 0.0), ('lamp', 1.0), ('chair', -1.0))
+    )
+    scene = scene_of([seen(0, at, sofa, chair)])
+    again = seen(0, at, sofa, lamp)
+    assert told([again], scene)[0].view == (
+        'lamp 14 deg left at 4.1 m; sofa straight ahead at 4.0 m; chair 14 deg right at 4.1 m'
+    )
+
+
 def test_an_observation_that_the_scene_does_not_know_is_told_as_it_is():
     observation = seen(0, pose(0.0), sighting('sofa', (4.0, 0.0), pose(0.0)))
     assert told([observation], scene_of([])) == [observation]
