@@ -24,7 +24,8 @@ ROOMS = {
 }
 ROS = set(
     'rclpy embodied_r_interfaces sensor_msgs std_msgs nav_msgs geometry_msgs diagnostic_msgs lifecycle_msgs '
-    'rosgraph_msgs builtin_interfaces rcl_interfaces action_msgs ament_index_python launch launch_ros'.split()
+    'rosgraph_msgs builtin_interfaces rcl_interfaces action_msgs tf2_msgs vision_msgs visualization_msgs nav2_msgs '
+    'ament_index_python launch launch_ros'.split()
 )
 HEAVY = {'torch', 'transformers', 'trl', 'accelerate', 'datasets', 'peft', 'vllm'}
 CORE_MAY_IMPORT = {'numpy', 'cv2', 'yaml'}

@@ -69,6 +69,9 @@ class _Awaited:
 
 @dataclasses.dataclass
 class _Topic:
+    """What is known of a topic: `began_s` is when its first message came."""
+
+    began_s: float
     told: collections.deque[Detections] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=_TOLD_KEPT)
     )
@@ -150,7 +153,7 @@ class DetectionWaiting:
         if behind_s > self._settings.detection_latest_s:
             self._tell_late(behind_s)
             return
-        topic = self._topics.setdefault(told.topic, _Topic())
+        topic = self._topics.setdefault(told.topic, _Topic(asyncio.get_running_loop().time()))
         if topic.told and told.stamp_ns < topic.told[-1].stamp_ns - TIME_JUMP_NS:
             topic.told.clear()
         topic.told.append(told)
@@ -185,11 +188,8 @@ class DetectionWaiting:
         late_s = asyncio.get_running_loop().time() - awaited.came_s
         awaited.told[name] = None
         if nearest is None:
-            self._leave_out(
-                MISSED,
-                f'detections must have the stamps of the images, within {self._settings.detection_max_age_s:g} s, got '
-                'none for a key frame; let the detector copy them, or raise detection_max_age_s',
-            )
+            if awaited.came_s >= topic.began_s:
+                self._tell_missed()
         elif late_s > self._settings.detection_latest_s:
             self._tell_late(late_s)
         else:
@@ -237,6 +237,13 @@ class DetectionWaiting:
         camera, session, index = frame.key
         before = self._awaited.get((camera, session, index - 1))
         return marked(before.sightings.get(told.topic, ()) if before else (), found)
+
+    def _tell_missed(self) -> None:
+        self._leave_out(
+            MISSED,
+            f'detections must have the stamps of the images, within {self._settings.detection_max_age_s:g} s, got '
+            'none for a key frame; let the detector copy them, or raise detection_max_age_s',
+        )
 
     def _tell_late(self, late_s: float) -> None:
         self._leave_out(
