@@ -28,10 +28,23 @@ def nearest_of_each(log: CoarseLog) -> dict[str, tuple[str, int]]:
 
 def meant(texts: Sequence[str], log: CoarseLog) -> tuple[list[str], str]:
     """The texts with the nearest one named where several are meant, and a sentence that says so ('' for none)."""
-    notes = []
-    for base, (name, count) in nearest_of_each(log).items():
-        bare = re.compile(rf'(?<![\w-]){re.escape(base)}(?! \d)(?![\w-])', re.IGNORECASE)
-        if any(map(bare.search, texts)):
-            texts = [name.join(bare.split(text)) for text in texts]
-            notes.append(f'{base} means {name}, the nearest of {count}; ')
-    return list(texts), ''.join(notes)
+    nearest = nearest_of_each(log)
+    if not nearest:
+        return list(texts), ''
+    # The longest first: a 'chair lift' is no chair.
+    names = sorted({*log.where_seen(), *nearest}, key=len, reverse=True)
+    mention = re.compile(rf'(?<![\w-])(?:{"|".join(map(re.escape, names))})(?! \d)(?![\w-])', re.IGNORECASE)
+    found = set()
+
+    def named(match: re.Match[str]) -> str:
+        base = match[0].lower()
+        if base not in nearest:
+            return match[0]
+        found.add(base)
+        return nearest[base][0]
+
+    texts = [mention.sub(named, text) for text in texts]
+    notes = (
+        f'{base} means {name}, the nearest of {count}; ' for base, (name, count) in nearest.items() if base in found
+    )
+    return texts, ''.join(notes)

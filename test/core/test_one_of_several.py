@@ -44,6 +44,14 @@ def test_a_name_that_several_things_bear_means_the_nearest(log, text, read):
     assert note == ('' if read == text else 'chair means chair 2, the nearest of 2; ')
 
 
+@pytest.mark.parametrize(
+    ('name', 'text'), [('chair lift', 'Where is the chair lift?'), ('high chair', 'Is it a high chair?')]
+)
+def test_a_longer_name_with_that_name_in_it_means_another_thing(name, text):
+    seen = looks([*THINGS, (name, (3.0, 3.0))], [pose(0.0), pose(1.0)])
+    assert meant([text], coarse_log(told(seen, scene_of(seen)))) == ([text], '')
+
+
 def test_a_number_in_the_name_of_a_single_thing_means_nothing_more():
     seen = looks([('room 12', (4.0, 0.0))], [pose(0.0)])
     assert meant(['Where is the room?'], coarse_log(seen)) == (['Where is the room?'], '')
