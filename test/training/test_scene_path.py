@@ -1,17 +1,15 @@
-"""Simulated places and walks: a seed gives one walk, nothing stands in its way, layouts of one's own are read."""
+"""Simulated places and walks: a seed gives one walk, and nothing stands in its way."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import itertools
-import json
 import math
 import random
 
 import pytest
 
-from embodied_r_ros.core.errors import InputError
 from training.world.nouns import NOUNS
 from training.world.path import CLIMB_M_S, PAUSE_S, TURN_DEG_S, WALK_M_S, Leg, Path, Station, make_path
 from training.world.scene import (
@@ -19,7 +17,6 @@ from training.world.scene import (
     MIN_GAP_M,
     NEAREST_TO_WALK_M,
     TAG_COUNT,
-    load_layout,
     make_walk,
 )
 
@@ -118,6 +115,17 @@ def test_a_path_as_far_as_a_moment_ends_where_the_whole_one_then_is():
     assert path.until(path.duration_s) == path
 
 
+def test_a_random_path_goes_only_where_it_is_clear():
+    def clear(start, end):
+        return min(start.x_m, end.x_m) >= -0.1 and max(start.x_m, end.x_m) <= 0.1
+
+    for seed in range(10):
+        path = make_path(random.Random(seed), 8, (-9.0, -9.0, 9.0, 9.0), clear=clear)
+        assert len(path.legs) == 8
+        assert all(abs(station.x_m) <= 0.1 for station in path.stations)
+        assert max(abs(station.y_m) for station in path.stations) >= 0.75
+
+
 def test_random_paths_climb_only_where_they_may():
     kinds = {
         climbs: {
@@ -173,85 +181,3 @@ def test_there_are_several_hundred_nouns_of_one_to_three_words():
     assert not {noun.split()[0] for noun in NOUNS if len(noun.split()) > 1} & {
         n for n in NOUNS if n in 'board stop kit lamp'.split()
     }
-
-
-def layout(path, objects):
-    path.write_text(json.dumps({'scene': {'objects': objects}}))
-    return path
-
-
-FLAT = [
-    {'name': 'sofa', 'center_m': [2, 3, 0.5], 'size_m': [1.8, 0.8, 1.0]},
-    {'name': 'floor lamp', 'center_m': [-1, 0, 0.8], 'size_m': [0.3, 0.3, 1.6]},
-    {'name': 'desk', 'center_m': [4, -2, 0.4], 'size_m': [1.2, 0.6, 0.8]},
-]
-
-
-def test_a_layout_of_ones_own_is_walked_through_clear_of_its_things(tmp_path):
-    walk = load_layout(layout(tmp_path / 'flat.json', FLAT), seed=3)
-    assert [thing.name for thing in walk.scene.objects] == ['sofa', 'floor lamp', 'desk']
-    assert [thing.size_m for thing in walk.scene.objects] == [tuple(entry['size_m']) for entry in FLAT]
-    offsets = [
-        (t.center_m[0] - e['center_m'][0], t.center_m[1] - e['center_m'][1]) for t, e in zip(walk.scene.objects, FLAT)
-    ]
-    assert all(offset == pytest.approx(offsets[0]) for offset in offsets)
-    for moment in range(61):
-        spot = walk.path.station_at(walk.path.duration_s * moment / 60)
-        for thing in walk.scene.objects:
-            assert math.dist(thing.center_m[:2], (spot.x_m, spot.y_m)) > max(thing.size_m[:2]) / 2
-
-
-def test_a_layout_gives_the_same_walk_for_the_same_seed(tmp_path):
-    path = layout(tmp_path / 'flat.json', FLAT)
-    assert load_layout(path, 1) == load_layout(path, 1)
-    assert load_layout(path, 1).path != load_layout(path, 2).path
-
-
-def test_walks_through_a_layout_are_at_one_site(tmp_path):
-    path = layout(tmp_path / 'flat.json', FLAT)
-    assert {load_layout(path, seed).scene.site for seed in (1, 2)} == {'flat'}
-    assert [make_walk(seed).scene.site for seed in (1, 2)] == ['world-1', 'world-2']
-
-
-def holding(*objects):
-    return json.dumps({'scene': {'objects': objects}})
-
-
-SOFA = {'name': 'sofa', 'center_m': [1, 2, 0.5], 'size_m': [1, 1, 1]}
-BAD_LAYOUTS = {
-    'cut off': ('{', r'is no layout \{"scene": \{"objects": \[\.\.\.\]\}\}: JSONDecodeError'),
-    'a list': ('[]', 'is no layout .*TypeError'),
-    'no scene': ('{"objects": []}', "is no layout .*KeyError.'scene'"),
-    'no object': (holding(), 'holds no object; a layout needs at least one'),
-    'no centre': (holding({'name': 'sofa', 'size_m': [1, 1, 1]}), "is no layout .*KeyError.'center_m'"),
-    'no name': (holding({'center_m': [1, 2, 3], 'size_m': [1, 1, 1]}), "is no layout .*KeyError.'name'"),
-    'two numbers': (
-        holding(SOFA, {**SOFA, 'center_m': [1, 2]}),
-        r'object 1 needs center_m and size_m of three numbers each, got \[1, 2\] and \[1, 1, 1\]',
-    ),
-    'one number': (holding({**SOFA, 'size_m': 3}), 'object 0 needs .* three numbers each, got .* and 3'),
-    'a word': (holding({**SOFA, 'center_m': [1, 2, 'x']}), 'is no layout .*could not convert'),
-    'names alone': (holding('sofa'), 'is no layout .*TypeError'),
-}
-
-
-@pytest.mark.parametrize(('text', 'message'), BAD_LAYOUTS.values(), ids=BAD_LAYOUTS)
-def test_a_bad_layout_is_named_with_what_is_wrong(text, message, tmp_path):
-    path = tmp_path / 'bad.json'
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        load_layout(path)
-
-
-def test_a_layout_without_room_to_walk_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr('training.world.scene.make_path', lambda *_: Path(()))  # one walk, tried as often as any
-    hall = {'name': 'hall', 'center_m': [0, 0, 1], 'size_m': [40, 40, 1]}
-    with pytest.raises(
-        InputError, match='no clear walk was found between the 1 objects of the layout; leave more room'
-    ):
-        load_layout(layout(tmp_path / 'full.json', [hall]))
-
-
-def test_a_layout_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match=r'nowhere\.json is no layout .*FileNotFoundError'):
-        load_layout(tmp_path / 'nowhere.json')

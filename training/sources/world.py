@@ -25,10 +25,11 @@ from embodied_r_ros.evaluation.samples import (
 )
 from training.sources import world_eyes
 from training.sources.journal import Journal
+from training.sources.world_layouts import LayoutWalks
 from training.world.nouns import NOUNS, UNSEEN_NOUNS
 from training.world.path import CAMERA
 from training.world.questions import Tally, questions_about, until
-from training.world.scene import Walk, load_layout, make_walk
+from training.world.scene import Walk, make_walk
 from training.world.views import GLIMPSED_ASIDE_DEG, KeyFrameRule
 
 SEEDS_APART = 1_000_000
@@ -69,7 +70,8 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     world.add_argument('--view-deg', type=float, help=told)
     told = 'Name things as training does, or otherwise (default: %(default)s).'
     world.add_argument('--nouns', choices=['seen', 'unseen'], default='seen', help=told)
-    world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help='Walk through these layout files.')
+    told = 'Walk through these layout files (JSON); those that cannot be walked are left out and named.'
+    world.add_argument('--layouts', type=pathlib.Path, nargs='+', default=[], help=told)
     world.add_argument('--walks', type=int, nargs='+', default=[], help='Seed the walks with these, not with --seed.')
     world.add_argument('--bags', type=pathlib.Path, help='Name the recordings in this folder in place of observations.')
     world_eyes.add_options(world)
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         SettingsError: an option is out of range.
-        InputError: a layout cannot be walked, or the walks named give no question.
+        InputError: no layout can be walked, or the walks named give no question.
     """
     for name, least in (('questions', 1), ('per_walk', 1), ('seed', 0)):
         if getattr(options, name) < least:
@@ -93,11 +95,13 @@ def run(options: argparse.Namespace) -> int:
     _check_ranges(options)
     world_eyes.check(options)
     tally = Tally()
-    journal = _journal(options)
-    found = world_samples(options, tally, _seer(options, journal))
+    layouts = LayoutWalks(options.layouts, SEEDS_APART * (options.seed + 1)) if options.layouts else None
+    journal = _journal(options, layouts)
+    found = world_samples(options, tally, _seer(options, journal), layouts)
     samples = list(counted(itertools.islice(found, options.questions), 'questions', options.questions))
     if not samples:
-        raise InputError(f'the walks {options.walks} give no question; name others, or more')
+        named = 'layouts' if layouts else f'walks {options.walks}'
+        raise InputError(f'the {named} give no question; name others, or more')
     count = write_samples(options.out, samples)
     if journal:
         journal.done()
@@ -106,6 +110,8 @@ def run(options: argparse.Namespace) -> int:
     width = max(map(len, TASKS))
     for task in TASKS:
         print(f'{task:{width}} {counts[task]:6}')
+    if layouts:
+        print(layouts.report())
     print(
         f'{count} questions about {scenes} scenes in {options.out}: {split_counts(samples)}; '
         f'dropped: {tally.coarse} that the coarse text does not lead to, {tally.none} that the walk has none of'
@@ -127,22 +133,31 @@ def _check_ranges(options: argparse.Namespace) -> None:
             raise SettingsError('--view-deg is for exact observations, leave --perception and --bags out')
 
 
-def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterator[Sample]:
+def world_samples(
+    options: argparse.Namespace, tally: Tally, see: See, layouts: LayoutWalks | None = None
+) -> Iterator[Sample]:
     """Samples walk by walk, without end unless the walks are named; `see` writes the observations of a walk."""
     asked: collections.Counter[tuple[str, ...]] = collections.Counter()
     tasks = itertools.cycle(TASKS)
     least, most = options.observations or (1, 0 if options.moves is None else options.moves + STANDING)
     half_view_rad = math.radians(options.view_deg) / 2 if options.view_deg else CAMERA.half_view_rad
     aside_deg = max(math.degrees(half_view_rad), GLIMPSED_ASIDE_DEG)
-    for walk in walks(options):
-        rng = random.Random(f'questions {options.seed} {walk.scene.seed}')
+    for placed in layouts or walks(options):
+        rng = random.Random(f'questions {options.seed} {placed.scene.seed}')
+        sighted = world_eyes.see(options, placed, RULE) if options.eyes else None
+        if sighted is None:
+            walk = world_eyes.numbered(options, placed, RULE, half_view_rad)
+        else:
+            walk = world_eyes.named_as_landmarks(placed, sighted)
         exact = world_eyes.exactly(options, walk, RULE, rng, half_view_rad)
         counts = sorted({min(count, len(exact)) for count in range(least, most + 1)})
         wanted = list(itertools.islice(tasks, options.per_walk))
         drafts = questions_about(
             *world_eyes.asked_about(walk, exact), wanted, rng, asked, tally, counts, options.moves, aside_deg
         )
-        seen = [] if options.bags else see(walk, exact)
+        if layouts:
+            layouts.note(walk, len(drafts))
+        seen = [] if options.bags else see(walk, exact) if sighted is None else sighted
         split = split_of(walk.scene.site, options.seed)
         for number, draft in enumerate(drafts):
             end_s = draft.pop('end_s', None)
@@ -153,10 +168,7 @@ def world_samples(options: argparse.Namespace, tally: Tally, see: See) -> Iterat
 
 
 def walks(options: argparse.Namespace) -> Iterator[Walk]:
-    """The walks that the command line asks for."""
-    if options.layouts:
-        pairs = zip(itertools.cycle(options.layouts), itertools.count(SEEDS_APART * (options.seed + 1)))
-        return (load_layout(path, seed) for path, seed in pairs)
+    """The walks through made-up places that the command line asks for."""
     seeds = options.walks or itertools.count(SEEDS_APART * (options.seed + 1))
     nouns = UNSEEN_NOUNS if options.nouns == 'unseen' else NOUNS
     place = world_eyes.placer(options)
@@ -172,19 +184,17 @@ def _named(walk: Walk, options: argparse.Namespace) -> Walk:
     return dataclasses.replace(walk, scene=dataclasses.replace(walk.scene, layout=layout))
 
 
-def _journal(options: argparse.Namespace) -> Journal | None:
+def _journal(options: argparse.Namespace, walked: LayoutWalks | None) -> Journal | None:
     """Where rendered walks are kept, by seed, until the samples are written; None where nothing is rendered."""
     if options.perception == 'exact' or options.bags:
         return None
     settings = {name: list(getattr(options, name)) for name in ('legs', 'things', 'seconds')}
-    layouts = [repr(load_layout(path).scene.objects) for path in options.layouts]
+    layouts = [repr(layout.objects) for layout in walked.layouts] if walked else []
     return Journal(options.out, {**settings, 'circles': options.circles, 'nouns': options.nouns, 'layouts': layouts})
 
 
 def _seer(options: argparse.Namespace, journal: Journal | None) -> See:
-    """What writes the observations of a walk: eyes, else the robot's perception with a journal, else geometry."""
-    if options.eyes:
-        return lambda walk, exact: world_eyes.see(options, walk, RULE)
+    """What writes the observations of a walk without eyes: the robot's perception with a journal, else geometry."""
     if journal is None:
         return lambda walk, exact: exact
     from training.world.recording import observe as observe_rendered  # renders, so only where asked

@@ -39,8 +39,8 @@ BOXES, SIGNS = 'boxes', 'signs'
 EYES = (BOXES, SIGNS)
 # A box is drawn around a thing of which this much shows, in pixels of the depth image and as a share.
 FEWEST_PX, LEAST_UNHIDDEN = 20, 0.5
-# Surely in view is what shows wholly.
-SURELY_UNHIDDEN = 0.95
+# Surely in view is what shows wholly; in a crowded room, what shows for the most part.
+SURELY_UNHIDDEN, CROWDED_UNHIDDEN = 0.95, 0.7
 # Letters of 12 cm are read from so near and far, and so far aside of their front.
 SIGN_HEIGHT_M, SIGN_WIDTH_M = 0.12, 0.5
 SIGN_FROM_M, SIGN_TO_M, SIGN_ASIDE_DEG = 0.8, 6.0, 40.0
@@ -110,7 +110,7 @@ def observe(
     return observations
 
 
-def observe_exactly(walk: Walk, rule: KeyFrameRule) -> list[Observation]:
+def observe_exactly(walk: Walk, rule: KeyFrameRule, least_unhidden: float = SURELY_UNHIDDEN) -> list[Observation]:
     """What is surely in view, however large and high it is, where it is: for questions about it."""
     observations: list[Observation] = []
     before: set[str] = set()
@@ -119,11 +119,12 @@ def observe_exactly(walk: Walk, rule: KeyFrameRule) -> list[Observation]:
         surely = [
             seen
             for seen in look(walk.scene, station).things
-            if seen.unhidden >= SURELY_UNHIDDEN
+            if seen.unhidden >= least_unhidden
             and NEAREST_M <= seen.distance_m <= MAX_DISTANCE_M
             and seen.box_px[0] > 0.0
             and seen.box_px[2] < CAMERA.width - 1
         ]
+        surely.sort(key=lambda seen: -seen.bearing_left_deg)
         fresh = [seen for seen in surely if seen.thing.name not in before]
         observations.append(
             Observation(
@@ -156,11 +157,11 @@ def _sightings(
     scene: Scene, station: Station, eyes: Sequence[str], noise: EyeNoise, rng: random.Random
 ) -> tuple[Sighting, ...]:
     view = look(scene, station)
-    depth = DepthMap(_noisy_depth(view, noise, rng).astype(np.float32)) if noise.has_depth else None
+    depth = noisy_depth(view, noise, rng) if noise.has_depth else None
     found: list[Sighting | None] = []
     if BOXES in eyes:
         height_m = station.z_m + CAMERA_HEIGHT_M
-        for name, box_px in _boxes(scene, view, noise, rng):
+        for name, box_px in drawn_boxes(scene, view, noise, rng):
             seen = box_sighting(name, box_px, CAMERA, depth, source='box')
             floor = seen is not None and depth is None
             found.append(with_floor_contact(seen, CAMERA, height_m) if seen and floor else seen)
@@ -170,7 +171,8 @@ def _sightings(
     return tuple(sorted((seen for seen in found if seen is not None), key=lambda seen: -seen.bearing_left_deg))
 
 
-def _noisy_depth(view: Sightlines, noise: EyeNoise, rng: random.Random) -> np.typing.NDArray[np.float64]:
+def noisy_depth(view: Sightlines, noise: EyeNoise, rng: random.Random) -> DepthMap:
+    """What a depth camera measures."""
     depth_m = view.depth_m.copy()
     for number in np.unique(view.owner[view.owner >= 0]):
         of = view.owner == number
@@ -179,10 +181,11 @@ def _noisy_depth(view: Sightlines, noise: EyeNoise, rng: random.Random) -> np.ty
         if rng.random() < noise.mixed:
             behind_m = np.where(np.isnan(view.behind_m[of]), depth_m[of], view.behind_m[of])
             depth_m[of] += rng.uniform(0.2, 0.8) * (behind_m - depth_m[of])
-    return depth_m
+    return DepthMap(depth_m.astype(np.float32))
 
 
-def _boxes(scene: Scene, view: Sightlines, noise: EyeNoise, rng: random.Random) -> Iterator[tuple[str, Box]]:
+def drawn_boxes(scene: Scene, view: Sightlines, noise: EyeNoise, rng: random.Random) -> Iterator[tuple[str, Box]]:
+    """Names and boxes that an eye for boxes tells."""
     half_view_deg = math.degrees(CAMERA.half_view_rad)
     for seen in view.things:
         drawn = seen.pixels >= FEWEST_PX and seen.unhidden >= LEAST_UNHIDDEN

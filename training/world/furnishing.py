@@ -50,8 +50,8 @@ def furnish(
             and bounds_m[1] + 0.1 < y_m - size[1] / 2
             and y_m + size[1] / 2 < bounds_m[3] - 0.1
         )
-        clear = all(_gap_m(thing, (spot.x_m, spot.y_m), (0.0, 0.0)) >= CLEAR_OF_WALK_M for spot in walked)
-        if inside and clear and all(_gap_m(thing, o.center_m, o.size_m) >= CLEAR_OF_OTHERS_M for o in objects):
+        clear = all(gap_m(thing, (spot.x_m, spot.y_m), (0.0, 0.0)) >= CLEAR_OF_WALK_M for spot in walked)
+        if inside and clear and all(gap_m(thing, o.center_m, o.size_m) >= CLEAR_OF_OTHERS_M for o in objects):
             objects.append(thing)
     return tuple(objects) if len(objects) == count else None
 
@@ -77,7 +77,7 @@ def _size(rng: random.Random) -> tuple[Size, float]:
     return (rng.uniform(0.3, 0.9), rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.7)), rng.uniform(0.9, 1.6)
 
 
-def _gap_m(thing: SceneObject, at_m: Sequence[float], size_m: Sequence[float]) -> float:
+def gap_m(thing: SceneObject, at_m: Sequence[float], size_m: Sequence[float]) -> float:
     """Metres between the sides of a thing and of another, seen from above; below 0 where they cross."""
     gaps = [abs(thing.center_m[k] - at_m[k]) - (thing.size_m[k] + size_m[k]) / 2 for k in (0, 1)]
     return math.hypot(*gaps) if min(gaps) > 0.0 else max(gaps)

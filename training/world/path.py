@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 import random
+from collections.abc import Callable
 
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.records import Pose
@@ -21,6 +22,7 @@ WALK_M_S = 1.25
 TURN_DEG_S = 60.0
 CLIMB_M_S = 0.5
 PAUSE_S = 0.3
+SHORTEST_M = 0.75
 
 Box = tuple[float, float, float, float]
 
@@ -120,7 +122,14 @@ class Path:
         return Path((*self.legs[:number], leg, *self.legs[number + 1 :]))
 
 
-def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False, circles: float = 0.0) -> Path:
+def make_path(
+    rng: random.Random,
+    legs: int,
+    bounds_m: Box,
+    climbs: bool = False,
+    circles: float = 0.0,
+    clear: Callable[[Station, Station], bool] = lambda start, end: True,
+) -> Path:
     """A random walk of so many legs that stays inside bounds (x_min, y_min, x_max, y_max).
 
     Straight stretches are 0.75 to 4 m in steps of a quarter metre; turns are multiples of 15 degrees, most often 90.
@@ -131,22 +140,24 @@ def make_path(rng: random.Random, legs: int, bounds_m: Box, climbs: bool = False
         bounds_m: of the stations between legs.
         climbs: whether some legs lead up or down.
         circles: share of the turns that are circles on the spot, and on, in one piece or in several.
+        clear: whether one can walk straight from one station to another; from the start it must lead somewhere.
     """
+
+    def leads(start: Station, end: Station) -> bool:
+        inside = bounds_m[0] <= end.x_m <= bounds_m[2] and bounds_m[1] <= end.y_m <= bounds_m[3]
+        return inside and 0.0 <= end.z_m <= 1.0 and clear(start, end)
+
     path = Path(())
     while len(path.legs) < legs:
         if circles and (not path.legs or path.legs[-1].kind == 'forward') and rng.random() < circles:
             path = Path((*path.legs, *_draw_circle(rng)))
             continue
         leg = _draw_leg(rng, path.legs[-1].kind if path.legs else rng.choice(['forward', 'turn']), climbs)
-        after = path.stations[-1].after(leg)
-        if (
-            bounds_m[0] <= after.x_m <= bounds_m[2]
-            and bounds_m[1] <= after.y_m <= bounds_m[3]
-            and 0.0 <= after.z_m <= 1.0
-        ):
+        here = path.stations[-1]
+        if leads(here, here.after(leg)):
             path = Path((*path.legs, leg))
-        elif leg.kind == 'forward' and _boxed_in(path.stations[-1], bounds_m):
-            path = Path(path.legs[:-1] or (Leg(kind='turn', amount=rng.choice([-90.0, 90.0])),))
+        elif leg.kind == 'forward' and not leads(here, here.after(Leg(kind='forward', amount=SHORTEST_M))):
+            path = Path(path.legs[:-1])
     return path
 
 
@@ -170,8 +181,3 @@ def _draw_circle(rng: random.Random) -> list[Leg]:
         )
         rest -= legs[-1].amount
     return [leg for leg in (*legs, Leg(kind='turn', amount=rest)) if leg.amount]
-
-
-def _boxed_in(station: Station, bounds_m: Box) -> bool:
-    least = station.after(Leg(kind='forward', amount=0.75))
-    return not (bounds_m[0] <= least.x_m <= bounds_m[2] and bounds_m[1] <= least.y_m <= bounds_m[3])

@@ -47,14 +47,21 @@ class Examiner(Survey):
         draft = self.draft(task)
         if draft is None:
             return None
-        choices = list(draft.choices)
+        choices = list(map(self._spoken, draft.choices))
         self.rng.shuffle(choices)
-        text = self.rng.choice(PHRASINGS[task]).format(*draft.slots, **draft.extra)
-        return Asked(task, text, tuple(choices), draft.truth, draft.target, min(draft.end_s, self.now_s))
+        text = self._spoken(self.rng.choice(PHRASINGS[task]).format(*draft.slots, **draft.extra))
+        return Asked(task, text, tuple(choices), self._spoken(draft.truth), draft.target, min(draft.end_s, self.now_s))
 
     def draft(self, task: str) -> Draft | None:
         """A question of a task before it is put into English; None when the walk has no such question."""
         return DRAFTERS[task](self)
+
+    def _spoken(self, text: str) -> str:
+        """The text without articles before names with a number: 'where is chair 2?'."""
+        for name in self.places:
+            if name[-1].isdigit():
+                text = text.replace(f'the {name}', name)
+        return text
 
 
 @dataclasses.dataclass

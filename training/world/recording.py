@@ -34,10 +34,11 @@ from embodied_r_ros.core.mounting import BODY_IN_OPTICAL
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.poses import ORIGIN, chained, inverse
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Pose
+from training.world.layouts import load_layout
 from training.world.nouns import NOUNS
 from training.world.path import CAMERA, CAMERAS, Path
 from training.world.renderer import Renderer
-from training.world.scene import Scene, Walk, load_layout, make_walk
+from training.world.scene import Scene, Walk, make_walk
 from training.world.textures import PLATE_WIDTH_M, TAG_SIZE_M, seeded
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import pathlib
 import random
 from collections.abc import Callable, Sequence
 
-from embodied_r_ros.core.errors import InputError
 from training.world.nouns import NOUNS
 from training.world.path import Box, Path, make_path
 
@@ -124,56 +121,3 @@ def place_objects(
                 SceneObject(name=names[k], center_m=(x_m, y_m, height / 2), size_m=(side, side, height), tag_id=tags[k])
             )
     return tuple(objects) if len(objects) == count else None
-
-
-def load_layout(path: pathlib.Path, seed: int = 0) -> Walk:
-    """A walk through a layout of one's own: {"scene": {"objects": [{"name", "center_m", "size_m"}, ...]}}, in metres.
-
-    Raises:
-        InputError: the file is no such layout.
-    """
-    try:
-        entries = json.loads(pathlib.Path(path).read_text())['scene']['objects']
-        objects = tuple(_layout_object(entry, index) for index, entry in enumerate(entries))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f'{path} is no layout {{"scene": {{"objects": [...]}}}}: {error!r}') from error
-    if not objects:
-        raise InputError(f'{path} holds no object; a layout needs at least one')
-    names = [thing.name.lower() for thing in objects]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f'{path} names {", ".join(twice)} more than once; give each thing a name of its own')
-    return _walk_through(objects, seed, pathlib.Path(path).stem)
-
-
-def _layout_object(entry: dict[str, object], index: int) -> SceneObject:
-    center, size = entry['center_m'], entry['size_m']
-    if not (isinstance(center, Sequence) and isinstance(size, Sequence) and len(center) == len(size) == 3):
-        raise ValueError(f'object {index} needs center_m and size_m of three numbers each, got {center!r} and {size!r}')
-    x, y, z = (float(value) for value in center)
-    dx, dy, dz = (float(value) for value in size)
-    return SceneObject(name=str(entry['name']), center_m=(x, y, z), size_m=(dx, dy, dz), tag_id=index % TAG_COUNT)
-
-
-def _walk_through(objects: tuple[SceneObject, ...], seed: int, layout: str) -> Walk:
-    xs, ys = [o.center_m[0] for o in objects], [o.center_m[1] for o in objects]
-    bounds = (min(xs) - 3.0, min(ys) - 3.0, max(xs) + 3.0, max(ys) + 3.0)
-    middle = ((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
-    moved = tuple(
-        dataclasses.replace(o, center_m=(o.center_m[0] - middle[0], o.center_m[1] - middle[1], o.center_m[2]))
-        for o in objects
-    )
-    box = (bounds[0] - middle[0], bounds[1] - middle[1], bounds[2] - middle[0], bounds[3] - middle[1])
-    rng = random.Random(f'layout {seed}')
-    for _ in range(2000):
-        path = make_path(rng, rng.randint(8, 11), (box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1))
-        walked = [path.station_at(path.duration_s * i / 60.0) for i in range(61)]
-        reach = [max(o.size_m[0], o.size_m[1]) / 2 + 0.4 for o in moved]
-        if all(
-            math.hypot(o.center_m[0] - s.x_m, o.center_m[1] - s.y_m) > r for o, r in zip(moved, reach) for s in walked
-        ):
-            scene = Scene(seed=seed, kind='room', objects=moved, bounds_m=box, layout=layout)
-            return Walk(scene=scene, path=path)
-    raise InputError(
-        f'no clear walk was found between the {len(objects)} objects of the layout; leave more room between them'
-    )

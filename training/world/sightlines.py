@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,15 +61,15 @@ class Sightlines:
 def look(scene: Scene, station: Station) -> Sightlines:
     """Look from a station, ahead and level."""
     eye = np.array([station.x_m, station.y_m, station.z_m + CAMERA_HEIGHT_M])
-    rays = _rays() @ _turn(station.yaw_rad).T
-    behind_m = _background(scene, eye, rays)
+    steps = _steps(station.yaw_rad)
+    behind_m = _background(scene, eye, steps)
     depth_m, owner = behind_m.copy(), np.full((ROWS, COLUMNS), -1, np.int16)
     shown: dict[int, int] = {}
     for number, thing in enumerate(scene.objects):
         window = _window(thing, station, eye)
         if window is None:
             continue
-        surface_m = _meet(thing, eye, rays[window])
+        surface_m = _meet(thing, eye, steps[:, window[0], window[1]])
         hits = np.isfinite(surface_m)
         if hits.any():
             shown[number] = int(hits.sum())
@@ -95,12 +96,18 @@ def pixel_of(point_m: Floats, station: Station) -> tuple[float, float] | None:
 
 @functools.cache
 def _rays() -> Floats:
-    """(ROWS, COLUMNS, 3): x ahead, y left, z up, 1 metre ahead."""
+    """(3, ROWS, COLUMNS): x ahead, y left, z up, 1 metre ahead."""
     u = (np.arange(COLUMNS) + 0.5) * COARSER - 0.5
     v = (np.arange(ROWS) + 0.5) * COARSER - 0.5
     left, up = np.meshgrid(-(u - CAMERA.cx_px) / CAMERA.fx_px, -(v - CAMERA.cy_px) / CAMERA.fy_px)
-    # No ray runs exactly along an axis, so that none is divided by zero.
-    return np.stack([np.ones_like(left), left + 1e-9, up + 1e-9], axis=-1)
+    return np.stack([np.ones_like(left), left, up])
+
+
+def _steps(yaw_rad: float) -> Floats:
+    """(3, ROWS, COLUMNS): metres along the optical axis until a ray has gone one metre along x, y and z."""
+    rays = np.tensordot(_turn(yaw_rad), _rays(), axes=1)
+    steps: Floats = 1.0 / np.where(np.abs(rays) < 1e-9, 1e-9, rays)
+    return steps
 
 
 def _turn(yaw_rad: float) -> Floats:
@@ -114,24 +121,31 @@ def _in_camera(points_m: Floats, station: Station) -> Floats:
     return seen
 
 
-def _background(scene: Scene, eye: Floats, rays: Floats) -> Floats:
+def _background(scene: Scene, eye: Floats, steps: Floats) -> Floats:
     """Metres to the floor or a wall."""
-    low = np.array([*scene.bounds_m[:2], 0.0])
-    high = np.array([*scene.bounds_m[2:], np.inf])
-    steps = np.where(np.abs(rays) < 1e-9, 1e-9, rays)
-    exits = np.maximum((low - eye) / steps, (high - eye) / steps)
-    metres: Floats = exits.min(axis=-1)
-    return metres
+    low, high = (*scene.bounds_m[:2], 0.0), (*scene.bounds_m[2:], np.inf)
+    _, out = _crossed(low, high, eye, steps)
+    return out
 
 
-def _meet(thing: SceneObject, eye: Floats, rays: Floats) -> Floats:
+def _meet(thing: SceneObject, eye: Floats, steps: Floats) -> Floats:
     """Metres to the surface of a thing; infinite where a ray passes it."""
     centre, half = np.array(thing.center_m), np.array(thing.size_m) / 2
-    steps = np.where(np.abs(rays) < 1e-9, 1e-9, rays)
-    one, other = (centre - half - eye) / steps, (centre + half - eye) / steps
-    into, out = np.minimum(one, other).max(axis=-1), np.maximum(one, other).min(axis=-1)
+    into, out = _crossed(centre - half, centre + half, eye, steps)
     metres: Floats = np.where((into <= out) & (into > NEAR_M), into, np.inf)
     return metres
+
+
+def _crossed(
+    low: Sequence[float] | Floats, high: Sequence[float] | Floats, eye: Floats, steps: Floats
+) -> tuple[Floats, Floats]:
+    """Metres until each ray is between all pairs of planes of a box, and until it is no more between one of them."""
+    into, out = np.full(steps.shape[1:], -np.inf), np.full(steps.shape[1:], np.inf)
+    for axis in range(3):
+        one, other = (low[axis] - eye[axis]) * steps[axis], (high[axis] - eye[axis]) * steps[axis]
+        np.maximum(into, np.minimum(one, other), out=into)
+        np.minimum(out, np.maximum(one, other), out=out)
+    return into, out
 
 
 def corners(thing: SceneObject) -> Floats:
