@@ -13,6 +13,7 @@ import heapq
 import json
 import math
 import pathlib
+import random
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -22,10 +23,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from embodied_r_ros.adapters import codec
+from embodied_r_ros.adapters.depth_images import encode_depth
 from embodied_r_ros.adapters.eye_tags import TagEye, TagLabel, TagSettings
 from embodied_r_ros.adapters.perception_opencv import OpenCVPerceiver
 from embodied_r_ros.app.observing import observation_of, pairs
 from embodied_r_ros.core.camera import Camera
+from embodied_r_ros.core.depth import DepthMap
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import NS_PER_S, CameraInfoItem, Frame, ImageItem, OdometryItem, RecordedItem, Transform
 from embodied_r_ros.core.keyframes import KeyFrameSettings
@@ -34,15 +37,18 @@ from embodied_r_ros.core.mounting import BODY_IN_OPTICAL
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.poses import ORIGIN, chained, inverse
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Pose
+from training.world.box_eyes import EyeNoise, noisy_depth
 from training.world.layouts import load_layout
 from training.world.nouns import NOUNS
-from training.world.path import CAMERA, CAMERAS, Path
+from training.world.path import CAMERA, CAMERAS, Path, Station
 from training.world.renderer import Renderer
 from training.world.scene import Scene, Walk, make_walk
+from training.world.sightlines import look
 from training.world.textures import PLATE_WIDTH_M, TAG_SIZE_M, seeded
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
+DEPTH_TOPIC = '/camera/depth/image_raw/compressedDepth'
 ODOMETRY_TOPIC = '/odom'
 CAMERA_FRAME = 'camera_optical'
 CAMERA_LINK = 'camera_link'
@@ -66,6 +72,11 @@ WALK_SCALE_ERROR = 0.01
 def start_ns(seed: int) -> int:
     """Stamp of a recording's first message."""
     return (EPOCH_S + SEED_STEP_S * seed) * NS_PER_S
+
+
+def station_of(walk: Walk, at_ns: int) -> Station:
+    """Where the robot is at a stamp of the walk's recording."""
+    return walk.path.station_at((at_ns - start_ns(walk.scene.seed)) / NS_PER_S)
 
 
 def odometry(path: Path, seed: int) -> Iterator[tuple[float, Pose]]:
@@ -140,16 +151,22 @@ def recorded_items(walk: Walk, camera: Camera = CAMERA) -> Iterator[RecordedItem
     return heapq.merge(mount(), calibrations(), poses(), images(), key=lambda item: item.stamp_ns)
 
 
-def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA) -> int:
+def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA, with_depth: bool = False) -> int:
     """Write the recording of a walk as an MCAP bag with compressed images; returns the bag's size in bytes.
 
+    Args:
+        with_depth: record what a depth camera measures too, with its noise.
+
     Raises:
-        InputError: the folder exists already.
+        InputError: the folder exists already, or depth is asked for of another camera than the standard one.
     """
+    if with_depth and camera != CAMERA:
+        raise InputError('depth is simulated for the standard camera alone; leave the other camera or depth out')
     if folder.exists():
         raise InputError(f'a bag needs a new folder, got {str(folder)!r}, which exists; remove it or name another')
     folder.parent.mkdir(parents=True, exist_ok=True)
     store = get_typestore(Stores.ROS2_JAZZY)
+    rng = random.Random(f'depth {walk.scene.seed}')
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         writer.set_custom_data('site', walk.scene.site)
         connections = {
@@ -159,28 +176,42 @@ def write_bag(walk: Walk, folder: pathlib.Path, camera: Camera = CAMERA) -> int:
                 (OdometryItem, ODOMETRY_TOPIC, 'nav_msgs/msg/Odometry'),
                 (ImageItem, IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage'),
                 (Transform, '/tf_static', 'tf2_msgs/msg/TFMessage'),
+                (DepthMap, DEPTH_TOPIC, 'sensor_msgs/msg/CompressedImage'),
             )
-            if kind is not Transform or camera.pose is not None
+            if (kind is not Transform or camera.pose is not None) and (kind is not DepthMap or with_depth)
         }
         for item in recorded_items(walk, camera):
             name, connection = connections[type(item)]
             writer.write(connection, item.stamp_ns, store.serialize_cdr(_message(item, store.types), name))
+            if with_depth and isinstance(item, ImageItem):
+                depth = noisy_depth(look(walk.scene, station_of(walk, item.stamp_ns)), EyeNoise(), rng)
+                name, connection = connections[DepthMap]
+                message = _depth_message(depth, item.stamp_ns, store.types)
+                writer.write(connection, item.stamp_ns, store.serialize_cdr(message, name))
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _message(item: RecordedItem, types: Any) -> Any:
-    seconds, nanoseconds = divmod(item.stamp_ns, NS_PER_S)
-    stamp = types['builtin_interfaces/msg/Time'](seconds, nanoseconds)
-    frame_id = 'odom' if isinstance(item, OdometryItem) else CAMERA_FRAME
-    header = types['std_msgs/msg/Header'](stamp, frame_id)
     if isinstance(item, Transform):
-        return _transform_message(item, types['std_msgs/msg/Header'](stamp, item.parent), types)
+        return _transform_message(item, _header(item.stamp_ns, item.parent, types), types)
     if isinstance(item, OdometryItem):
-        return _odometry_message(item.pose, header, types)
+        return _odometry_message(item.pose, _header(item.stamp_ns, 'odom', types), types)
+    header = _header(item.stamp_ns, CAMERA_FRAME, types)
     if isinstance(item, CameraInfoItem):
         return _camera_info_message(item, header, types)
-    data = codec.encode_jpeg(codec.decode_frame(item.frame), JPEG_QUALITY).data
-    return types['sensor_msgs/msg/CompressedImage'](header, 'jpeg', np.frombuffer(data, np.uint8))
+    return types['sensor_msgs/msg/CompressedImage'](header, 'jpeg', np.frombuffer(encoded(item.frame).data, np.uint8))
+
+
+def _header(stamp_ns: int, frame_id: str, types: Any) -> Any:
+    return types['std_msgs/msg/Header'](types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, NS_PER_S)), frame_id)
+
+
+def _depth_message(depth: DepthMap, stamp_ns: int, types: Any) -> Any:
+    """As compressedDepth sends it: a header that counts only for 32FC1, and a PNG."""
+    data = bytes(12) + encode_depth(depth).data
+    header = _header(stamp_ns, CAMERA_FRAME, types)
+    kind = '16UC1; compressedDepth png'
+    return types['sensor_msgs/msg/CompressedImage'](header, kind, np.frombuffer(data, np.uint8))
 
 
 def _odometry_message(pose: Pose, header: Any, types: Any) -> Any:
@@ -255,15 +286,23 @@ def with_common_tags(walk: Walk) -> Walk:
 def observe(
     walk: Walk, settings: KeyFrameSettings | None = None, keep_last: bool = True, odometry: bool = True
 ) -> list[Observation]:
-    """Walk through the scene with the robot's own key framing and OpenCV perception, and return what it wrote.
+    """Walk through the scene with the robot's own key framing and OpenCV perception, and return what it wrote."""
+    perceiver = OpenCVPerceiver([TagEye(TagSettings(tag_size_m=TAG_SIZE_M), labels_of(walk.scene))])
+    keys = key_frames(walk, settings, keep_last, odometry)
+    return [observation_of(key, perceiver.describe_now(previous, key), perceiver) for previous, key in pairs(keys)]
+
+
+def key_frames(
+    walk: Walk, settings: KeyFrameSettings | None = None, keep_last: bool = True, odometry: bool = True
+) -> list[KeyFrame]:
+    """The key frames that the robot's own key framing picks on a walk.
 
     Args:
-        settings: how key frames are picked.
+        settings: how.
         keep_last: the last frame is a key frame too, as offline; a live camera does not know which is its last.
         odometry: whether it is heard.
     """
-    framer = KeyFramer(settings or KeyFrameSettings(), codec.small_grey, _encode)
-    perceiver = OpenCVPerceiver([TagEye(TagSettings(tag_size_m=TAG_SIZE_M), labels_of(walk.scene))])
+    framer = KeyFramer(settings or KeyFrameSettings(), codec.small_grey, encoded)
     keys: list[KeyFrame] = []
     for item in recorded_items(walk):
         if isinstance(item, CameraInfoItem):
@@ -277,10 +316,11 @@ def observe(
             keys += framer.push(item.frame)
     if keep_last:
         keys += framer.finish()
-    return [observation_of(key, perceiver.describe_now(previous, key), perceiver) for previous, key in pairs(keys)]
+    return keys
 
 
-def _encode(frame: Frame) -> EncodedImage:
+def encoded(frame: Frame) -> EncodedImage:
+    """A rendered image as it is recorded."""
     return codec.encode_jpeg(codec.decode_frame(frame), JPEG_QUALITY)
 
 
@@ -297,6 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--camera', choices=CAMERAS, default='standard', help='Film with 77 or 120 degrees (default: %(default)s).'
     )
+    parser.add_argument('--depth', action='store_true', help='Record depth too.')
     parser.add_argument('--replace', action='store_true', help='Remove bags of the same name first.')
     options = parser.parse_args(arguments)
     walks = [
@@ -307,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = options.out / f'seed{seed}'
         if options.replace and (folder / 'metadata.yaml').exists():
             shutil.rmtree(folder)
-        size = write_bag(walk, folder, CAMERAS[options.camera])
+        size = write_bag(walk, folder, CAMERAS[options.camera], options.depth)
         about = f'{walk.scene.kind}, {walk.path.duration_s:.1f} s, {len(walk.scene.objects)} things'
         print(f'{folder}: {about}, {size / 1e6:.2f} MB')
     if options.labels:
