@@ -45,7 +45,7 @@ def test_a_row_becomes_a_sample_that_sees_only_what_came_before_its_query_time(t
     status, (sample,) = prepared(tmp_path, [row()])
     assert status == 0
     assert sample == {
-        'id': 'ovosbench-1.1.1_0',
+        'id': 'ovosbench-1.1.1_0_q0',
         'source': 'ovosbench',
         'scene': 'scannetpp/036bce3393',
         'category': '1.1.1 object position',
@@ -82,16 +82,37 @@ def test_options_come_in_several_shapes(tmp_path: Path, options: object) -> None
     assert sample['choices'] == ['to my left', 'to my right']
 
 
-def test_of_several_query_times_the_last_counts_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, (sample,) = prepared(tmp_path, [row(query_times=[12.5, 20, 16])])
-    assert sample['media']['end_s'] == 20.0
-    assert 'mended: of several query times the last one was taken: 1 (ovosbench-1.1.1_0)' in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ('answers', 'right'),
+    [(['A', 'B', 'A'], ['A', 'B', 'A']), (['A', 'B'], ['A', 'B', 'B']), (['B'], ['B'] * 3), ('B', ['B'] * 3)],
+    ids=['one each', 'the last for the rest', 'one for all', 'a text'],
+)
+def test_a_row_that_is_asked_at_several_times_is_so_many_questions(
+    tmp_path: Path, answers: object, right: list[str]
+) -> None:
+    _, samples = prepared(tmp_path, [row(query_times=[12.5, 16, 20], answers=answers)])
+    assert [sample['id'] for sample in samples] == [f'ovosbench-1.1.1_0_q{number}' for number in range(3)]
+    assert [sample['media']['end_s'] for sample in samples] == [12.5, 16.0, 20.0]
+    assert [sample['answer'] for sample in samples] == right
+
+
+def test_corrections_within_a_row_count(tmp_path: Path) -> None:
+    corrected = {'question': 'Where is the bed now?', 'options': {'A': 'near', 'B': 'far'}, 'answers': ['A'], 'why': 1}
+    _, (sample,) = prepared(tmp_path, [row(re_constructed=corrected)])
+    assert (sample['question'], sample['choices'], sample['answer']) == ('Where is the bed now?', ['near', 'far'], 'A')
+    _, (sample,) = prepared(tmp_path, [row(re_constructed=None)])
+    assert sample['question'] == 'Where is the lamp now?'
+
+
+def test_labels_are_compared_as_the_benchmark_compares_them(tmp_path: Path) -> None:
+    _, (sample,) = prepared(tmp_path, [row(answers=[' b '])])
+    assert sample['answer'] == 'B'
 
 
 def test_levels_are_kept_as_asked(tmp_path: Path) -> None:
-    rows = [row(f'{level}_0', level=level) for level in (1, 2, 4)]
+    rows = [row(f'{level}_0', level=level) for level in (1, '2', 4)]
     _, samples = prepared(tmp_path, rows, '--levels', '2', '4')
-    assert [sample['id'] for sample in samples] == ['ovosbench-2_0', 'ovosbench-4_0']
+    assert [sample['id'] for sample in samples] == ['ovosbench-2_0_q0', 'ovosbench-4_0_q0']
 
 
 @pytest.mark.parametrize(
@@ -100,13 +121,26 @@ def test_levels_are_kept_as_asked(tmp_path: Path) -> None:
         ({'options': [['A', 'data:image/png;base64,xx'], ['B', 'data:image/png;base64,yy']]}, 'a choice is a picture'),
         ({'options': 'A or B'}, 'the options are no list'),
         ({'options': [['A'], ['B', 'x']]}, 'an option is no text with its label'),
-        ({'answers': ['A', 'B']}, 'there is not one answer but several'),
+        ({'answers': []}, 'there is no answer'),
+        ({'answers': None}, 'there is no answer'),
+        ({'options': [['A', 'DATA:image/PNG;base64,xx'], ['B', 'b']]}, 'a choice is a picture'),
         ({'answers': ['C']}, 'the answer is none of the choices'),
         ({'query_times': []}, 'there is no query time'),
         ({'query_times': ['soon']}, 'there is no query time'),
         ({'question': ''}, 'there is no text in question'),
     ],
-    ids=['pictures', 'text', 'no pair', 'two answers', 'another label', 'no time', 'a time in words', 'no question'],
+    ids=[
+        'pictures',
+        'text',
+        'no pair',
+        'no answer',
+        'null',
+        'one picture',
+        'another label',
+        'no time',
+        'a time in words',
+        'no question',
+    ],
 )
 def test_a_row_that_makes_no_sample_is_rejected_for_a_reason(changes: dict[str, object], reason: str) -> None:
     with pytest.raises(Rejected, match=reason):

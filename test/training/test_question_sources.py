@@ -58,6 +58,12 @@ def test_vsibench_asks_for_choices_and_for_numbers(tmp_path):
     assert (size['category'], size['choices'], size['answer']) == ('object size', [], '3.2')
 
 
+def test_rows_of_vsibench_as_its_parquet_files_have_them(tmp_path):
+    number = vsi(7, 'object_counting', 4, None, pruned=False, __index_level_0__=7)
+    status, (count,) = prepared('vsibench', tmp_path, [number])
+    assert (status, count['category'], count['answer']) == (0, 'object count', '4')
+
+
 def test_the_three_levels_of_direction_are_one_task(tmp_path):
     entries = [vsi(n, f'object_rel_direction_{level}') for n, level in enumerate(('easy', 'medium', 'hard'))]
     _, samples = prepared('vsibench', tmp_path, [*entries, vsi(9)], '--categories', 'relative direction')

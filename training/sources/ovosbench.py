@@ -1,7 +1,8 @@
 """OVO-S-Bench: spatial questions asked in the middle of first-person videos, where only what came before may be used.
 
-Of several query times the last one counts: by then all of them have come. Each question carries when the video shows
-what its answer rests on (`evidence_s`), which `evaluate` holds against the cited key frames.
+As in the benchmark's own loader a row that is asked at several times is so many questions, each with its own answer;
+the last answer stands for those that have none. Each question carries when the video shows what its answer rests on
+(`evidence_s`), which `evaluate` holds against the cited key frames.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ COLUMNS = (
     'options', 'query_times', 'evidence_times', 'answers',
 )  # fmt: skip
 LEVELS = {1: 'egocentric perception', 2: 'tracking in time', 3: 'simulation and reasoning', 4: 'allocentric mapping'}
-LAST_TIME = 'of several query times the last one was taken'
+CORRECTED = 're_constructed'
 
 
 def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +37,8 @@ def add_parser(sources: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def run(options: argparse.Namespace) -> int:
     """Write the samples and a summary; returns the exit status."""
-    rows = [row for row in read_rows(options.questions, COLUMNS) if row['level'] in options.levels]
+    held = [row for row in read_rows(options.questions, COLUMNS) if str(row['level']) in map(str, options.levels)]
+    rows = [query for row in held for query in queries(row)]
     return intake.take_in(rows, lambda row: read(row, options), options, category_of)
 
 
@@ -45,34 +47,52 @@ def category_of(row: Row) -> str:
     return f'{row["task_subcategory"]} {row["task_type_name"]}'.casefold()
 
 
+def queries(row: Row) -> list[Row]:
+    """A row for each time at which a row is asked, with the one answer that is right then.
+
+    Question, options and answers are those of `re_constructed`, where the row holds such corrections.
+    """
+    corrected = row.get(CORRECTED)
+    if isinstance(corrected, Mapping):
+        row = {**row, **{name: value for name, value in corrected.items() if value and name in COLUMNS}}
+    times, answers = row['query_times'], row['answers']
+    answers = [answers] if isinstance(answers, str) else answers
+    if not isinstance(times, list) or not isinstance(answers, list) or not times or not answers:
+        return [row]
+    right = [answers[min(number, len(answers) - 1)] for number in range(len(times))]
+    return [
+        {**row, 'id': f'{row["id"]}_q{number}', 'query_times': [time], 'answers': [answer]}
+        for number, (time, answer) in enumerate(zip(times, right))
+    ]
+
+
 def read(row: Row, options: argparse.Namespace) -> Draft:
-    """A draft of a row.
+    """A draft of a row that is asked once.
 
     Raises:
         Rejected: it makes no sample.
     """
     labels, choices = _choices(row['options'])
-    answers = row['answers']
-    if not isinstance(answers, list) or len(answers) != 1:
-        raise Rejected('there is not one answer but several, or none')
-    if str(answers[0]) not in labels:
+    if not isinstance(row['answers'], list) or not row['answers']:
+        raise Rejected('there is no answer')
+    answer = str(row['answers'][0]).strip().upper()
+    if answer not in labels:
         raise Rejected('the answer is none of the choices')
     times = row['query_times']
-    if not isinstance(times, list) or not times or not all(map(_is_second, times)):
+    if not isinstance(times, list) or not times or not _is_second(times[0]):
         raise Rejected('there is no query time')
     held = intake.media(text(row, 'video_path'), options.media)
-    held['media'] = {**held['media'], 'end_s': float(max(times))}
-    made = intake.draft(
+    held['media'] = {**held['media'], 'end_s': float(times[0])}
+    return intake.draft(
         name=str(row['id']),
         source='ovosbench',
         scene=f'{text(row, "source_dataset")}/{text(row, "video_id")}',
         category=category_of(row),
         question=text(row, 'question'),
         choices=choices,
-        answer=string.ascii_uppercase[labels.index(str(answers[0]))],
+        answer=string.ascii_uppercase[labels.index(answer)],
         held={**held, 'evidence_s': _intervals(row['evidence_times'])},
     )
-    return made if len(set(times)) == 1 or made.mended else Draft(made.sample, LAST_TIME)
 
 
 def _choices(options: Any) -> tuple[list[str], list[str]]:
@@ -87,11 +107,11 @@ def _choices(options: Any) -> tuple[list[str], list[str]]:
     pairs = [(pair['key'], pair['value']) if _is_entry(pair) else pair for pair in pairs]
     if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[1], str) for pair in pairs):
         raise Rejected('an option is no text with its label')
-    if any(content.startswith('data:image') for _, content in pairs):
+    if any(content.lower().startswith('data:image/') for _, content in pairs):
         raise Rejected('a choice is a picture')
     if len(pairs) > len(string.ascii_uppercase):
         raise Rejected('a choice is empty, or there are more than 26')
-    return [str(label) for label, _ in pairs], [content for _, content in pairs]
+    return [str(label).strip().upper() for label, _ in pairs], [content for _, content in pairs]
 
 
 def _is_entry(pair: Any) -> bool:

@@ -1,7 +1,8 @@
 """VSI-Bench: questions about walks through rooms, with choices or for a number (paper, section 7.3).
 
 The debiased variant leaves out what a text-only model answers: it is the file test_debiased.parquet, or all questions
-but those that pruned_ids.txt lists.
+but those that pruned_ids.txt lists. The benchmark's own total weighs the three levels of direction alike; here they are
+one task by the number of questions.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def read(row: Row, options: argparse.Namespace, pruned: frozenset[str] = frozens
         category=category_of(row),
         question=text(row, 'question'),
         choices=unlettered(row['options'] or []),
-        answer=text(row, 'ground_truth').strip(),
+        answer=str(row['ground_truth']).strip(),
         held=intake.media(f'{dataset}/{scene}.mp4', options.media),
     )
 
