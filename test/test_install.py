@@ -152,7 +152,7 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
     ros = {
         module
         for module in modules
-        if module.endswith(('_msgs', '_interfaces')) or module.startswith(('rcl', 'launch', 'cv_bridge'))
+        if module.endswith(('_msgs', '_interfaces')) or module.startswith(('rcl', 'launch', 'cv_bridge', 'rosbag2'))
     }
     assert ros
     assert ros <= declared

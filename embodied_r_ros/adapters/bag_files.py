@@ -1,4 +1,7 @@
-"""The files of a recording, opened through rosbags: whole or cut, one or several, with metadata or without."""
+"""The files of a recording, opened through rosbags: whole or cut, one or several, with metadata or without.
+
+Where rosbags is not installed, recordings in one piece are read through rosbag2_py.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from embodied_r_ros.adapters.cut_mcap import MAGIC, CutMcap, unpacked
+from embodied_r_ros.adapters.rosbag2_reader import Rosbag2Reader
 from embodied_r_ros.core.errors import InputError, SettingsError
 
-# rosbags has no apt package: nodes that read no recording run without it, and whoever reads one is told.
+# rosbags has no apt package.
 try:
     from rosbags.highlevel import AnyReader, AnyReaderError
     from rosbags.interfaces import Connection
@@ -51,23 +55,43 @@ _logger = logging.getLogger(__name__)
 def opened(path: str | Path) -> Any:
     """An open reader that closes at the end of a `with` block.
 
-    Message definitions come from the recording where it carries them, else from its ROS distribution, else from Kilted:
-    the four types read here are the same in all since Humble.
+    Raises:
+        SettingsError: neither rosbags nor rosbag2_py is installed.
+        InputError: it cannot be read, or is empty.
     """
-    if _missing:
-        raise SettingsError(f'reading {str(path)!r} needs the Python package rosbags: {_missing}; pip install rosbags')
     path = Path(path)
     if not path.exists():
         raise InputError(f'a recording must be a folder or file, got {str(path)!r}, which is none; check the path')
-    try:
-        reader = AnyReader(_storages(path), default_typestore=_default_typestore(path))
-        reader.open()
-    except UNREADABLE as error:
-        reader = _reader_of_cut(path, str(error) or type(error).__name__)
+    reader = _through_rosbag2(path) if _missing else _through_rosbags(path)
     if not any(connection.msgcount for connection in reader.connections):
         reader.close()
         raise InputError(f'a recording must hold messages, got {str(path)!r}, which is empty; record it anew')
     return contextlib.closing(reader)
+
+
+def _through_rosbag2(path: Path) -> Rosbag2Reader:
+    try:
+        return Rosbag2Reader(path)
+    except ImportError as error:
+        raise SettingsError(
+            f'reading {str(path)!r} needs one of two Python packages: {_missing}, {error}; pip install rosbags, or '
+            'rosbag2_py of ROS 2 (apt install ros-$ROS_DISTRO-rosbag2)'
+        ) from error
+    except UNREADABLE as error:
+        raise InputError(cannot_read(path, f'{error} (read by rosbag2_py; rosbags is not installed)')) from error
+
+
+def _through_rosbags(path: Path) -> AnyReader:
+    """Message definitions come from the recording where it carries them, else from its ROS distribution, else Kilted.
+
+    The four types read here are the same in all since Humble.
+    """
+    try:
+        reader = AnyReader(_storages(path), default_typestore=_default_typestore(path))
+        reader.open()
+    except UNREADABLE as error:
+        return _reader_of_cut(path, str(error) or type(error).__name__)
+    return reader
 
 
 def _storages(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Recordings through rosbags: rosbag2 in sqlite3 or MCAP, as a folder or a single file, and ROS 1 bags."""
+"""What recordings hold: rosbag2 in sqlite3 or MCAP, as a folder or a single file, and ROS 1 bags."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def read_recording(
         on_broken: told of each message that cannot be read, and is left out; a line in the log by default.
 
     Raises:
-        SettingsError: rosbags is not installed.
+        SettingsError: neither rosbags nor rosbag2_py is installed.
         InputError: the recording cannot be read, is empty, has no images, or no topic of a name asked for (by the call
             itself); it breaks off, or none of its images can be read (by the iterator).
     """
@@ -135,7 +135,7 @@ def read_topics(path: str | Path) -> dict[str, tuple[str, int]]:
     """Name of each topic of a recording to its type and number of messages.
 
     Raises:
-        SettingsError: rosbags is not installed.
+        SettingsError: neither rosbags nor rosbag2_py is installed.
         InputError: the recording cannot be read or is empty.
     """
     with opened(path) as reader:
@@ -146,7 +146,7 @@ def read_messages(path: str | Path, topics: list[str] | None = None) -> Generato
     """All messages of a rosbag2 recording, or those of some topics, in the order in which they were recorded.
 
     Raises:
-        SettingsError: rosbags is not installed.
+        SettingsError: neither rosbags nor rosbag2_py is installed.
         InputError: the recording cannot be read, is empty, is of ROS 1, or lacks a topic asked for (by the call
             itself); it breaks off (by the iterator).
     """

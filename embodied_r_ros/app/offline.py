@@ -131,7 +131,7 @@ def scan(
 
     Raises:
         InputError: the recording cannot be read, holds no image that can, or lacks a topic that is named.
-        SettingsError: a bag cannot be read for want of rosbags.
+        SettingsError: a bag cannot be read for want of a library.
     """
     watch = _Watch()
     framer = KeyFramer(settings, watch.apart(small_grey), watch.apart(encode_frame), mounting)

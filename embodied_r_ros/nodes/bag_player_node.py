@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import importlib
 import time
 from collections.abc import Generator
 from typing import Any
@@ -17,6 +16,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 
 from embodied_r_ros.adapters import bags
 from embodied_r_ros.adapters.recorded_topics import COMPRESSED_IMAGE, RAW_IMAGE
+from embodied_r_ros.adapters.rosbag2_reader import message_class
 from embodied_r_ros.core.errors import InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.nodes import qos
@@ -60,7 +60,7 @@ class BagPlayerNode(ManagedNode):
     """Plays a rosbag2 recording with /clock, on the topics it was recorded from, and ends when it is over.
 
     Raises:
-        SettingsError: no path is given, or rosbags is not installed.
+        SettingsError: no path is given, or recordings cannot be read here.
         InputError: the recording cannot be read, is empty, or holds nothing that can be played here.
     """
 
@@ -109,11 +109,11 @@ class BagPlayerNode(ManagedNode):
         for topic, (kind, count) in topics.items():
             if not count or topic in _NOT_PLAYED:
                 continue
-            message_class = _message_class(kind)
-            if message_class is None:
+            found = message_class(kind)
+            if found is None:
                 unknown.append(f'{topic} ({kind})')
             else:
-                types[topic] = message_class
+                types[topic] = found
         if not types:
             raise InputError(
                 f'a recording must hold messages of types that are installed here, got {self._settings.path!r} '
@@ -211,16 +211,8 @@ def _profile(topic: str) -> QoSProfile:
     return qos.KEPT if topic in _LATCHED else qos.PLAYED
 
 
-def _message_class(kind: str) -> type | None:
-    package, _, name = kind.rpartition('/')
-    try:
-        return getattr(importlib.import_module(package.replace('/', '.')), name)
-    except (ImportError, AttributeError):
-        return None
-
-
-def _type_name(message_class: type) -> str:
-    return '/'.join((*message_class.__module__.split('.')[:2], message_class.__name__))
+def _type_name(kind: type) -> str:
+    return '/'.join((*kind.__module__.split('.')[:2], kind.__name__))
 
 
 def main() -> int:

@@ -70,7 +70,7 @@ def ask_in_graph(options: argparse.Namespace, samples: Sequence[Sample], known: 
 
     Raises:
         BackendError: the graph broke; the sentence says where the logs are.
-        SettingsError: rosbags is missing.
+        SettingsError: recordings cannot be read here.
     """
     left_out = [
         LeftOut(sample['id'], 'its observations are given; only what a bag shows can be played')

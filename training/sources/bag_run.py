@@ -96,7 +96,7 @@ def read_run(path: pathlib.Path, site: str, tag_size_m: float) -> Run:
 
     Raises:
         InputError: it cannot be read, or lacks images, odometry or a calibration.
-        SettingsError: the labels cannot be used, or rosbags is not installed.
+        SettingsError: the labels cannot be used, or no library that reads bags is installed.
     """
     topics = find_topics(path)
     if topics.odometry is None or topics.camera_info is None:
