@@ -36,6 +36,7 @@ setup(
         'tags': ['pupil-apriltags>=1.0.4'],
         'signs': ['rapidocr>=3', 'onnxruntime'],
         'bags': ['rosbags>=0.11,<0.12'],
+        'ray': ['ray>=2.9'],
         'transformers': ['torch', 'transformers>=5', 'accelerate'],
         'training': [
             'accelerate>=1.15',

@@ -27,7 +27,7 @@ from embodied_r_ros.core.records import Answer, Calibration, ErrorCode, Evidence
 from embodied_r_ros.evaluation import command as evaluation
 from embodied_r_ros.evaluation import results
 from embodied_r_ros.evaluation.observation_json import data_of, landmark_entry, to_entry
-from embodied_r_ros.evaluation.offline_asking import ask_offline
+from embodied_r_ros.evaluation.offline_asking import ask_offline, ask_on_ray
 
 EXIT_NO_ANSWER = 1
 EXIT_BAD_INPUT = 2
@@ -159,12 +159,16 @@ def _tags(options: argparse.Namespace) -> TagSettings:
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
-    found = evaluation.run(options, ask_offline if options.through == 'offline' else _graph_asker())
+    found = evaluation.run(options, _asker(options))
     print(json.dumps(found) if options.json else results.table(found))
     return EXIT_NO_ANSWER if found['left_out'] else 0
 
 
-def _graph_asker() -> evaluation.Asker:
+def _asker(options: argparse.Namespace) -> evaluation.Asker:
+    if options.through == 'offline':
+        return ask_on_ray if options.ray else ask_offline
+    if options.ray:
+        raise SettingsError(f'--ray needs --through offline, got {options.through!r}; leave one of them out')
     try:
         from embodied_r_ros.ros_client.replaying import ask_in_graph
     except ImportError as error:

@@ -26,7 +26,8 @@ from embodied_r_ros.evaluation.samples import Sample, from_observations
 RECORDINGS_AT_ONCE = 4
 SHORT_BY_S = 1.0
 
-Entries = list[dict[str, Any]]
+# Observations as samples hold them, by the id of the sample.
+Entries = dict[str, list[dict[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,28 @@ class Failure:
     question: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """What was observed for each sample, what could not be, and how many descriptions were made."""
+
+    entries: Entries
+    failures: Sequence[Failure]
+    described: int
+
+
+def by_recording(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Those that are still to be observed, by the path of their recording.
+
+    Raises:
+        InputError: a sample has neither observations nor media.
+    """
+    by_path: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if 'observations' not in sample:
+            by_path.setdefault(Medium.of(sample).path, []).append(sample)
+    return by_path
+
+
 class Observer:
     """Observes recordings.
 
@@ -116,47 +139,37 @@ class Observer:
         self.failures: list[Failure] = []
         self.described = 0
 
-    async def observe(self, samples: Sequence[Sample], on_done: Callable[[int, int], None]) -> list[Sample]:
-        """The samples with what was observed, in their order; those that need a failed frame are left out.
+    async def observe(self, by_path: Mapping[str, Sequence[Sample]], on_done: Callable[[], object]) -> Entries:
+        """What was observed for each sample, by its id; those that need a failed frame are left out.
 
         Args:
-            samples: with media, or with observations already, which stay as they are.
-            on_done: told how many recordings of how many are done.
+            by_path: samples by recording, as `by_recording` has them.
+            on_done: told when another recording is done.
 
         Raises:
-            InputError: a sample has neither.
             SettingsError: a file that goes with a recording cannot be used.
         """
-        by_path: dict[str, list[Sample]] = {}
-        for sample in samples:
-            if 'observations' not in sample:
-                by_path.setdefault(Medium.of(sample).path, []).append(sample)
         self._gate, places = asyncio.Semaphore(self._requests), asyncio.Semaphore(RECORDINGS_AT_ONCE)
-        done = 0
 
-        async def observe_one(path: str) -> dict[str, Entries]:
-            nonlocal done
+        async def observe_one(path: str) -> Entries:
             async with places, self._source.open(path) as (perceiver, perceiver_key):
                 looker = Looker(perceiver, perceiver_key, self._cache, self._gate)
                 found = await self._recording(by_path[path], perceiver, perceiver_key, looker)
             self.described += looker.described
-            done += 1
-            on_done(done, len(by_path))
+            on_done()
             return found
 
         parts = await all_or_none([observe_one(path) for path in by_path])
-        found = {sample_id: seen for part in parts for sample_id, seen in part.items()}
-        seen = {sample['id']: sample['observations'] for sample in samples if 'observations' in sample} | found
-        return [{**sample, 'observations': seen[sample['id']]} for sample in samples if sample['id'] in seen]
+        return {sample_id: seen for part in parts for sample_id, seen in part.items()}
 
     async def _recording(
         self, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str, looker: Looker
-    ) -> dict[str, Entries]:
-        """Observations by sample id; parts of one recording follow each other, since they share key frames."""
+    ) -> Entries:
+        """Parts of one recording follow each other, since they share key frames."""
         parts: dict[Medium, list[Sample]] = {}
         for sample in samples:
             parts.setdefault(Medium.of(sample), []).append(sample)
-        found: dict[str, Entries] = {}
+        found: Entries = {}
         for medium, asking in parts.items():
             try:
                 found |= await self._part(medium, asking, perceiver, perceiver_key, looker)
@@ -166,7 +179,7 @@ class Observer:
 
     async def _part(
         self, medium: Medium, samples: Sequence[Sample], perceiver: Perceiver, perceiver_key: str, looker: Looker
-    ) -> dict[str, Entries]:
+    ) -> Entries:
         told = [perceiver_key, repr((medium, self._settings)), code_key((pathlib.Path(__file__),))]
         asked = {s['id']: repr((s['question'], s['choices'])) if self._focus else '' for s in samples}
         keys = {sample_id: file_key(medium.path, *told, question) for sample_id, question in asked.items()}

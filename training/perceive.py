@@ -4,6 +4,7 @@
 
 Every description is kept in a cache, so a run may be killed at any moment and started again. Frames that could not be
 described are listed beside the output and tried again by the next run; samples that need them are left out until then.
+With --ray each recording is a task of a Ray cluster.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import functools
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.eye_tags import TagSettings
-from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
+from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.models import EYES, PERCEIVERS, PerceptionModel, ServerSettings, purposes, served
+from embodied_r_ros.evaluation.on_ray import add_option as add_ray
+from embodied_r_ros.evaluation.on_ray import on_ray
 from embodied_r_ros.evaluation.pair_cache import PairCache
 from embodied_r_ros.evaluation.perceiver_source import perceiver_source
+from embodied_r_ros.evaluation.progress import progress
 from embodied_r_ros.evaluation.samples import Sample, read_samples, write_samples
-from training.observing import Medium, Observer
+from training.observing import Entries, Failure, Observed, Observer, by_recording
 
 EXIT_SOME_FAILED = 1
 
@@ -36,10 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        samples = part_of(read_samples(options.samples), *options.shard)
+        samples = read_samples(options.samples)
         if not samples:
-            raise InputError(f'{options.samples} holds no sample for this shard; there is nothing to look at')
-        return asyncio.run(_perceive(samples, options))
+            raise InputError(f'{options.samples} holds no sample; there is nothing to look at')
+        by_path = by_recording(samples)
+        found = _on_ray(options, by_path) if options.ray else asyncio.run(_observe(options, by_path))
+        return _write(options, samples, found)
     except (EmbodiedRError, OSError) as error:
         print(f'training.perceive: {error}', file=sys.stderr)
         return 2
@@ -68,54 +75,58 @@ def _parser() -> argparse.ArgumentParser:
     gap = 'A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).'
     parser.add_argument('--max-gap', type=float, default=KeyFrameSettings().max_gap_s, help=gap)
     parser.add_argument('--requests', type=int, default=8, help='This many requests run at once (default %(default)s).')
-    parser.add_argument('--shard', type=_shard, default=(1, 1), metavar='I/N', help='Take part I/N of the recordings.')
     parser.add_argument('--focus', action='store_true', help='Key frames are looked at again for each question.')
+    add_ray(parser)
     return parser
 
 
-def _shard(text: str) -> tuple[int, int]:
-    number, _, count = text.partition('/')
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise argparse.ArgumentTypeError(f'a shard is I/N with I from 1 to N, got {text!r}')
-    return int(number), int(count)
-
-
-def part_of(samples: Sequence[Sample], number: int, count: int) -> list[Sample]:
-    """The samples about every n-th recording: all of a recording are in the same part, and all parts are all samples.
-
-    Raises:
-        InputError: a sample has neither observations nor media.
-    """
-    paths = ['' if 'observations' in sample else Medium.of(sample).path for sample in samples]
-    mine = set(sorted(set(paths))[number - 1 :: count])
-    return [sample for sample, path in zip(samples, paths) if path in mine]
-
-
-async def _perceive(samples: Sequence[Sample], options: argparse.Namespace) -> int:
+async def _observe(options: argparse.Namespace, by_path: Mapping[str, Sequence[Sample]]) -> Observed:
     cache = PairCache(options.cache or options.out.with_name(f'{options.out.name}.cache'))
     settings = KeyFrameSettings(max_gap_s=options.max_gap)
     labels = None if options.labels is None else str(options.labels)
     async with perceiver_source(_perception(options), options.tag_size, labels) as source:
         observer = Observer(source, cache, settings, focus=options.focus, requests=options.requests)
-        seen = await observer.observe(samples, _tell)
+        with progress('recordings', len(by_path)) as step:
+            entries = await observer.observe(by_path, step)
+    return Observed(entries, observer.failures, observer.described)
+
+
+def _on_ray(options: argparse.Namespace, by_path: Mapping[str, Sequence[Sample]]) -> Observed:
+    """As `_observe`, each recording a task of its own."""
+    entries: Entries = {}
+    failures: list[Failure] = []
+    described = 0
+    for part, found in on_ray(functools.partial(_observe_part, options), [*by_path.items()], options.ray):
+        if isinstance(found, BackendError):
+            failures.append(Failure(part[0], str(found)))
+            continue
+        entries |= found.entries
+        failures += found.failures
+        described += found.described
+    return Observed(entries, failures, described)
+
+
+def _observe_part(options: argparse.Namespace, part: tuple[str, Sequence[Sample]]) -> Observed:
+    return asyncio.run(_observe(options, dict([part])))
+
+
+def _write(options: argparse.Namespace, samples: Sequence[Sample], found: Observed) -> int:
+    """Write the samples in their order, and the failures beside them; returns the exit status."""
+    known = {sample['id']: sample['observations'] for sample in samples if 'observations' in sample} | found.entries
+    seen = [{**sample, 'observations': known[sample['id']]} for sample in samples if sample['id'] in known]
     count = write_samples(options.out, seen)
-    print(f'{count} of {len(samples)} samples with observations in {options.out}; {observer.described} looks were new')
+    print(f'{count} of {len(samples)} samples with observations in {options.out}; {found.described} looks were new')
     failed = options.out.with_name(f'{options.out.name}.failed')
     failed.unlink(missing_ok=True)
-    if not observer.failures:
+    if not found.failures:
         return 0
-    write_samples(failed, [dataclasses.asdict(failure) for failure in observer.failures])
+    write_samples(failed, [dataclasses.asdict(failure) for failure in found.failures])
     print(
-        f'training.perceive: {len(observer.failures)} frames or recordings failed, the first since '
-        f'{observer.failures[0].error}; {failed} lists them, and the same command tries them again',
+        f'training.perceive: {len(found.failures)} frames or recordings failed, the first since '
+        f'{found.failures[0].error}; {failed} lists them, and the same command tries them again',
         file=sys.stderr,
     )
     return EXIT_SOME_FAILED
-
-
-def _tell(done: int, count: int) -> None:
-    if sys.stderr.isatty():
-        print(f'\r{done} of {count} recordings', end='\n' if done == count else '', file=sys.stderr)
 
 
 def _perception(options: argparse.Namespace) -> PerceptionModel:

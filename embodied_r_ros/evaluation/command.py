@@ -12,6 +12,7 @@ from embodied_r_ros.adapters.eye_tags import find_labels
 from embodied_r_ros.app import model_options
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.models import REASONERS, PerceptionModel, ReasonerModel, ServerSettings, served
+from embodied_r_ros.evaluation import on_ray
 from embodied_r_ros.evaluation.offline_asking import Asked, Keep
 from embodied_r_ros.evaluation.pair_cache import CODE, code_key, file_key
 from embodied_r_ros.evaluation.question_file import read_questions
@@ -49,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--report', type=pathlib.Path, metavar='F', help='This HTML file shows what each answer rests on.')
     cache = "What was perceived is kept in this folder (default: embodied_r_ros/perception in the user's cache)."
     add('--cache', type=pathlib.Path, metavar='DIR', help=cache)
+    on_ray.add_option(parser)
 
 
 def run(options: argparse.Namespace, ask: Asker) -> dict[str, Any]:

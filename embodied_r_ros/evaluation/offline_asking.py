@@ -1,10 +1,11 @@
-"""Questions asked of recordings in this process: perceived once, then thought about, several at a time."""
+"""Questions asked of recordings: perceived once, then thought about, several at a time; in this process or on Ray."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -14,7 +15,7 @@ from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.app import model_options, offline
 from embodied_r_ros.core import reasoning
-from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
+from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.keyframes import KeyFrameSettings
 from embodied_r_ros.core.landmark_history import Scene
@@ -24,6 +25,7 @@ from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.reasoning import ODOMETRY_FRAME, ReasoningSettings
 from embodied_r_ros.core.records import Question
+from embodied_r_ros.evaluation.on_ray import on_ray
 from embodied_r_ros.evaluation.pair_cache import PairCache
 from embodied_r_ros.evaluation.perceiver_source import perceiver_source
 from embodied_r_ros.evaluation.perceiving import MediaPerceiver, Medium, Perceived
@@ -60,6 +62,36 @@ def ask_offline(options: argparse.Namespace, samples: Sequence[Sample], known: C
         BackendError: a server is not there.
     """
     return asyncio.run(_ask(options, samples, known, keep))
+
+
+def ask_on_ray(options: argparse.Namespace, samples: Sequence[Sample], known: Container[str], keep: Keep) -> Asked:
+    """As `ask_offline`, with a task of a Ray cluster for each recording; the replies come as the tasks end."""
+    parts: dict[object, list[Sample]] = {}
+    for sample in samples:
+        about = sample['scene'] if 'observations' in sample else medium_of(sample)
+        parts.setdefault(about, []).append(sample)
+    told = argparse.Namespace(**{**vars(options), 'cache': cache_folder(options), 'run': None})
+    work = functools.partial(_ask_part, told, {sample['id'] for sample in samples if sample['id'] in known})
+    perceived: dict[Medium, Perceived] = {}
+    left_out: dict[str, LeftOut] = {}
+    for part, found in on_ray(work, list(parts.values()), options.ray):
+        if isinstance(found, BackendError):
+            left_out |= {sample['id']: LeftOut(sample['id'], str(found)) for sample in part}
+            continue
+        replies, asked = found
+        for reply in replies:
+            keep(reply)
+        perceived |= asked.perceived
+        left_out |= {one.where: one for one in asked.left_out}
+    ordered = [left_out[sample['id']] for sample in samples if sample['id'] in left_out]
+    return Asked(perceived=perceived, left_out=ordered)
+
+
+def _ask_part(
+    options: argparse.Namespace, known: Container[str], samples: Sequence[Sample]
+) -> tuple[list[Reply], Asked]:
+    replies: list[Reply] = []
+    return replies, ask_offline(options, samples, known, replies.append)
 
 
 def medium_of(sample: Sample) -> Medium:

@@ -186,15 +186,6 @@ def test_a_focus_pass_adds_to_the_words_of_the_question_free_one(tmp_path: Path,
     assert texts(tmp_path / 'again.jsonl') == free
 
 
-def test_shards_are_disjoint_and_together_all(tmp_path: Path) -> None:
-    samples = [sample(f'{name}{number}', f'{name}.avi') for name in 'abcde' for number in range(3)]
-    parts = [perceive.part_of(samples, number, 3) for number in (1, 2, 3)]
-    assert sorted(one['id'] for part in parts for one in part) == sorted(one['id'] for one in samples)
-    held = [{one['media']['path'] for one in part} for part in parts]
-    assert all(held)
-    assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]
-
-
 def test_a_second_look_at_a_recording_with_odometry_and_tags_adds_what_the_question_names(tmp_path: Path) -> None:
     asked = {**sample('a', ROOT / 'data/bags/seed1'), 'question': 'Where is the monitor now?'}
     file = write(tmp_path / 's.jsonl', asked)
@@ -281,20 +272,20 @@ def test_recordings_that_cannot_be_observed_are_listed(
     [
         ({'media': None}, (), "sample 'a' needs media with a path, got None; download the media first"),
         ({'media': {'path': 'v.avi', 'start_s': 3, 'end_s': 2}}, (), 'needs start_s before end_s, in seconds'),
-        ({}, ('--shard', '2/2'), 'holds no sample for this shard'),
+        (None, (), 'holds no sample; there is nothing to look at'),
         ({}, ('--vlm-url', 'http://127.0.0.1:1/v1'), '--vlm-url and --vlm-model need --perception openai'),
         ({}, ('--requests', '0'), '--requests must be at least 1, got 0'),
     ],
-    ids=['no media', 'ends before it starts', 'empty shard', 'a server for OpenCV', 'no requests'],
+    ids=['no media', 'ends before it starts', 'an empty file', 'a server for OpenCV', 'no requests'],
 )
 def test_what_cannot_be_done_is_said(
     tmp_path: Path,
-    change: dict[str, object],
+    change: dict[str, object] | None,
     arguments: tuple[str, ...],
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    file = write(tmp_path / 's.jsonl', {**sample('a', 'v.avi'), **change})
+    file = write(tmp_path / 's.jsonl', *([] if change is None else [{**sample('a', 'v.avi'), **change}]))
     assert run(file, tmp_path / 'o.jsonl', *arguments) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / 'o.jsonl').exists()
@@ -331,9 +322,3 @@ def test_eyes_for_a_model_on_a_server_are_refused(tmp_path: Path, capsys: pytest
     file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
     assert run(file, tmp_path / 'o.jsonl', '--perception', 'openai', '--eyes', 'tags') == 2
     assert "eyes 'tags' need perception by opencv, got openai; leave one of them out" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize('text', ['0/2', '3/2', '1', 'a/b', '-1/2'])
-def test_a_shard_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(SystemExit):
-        perceive.main(['--samples', 's', '--out', 'o', '--shard', text])
