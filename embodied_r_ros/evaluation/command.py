@@ -17,7 +17,7 @@ from embodied_r_ros.evaluation.offline_asking import Asked, Keep
 from embodied_r_ros.evaluation.pair_cache import CODE, code_key, file_key
 from embodied_r_ros.evaluation.question_file import read_questions
 from embodied_r_ros.evaluation.report import check_writable, write_report
-from embodied_r_ros.evaluation.results import Run, compared, results
+from embodied_r_ros.evaluation.results import Run, by_reason, compared, results
 from embodied_r_ros.evaluation.run_folder import Reply, RunFolder, read_run
 from embodied_r_ros.evaluation.samples import Sample
 
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, ask: Asker) -> dict[str, Any]:
     replies, asked = _answered(options, questions.samples, ask)
     left_out = [*questions.left_out, *asked.left_out]
     if not replies:
-        reasons = '; '.join(one.reason for one in left_out)
+        reasons = '; '.join(f'{one["reason"]} ({one["count"]})' for one in by_reason(left_out))
         raise InputError(f'{options.questions} holds no question that can be asked: {reasons}')
     describe_s = [seen.latency_s for one in asked.perceived.values() for seen in one.observations]
     found = results(Run(replies=replies, left_out=left_out, describe_s=describe_s))

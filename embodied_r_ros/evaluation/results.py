@@ -18,6 +18,7 @@ from embodied_r_ros.evaluation.samples import Sample, is_number
 from embodied_r_ros.evaluation.scoring import counts, mean, paired, score, summary
 
 DESCRIBE = 'describe'
+NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,20 @@ def results(run: Run) -> dict[str, Any]:
         'questions': len(run.replies),
         'scored': len(scored),
         'to_read': [reply.sample['id'] for reply in run.replies if is_to_read(reply)],
-        'left_out': [dataclasses.asdict(one) for one in run.left_out],
+        'left_out': by_reason(run.left_out),
         'codes': counts([reply.answer.error_code.name for reply in run.replies]),
         'models': _by_model(scored),
         'evidence': _evidence(run.replies),
         'latency_s': _latency(run),
     }
+
+
+def by_reason(left_out: Iterable[LeftOut]) -> list[dict[str, Any]]:
+    """What was left out: each reason once, with how many questions it struck and where they stand."""
+    where: dict[str, list[str]] = {}
+    for one in left_out:
+        where.setdefault(one.reason, []).append(one.where)
+    return [{'reason': reason, 'count': len(places), 'where': places} for reason, places in where.items()]
 
 
 def compared(replies: Sequence[Reply], others: Sequence[Reply]) -> dict[str, Any]:
@@ -184,7 +193,8 @@ def _lines(found: Mapping[str, Any]) -> Iterable[str]:
     if found['to_read']:
         yield f'{len(found["to_read"])} open answers are to be read by a person: {", ".join(found["to_read"])}'
     for one in found['left_out']:
-        yield f'left out: {one["where"]}: {one["reason"]}'
+        more = ', …' if one['count'] > NAMED else ''
+        yield f'left out: {one["count"]} ({", ".join(one["where"][:NAMED])}{more}): {one["reason"]}'
     if 'against' in found:
         yield from _against(found['against'])
 

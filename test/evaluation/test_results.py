@@ -64,14 +64,26 @@ def test_answers_are_split_by_the_model_that_gave_them() -> None:
         Reply(sample=sample('A', ('x', 'y'), str(number)), answer=answer)
         for number, answer in enumerate((right, wrong, right))
     ]
-    found = results(Run(replies=replies, left_out=[LeftOut('line 9', 'is no JSON')]))
+    found = results(Run(replies=replies))
     assert found['models'] == {
         'small': {'questions': 2, 'accuracy': 1.0},
         'large': {'questions': 1, 'accuracy': 0.0},
     }
     told = table(found).splitlines()
     assert 'small: 100.0% of 2' in told
-    assert 'left out: line 9: is no JSON' in told
+
+
+def test_what_was_left_out_for_one_reason_is_told_once_with_its_count() -> None:
+    left_out = [LeftOut('line 9', 'is no JSON'), *(LeftOut(f'q{number}', 'the bag is gone') for number in range(5))]
+    found = results(Run(replies=[Reply(sample=sample(None), answer=Answer(answer='x'))], left_out=left_out))
+    assert found['left_out'] == [
+        {'reason': 'is no JSON', 'count': 1, 'where': ['line 9']},
+        {'reason': 'the bag is gone', 'count': 5, 'where': ['q0', 'q1', 'q2', 'q3', 'q4']},
+    ]
+    assert table(found).splitlines()[-2:] == [
+        'left out: 1 (line 9): is no JSON',
+        'left out: 5 (q0, q1, q2, …): the bag is gone',
+    ]
 
 
 def test_questions_without_a_true_answer_are_counted_and_listed_but_not_scored() -> None:
