@@ -37,7 +37,10 @@ def read_yaml(path: pathlib.Path) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f'line {mark.line + 1}' if mark else 'the text'
         problem = _FIXED_WORDS.match(error.problem or error.context or '')
-        raise SettingsError(f'{line} is no YAML ({problem[0].strip() if problem else ""})') from None
+        raise SettingsError(
+            f'{line} is no YAML ({problem[0].strip() if problem else ""}); a text with a colon, or with a question '
+            'mark within braces, needs quotation marks'
+        ) from None
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         # PyYAML raises more than its own errors, as for `!!bool maybe`.
         raise SettingsError(f'it holds what YAML does not allow ({type(error).__name__})') from None

@@ -94,6 +94,7 @@ def _yaml_entries(path: pathlib.Path) -> list[tuple[str, Any]]:
         entries = read_yaml(path)
     except SettingsError as error:
         raise InputError(f'a YAML list of questions was wanted, {str(path)!r} is none: {error}') from error
+    entries = [] if entries is None else entries
     if not isinstance(entries, list):
         raise InputError(f'{path} must hold a YAML list of questions, got {type(entries).__name__}')
     return [(f'question {number}', entry) for number, entry in enumerate(entries, start=1)]

@@ -174,11 +174,27 @@ def test_a_line_that_is_no_sample_is_left_out(folder: Path, line: str, reason: s
         ('gone.jsonl', None, 'questions cannot be read from'),
         ('asked.yaml', b'question: Where', 'must hold a YAML list of questions, got dict'),
         ('asked.yaml', b'[', 'a YAML list of questions was wanted'),
+        (
+            'asked.yaml',
+            b'- {question: Where?, choices: [a, b]}',
+            'line 1 is no YAML .*; a text with a colon, or with a question mark within braces, needs quotation marks',
+        ),
+        ('asked.yaml', b'', 'holds no question'),
         ('asked.yaml', b'[]', 'holds no question'),
         ('asked.jsonl', b'\n', 'holds no question'),
         ('asked.jsonl', b'\xff\xfe', 'must be text in UTF-8'),
     ],
-    ids=['no YAML file', 'no file', 'no list', 'no YAML', 'an empty list', 'empty lines', 'no text'],
+    ids=[
+        'no YAML file',
+        'no file',
+        'no list',
+        'no YAML',
+        'a question mark within braces',
+        'nothing',
+        'an empty list',
+        'empty lines',
+        'no text',
+    ],
 )
 def test_a_file_without_questions_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
