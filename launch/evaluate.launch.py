@@ -39,7 +39,13 @@ def command(given):
 def make_process(context):
     """The process, once the arguments are known."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    return [ExecuteProcess(cmd=command(given), output='screen', emulate_tty=True)]
+    return [ExecuteProcess(cmd=command(given), output='screen', emulate_tty=True, on_exit=end)]
+
+
+def end(event, context):
+    """Let the launch fail where the work does, so that its exit status says so."""
+    if event.returncode:
+        raise RuntimeError(f'the evaluation ended with status {event.returncode}')
 
 
 def generate_launch_description():

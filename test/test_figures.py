@@ -24,7 +24,7 @@ from embodied_r_ros.share import share_path
 def test_each_figure_has_a_script_of_its_name():
     figures = (
         'answer_latency answer_latency_focus answer_latency_vllm key_frames node_overhead ingest_raw ingest_jpeg '
-        'captioning fleet memory reasoner evidence'
+        'captioning evaluation fleet memory reasoner evidence'
     )
     assert set(figures.split()) <= {path.stem for path in FOLDER.glob('*.py')}
 

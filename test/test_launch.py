@@ -22,6 +22,7 @@ NODES = {
     'perception_node': 'PerceptionNode',
     'reasoning_node': 'ReasoningNode',
 }
+BLACKBOARD = '{question: "Where is the blackboard now?", choices: [on my left, behind me], answer: A, second: 8}'
 
 
 def parameter_blocks():
@@ -107,10 +108,17 @@ def environment():
 
 
 @pytest.fixture
-def launched(tmp_path):
-    """`ros2 launch` from the install space, in a process of its own."""
+def installed():
+    """The package is in a workspace that is sourced."""
     if shutil.which('ros2') is None or not ros2('pkg', 'prefix', 'embodied_r_ros').strip():
         pytest.skip('needs ros2launch and a sourced workspace with embodied_r_ros')
+    yield
+    ros2('daemon', 'stop')
+
+
+@pytest.fixture
+def launched(installed, tmp_path):
+    """`ros2 launch` from the install space, in a process of its own."""
     with contextlib.ExitStack() as stack:
 
         def start(*arguments):
@@ -121,7 +129,6 @@ def launched(tmp_path):
             return tmp_path / 'launch.log'
 
         yield start
-    ros2('daemon', 'stop')
 
 
 def stop(process):
@@ -152,3 +159,32 @@ def test_ros2_launch_brings_up_what_ros2_service_call_asks(launched):
     response = ros2('service', 'call', '/robot_1/ask', 'embodied_r_interfaces/srv/AskSpatial', question)
     assert 'error_code=3' in response, response
     assert 'process has died' not in log.read_text()
+
+
+def test_the_evaluation_gets_the_arguments_that_were_given():
+    given = dict.fromkeys(('report', 'out', 'against'), '')
+    given |= {'bag': 'walk', 'questions': 'asked.yaml', 'models': 'embedded', 'rate': '2.0'}
+    words = launch_file('evaluate.launch.py').command(given)
+    assert words[1:6] == ['-m', 'embodied_r_ros', 'evaluate', 'asked.yaml', '--media']
+    assert words[6:] == ['walk', '--through', 'graph', '--models', 'embedded', '--rate', '2.0']
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ('asked', 'status', 'sentence'),
+    [
+        (BLACKBOARD, 0, 'codes: OK 1'),
+        ('{question: Where?, answer: left}', 1, 'a text with a colon, or with a question mark within braces, needs'),
+    ],
+    ids=['a question', 'no YAML'],
+)
+def test_ros2_launch_asks_real_nodes_and_its_exit_status_says_whether_that_went_well(
+    installed, tmp_path, asked, status, sentence
+):
+    (tmp_path / 'asked.yaml').write_text(f'- {asked}\n')
+    words = [f'bag:={ROOT}/data/bags/seed1', f'questions:={tmp_path}/asked.yaml', f'out:={tmp_path}/run']
+    command = ['ros2', 'launch', 'embodied_r_ros', 'evaluate.launch.py', *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300.0, env=environment())
+    assert done.returncode == status, done.stdout + done.stderr
+    assert sentence in done.stdout
+    assert (tmp_path / 'run/answers.jsonl').exists() == (status == 0)
