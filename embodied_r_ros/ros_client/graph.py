@@ -183,7 +183,7 @@ class Graph:
         """
         self.processes.check()
         if time.monotonic() > self._end_s:
-            self.fail(f'playing and asking took more than {self._limit_s:.0f} s')
+            self.fail(f'playing and asking took more than {self._limit_s:.0f} s; allow more time')
 
     def fail(self, sentence: str) -> NoReturn:
         """Give up with BrokenGraph: the sentence, and where the logs are."""
