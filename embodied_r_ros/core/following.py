@@ -25,12 +25,12 @@ def astray(thinking: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> st
     """
     for wanted, written in itertools.zip_longest(_moves(ask, log), _MOVE.findall(thinking), fillvalue='nothing'):
         if wanted != written:
-            return f'{wanted!r} was to follow, {written!r} came'
+            return f'wanted the move {wanted!r}, got {written!r}'
     expected, found = _sightings(ask, log, names), dict.fromkeys(_SIGHTING.findall(thinking))
     invented = next((sighting for sighting in found if sighting not in expected), '')
     skipped = next((sighting for sighting in expected if sighting not in found), '')
     if invented or skipped:
-        return f'{skipped or "nothing"!r} was to be looked up, {invented or "nothing"!r} was'
+        return f'wanted the sighting {skipped or "nothing"!r}, got {invented or "nothing"!r}'
     return ''
 
 

@@ -279,7 +279,7 @@ def _forced(
 def _vote(thought: Thought, question: Question, completion: Completion) -> _Vote:
     if thought.astray:
         raise CannotTell(
-            f'the reasoner lost track of what was seen ({thought.astray}), and its answer is rejected; '
+            f'the thought does not follow what was seen ({thought.astray}), so its answer is rejected; '
             'ask in other words, or about another window'
         )
     if not question.choices:

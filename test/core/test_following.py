@@ -32,33 +32,33 @@ GOES_ASTRAY = {
     'a turn to the other side': (
         's1 left 90deg',
         's1 right 90deg',
-        "'s1 left 90deg' was to follow, 's1 right 90deg' came",
+        "wanted the move 's1 left 90deg', got 's1 right 90deg'",
     ),
-    'another size': ('s3 forward 2m', 's3 forward 2.5m', "'s3 forward 2m' was to follow, 's3 forward 2.5m' came"),
-    'another number': ('s3 forward', 's4 forward', "'s3 forward 2m' was to follow, 's4 forward 2m' came"),
-    'a move skipped': ('s2 stay p2 270deg 0 0 ; ', '', "'s2 stay' was to follow, 's3 forward 2m' came"),
-    'the last move skipped': ('s3 forward 2m -4 0', '', "'s3 forward 2m' was to follow, 'nothing' came"),
+    'another size': ('s3 forward 2m', 's3 forward 2.5m', "wanted the move 's3 forward 2m', got 's3 forward 2.5m'"),
+    'another number': ('s3 forward', 's4 forward', "wanted the move 's3 forward 2m', got 's4 forward 2m'"),
+    'a move skipped': ('s2 stay p2 270deg 0 0 ; ', '', "wanted the move 's2 stay', got 's3 forward 2m'"),
+    'the last move skipped': ('s3 forward 2m -4 0', '', "wanted the move 's3 forward 2m', got 'nothing'"),
     'a move beyond the last': (
         ' . q1',
         ' ; s4 left 15deg p4 255deg -4 0 . q1',
-        "'nothing' was to follow, 's4 left 15deg' came",
+        "wanted the move 'nothing', got 's4 left 15deg'",
     ),
     'a thing elsewhere': (
         'o0 right15deg',
         'o0 left15deg',
-        "'q1 n7 o0 right15deg 3m' was to be looked up, 'q1 n7 o0 left15deg 3m' was",
+        "wanted the sighting 'q1 n7 o0 right15deg 3m', got 'q1 n7 o0 left15deg 3m'",
     ),
     'a thing at another step': (
         'n9 o2',
         'n9 o3',
-        "'q2 n9 o2 ahead 0.5m' was to be looked up, 'q2 n9 o3 ahead 0.5m' was",
+        "wanted the sighting 'q2 n9 o2 ahead 0.5m', got 'q2 n9 o3 ahead 0.5m'",
     ),
-    'another thing': ('q2 n9', 'q2 n8', "'q2 n9 o2 ahead 0.5m' was to be looked up, 'q2 n8 o2 ahead 0.5m' was"),
-    'a thing skipped': (' ; q2 n9 o2 ahead 0.5m', '', "'q2 n9 o2 ahead 0.5m' was to be looked up, 'nothing' was"),
+    'another thing': ('q2 n9', 'q2 n8', "wanted the sighting 'q2 n9 o2 ahead 0.5m', got 'q2 n8 o2 ahead 0.5m'"),
+    'a thing skipped': (' ; q2 n9 o2 ahead 0.5m', '', "wanted the sighting 'q2 n9 o2 ahead 0.5m', got 'nothing'"),
     'a thing too many': (
         'r2 -1 0',
         'r2 -1 0 ; q3 n1 o0 ahead 1m',
-        "'nothing' was to be looked up, 'q3 n1 o0 ahead 1m' was",
+        "wanted the sighting 'nothing', got 'q3 n1 o0 ahead 1m'",
     ),
 }
 
@@ -122,7 +122,7 @@ def test_an_open_question_is_not_thought_about_again_for_an_unreadable_reply():
 
 
 def test_where_none_follows_there_is_no_answer_and_it_is_said_what_was_made_up():
-    with pytest.raises(CannotTell, match="lost track of what was seen .'s1 left 90deg' was to follow") as caught:
+    with pytest.raises(CannotTell, match="does not follow what was seen .wanted the move 's1 left 90deg'") as caught:
         asked(1, *[THOUGHT_UP] * (1 + SECOND_THOUGHTS))
     assert failure(caught.value).error_code is ErrorCode.CANNOT_TELL
 

@@ -65,5 +65,7 @@ def test_a_recording_that_cannot_be_read_is_refused_before_anything_is_played(tm
 def test_the_time_for_all_has_a_limit():
     with Graph({'camera_node': {}}, limit_s=0.0) as graph:
         graph.spin(0.01)
-        with pytest.raises(BrokenGraph, match='playing and asking took more than 0 s; allow more time; the logs are in '):
+        with pytest.raises(
+            BrokenGraph, match='playing and asking took more than 0 s; allow more time; the logs are in '
+        ):
             graph.check()
