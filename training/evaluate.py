@@ -121,8 +121,9 @@ def reasoner_model(options: argparse.Namespace, model: str) -> ReasonerModel:
 
 
 def concurrency_of(model: ReasonerModel) -> int:
-    """How many requests a reasoner takes side by side: as its server's settings say, one in this process."""
-    return model.server.max_concurrent_requests if model.backend in served(REASONERS) else 1
+    """How many requests are to be under way: as the server's settings say, or for a backend in the process its row."""
+    row = REASONERS[model.backend]
+    return model.server.max_concurrent_requests if 'server' in row.takes else row.at_once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import functools
+import collections
+import concurrent.futures
+import dataclasses
 import importlib
 import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from embodied_r_ros.adapters.lm import OnText
@@ -20,13 +22,14 @@ from embodied_r_ros.core.records import Completion, Generation
 from embodied_r_ros.core.replies import answer_end
 
 EXTRA = 'embodied_r_ros[transformers]'
+SIDE_BY_SIDE = 16  # replies
 
 
 class TransformersLanguageModel:
     """A LanguageModel over any causal model that transformers reads, asked through its tokenizer's chat template.
 
-    Requests run one after another in one worker thread. torch and transformers are imported when this is made, not
-    before.
+    One worker thread replies to the requests that wait, side by side; to one whose reply is streamed, alone. torch and
+    transformers are imported when this is made, not before.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, device: str = 'auto', dtype: str = 'auto') -> None:
@@ -61,6 +64,8 @@ class TransformersLanguageModel:
         ends = self._model.generation_config.eos_token_id
         self._end_ids = [] if ends is None else [ends] if isinstance(ends, int) else ends
         self._thread = WorkerThread('reasoner')
+        self._waiting: collections.deque[_Turn] = collections.deque()
+        self._is_closed = False
 
     async def probe(self) -> None:
         """Nothing can be out of reach: the model was loaded when this was made."""
@@ -70,12 +75,14 @@ class TransformersLanguageModel:
 
     async def aclose(self) -> None:
         """Stop a running generation and the thread."""
+        self._is_closed = True
         self._thread.close()
 
     async def generate(self, request: Generation, on_text: OnText | None = None) -> Completion:
-        """Reply to the messages; the greedy reply is the same each time on the same machine.
+        """Reply to the messages; on the same machine the reply, by its seed, is the same each time.
 
-        Cancelling the waiting task stops the model at the next token.
+        Beside other requests it may differ where two tokens are as likely but for rounding. Cancelling the waiting
+        task stops the reply at the next token.
 
         Args:
             request: its stop strings end the reply and are kept; so does an answer block behind the thinking.
@@ -86,110 +93,196 @@ class TransformersLanguageModel:
             BackendError: the device ran out of memory or failed.
             ReplyError: the model repeats itself without end.
         """
-        return await self._thread.run(functools.partial(self._reply, request, in_this_loop(on_text)))
+        turn = _Turn(request, in_this_loop(on_text))
+        self._waiting.append(turn)
+        try:
+            return await self._thread.run(lambda _: self._work(turn))
+        finally:
+            turn.is_given_up = True
 
-    def _reply(self, request: Generation, on_text: OnText | None, cancelled: Callable[[], bool]) -> Completion:
-        begun = time.monotonic()
-        turns = [{'role': message.role, 'content': message.content} for message in request.messages]
-        inputs = self._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=True, return_tensors='pt', return_dict=True
-        ).to(self._device)
-        inputs.pop('token_type_ids', None)
-        length = int(inputs['input_ids'].shape[1])
+    def _work(self, turn: _Turn) -> Completion:
+        """Reply to a turn and to those that wait behind it, unless that was done beside an earlier one."""
+        if not turn.outcome.done():
+            self._reply(self._next_turns())
+        return turn.outcome.result(timeout=0)
+
+    def _next_turns(self) -> list[_Turn]:
+        """The turns that have waited longest, as many as can be replied to side by side."""
+        taken: list[_Turn] = []
+        while self._waiting and len(taken) < SIDE_BY_SIDE:
+            if taken and (taken[0].is_alone or self._waiting[0].is_alone):
+                break
+            turn = self._waiting.popleft()
+            if not turn.is_given_up:
+                taken.append(turn)
+        return taken
+
+    def _reply(self, turns: Sequence[_Turn]) -> None:
+        begun, rows = time.monotonic(), []
+        for turn in turns:
+            try:
+                rows.append(self._row(turn))
+            except BackendRefused as error:
+                turn.outcome.set_exception(error)
+        try:
+            if rows and rows[0].turn.request.options:
+                rows[0].text = self._likeliest(rows[0])
+            elif rows:
+                self._generate(rows)
+        except RuntimeError as error:
+            if len(rows) > 1:  # together they may be more than the device can hold
+                for row in rows:
+                    self._reply([row.turn])
+                return
+            reason = ' '.join(str(error).split())
+            told = f'{self.name} failed on {self._device!r} at {len(rows[0].prompt)} prompt tokens: {reason}'
+            rows[0].turn.outcome.set_exception(BackendError(told))
+            return
+        for row in rows:
+            row.settle(time.monotonic() - begun)
+
+    def _row(self, turn: _Turn) -> _Row:
+        """A turn with its prompt in tokens, and with the room that the context leaves behind it.
+
+        Raises:
+            BackendRefused: there is none.
+        """
+        messages = [{'role': message.role, 'content': message.content} for message in turn.request.messages]
+        prompt = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+        ids, room = list(prompt['input_ids']), turn.request.max_tokens
         context = getattr(self._model.config, 'max_position_embeddings', None)
-        if context is not None and length >= context:
+        if context is not None and len(ids) >= context:
             raise BackendRefused(
-                f'the prompt must have fewer than {context} tokens, the context of {self.name}; got {length!r}; '
+                f'the prompt must have fewer than {context} tokens, the context of {self.name}; got {len(ids)!r}; '
                 'ask about a shorter window or put fewer observations before it'
             )
-        room = request.max_tokens if context is None else min(request.max_tokens, context - length)
-        watch = _Watch(self._torch, self._tokenizer, self._end_ids, length, request.stop, on_text, cancelled)
-        try:
-            if request.options:
-                watch.text = self._likeliest(inputs['input_ids'], request.options, cancelled)
-            else:
-                self._generate(inputs, room, request, watch)
-        except RuntimeError as error:
-            reason = ' '.join(str(error).split())
-            raise BackendError(f'{self.name} failed on {self._device!r} at {length} prompt tokens: {reason}') from error
-        if watch.repeated:
-            raise endless(watch.repeated, watch.text)
-        is_cut = not request.options and not watch.has_ended and watch.tokens == room
-        return Completion(text=watch.text, tokens=watch.tokens, latency_s=time.monotonic() - begun, is_cut=is_cut)
+        return _Row(turn, ids, room if context is None else min(room, context - len(ids)))
 
-    def _likeliest(self, prompt: Any, options: Sequence[str], cancelled: Callable[[], bool]) -> str:
-        """The option that the model is likeliest to continue the prompt with, of token ids (1, n)."""
-        torch = self._torch
+    def _likeliest(self, row: _Row) -> str:
+        """The option that the model is likeliest to continue the prompt with."""
+        torch, length = self._torch, len(row.prompt)
         scores: dict[str, float] = {}
-        for option in options:
-            if cancelled():
+        for option in row.turn.request.options:
+            if self._is_over(row):
                 break
-            encoded = self._tokenizer(option, add_special_tokens=False, return_tensors='pt')
-            ids = torch.cat([prompt, encoded['input_ids'].to(self._device)], dim=1)
+            option_ids = self._tokenizer(option, add_special_tokens=False)['input_ids']
+            ids = torch.tensor([row.prompt + option_ids], device=self._device)
             with torch.inference_mode():
-                logits = self._model(input_ids=ids).logits[0, prompt.shape[1] - 1 : -1].float()
-            chances = logits.log_softmax(-1).gather(1, ids[0, prompt.shape[1] :, None])
+                logits = self._model(input_ids=ids).logits[0, length - 1 : -1].float()
+            chances = logits.log_softmax(-1).gather(1, ids[0, length:, None])
             scores[option] = float(chances.sum())
         return max(scores, key=scores.__getitem__, default='')
 
-    def _generate(self, inputs: Any, max_tokens: int, request: Generation, watch: _Watch) -> None:
-        torch = self._torch
-        options: dict[str, Any] = {'do_sample': False}
-        if request.temperature > 0.0:
-            options = {'do_sample': True, 'temperature': request.temperature, 'top_k': 0, 'top_p': 1.0}
-        pad = self._tokenizer.pad_token_id
+    def _generate(self, rows: Sequence[_Row]) -> None:
+        """Write the replies of rows side by side, the prompts padded on the left."""
+        torch, pad = self._torch, self._tokenizer.pad_token_id
         if pad is None:
-            pad = self._tokenizer.eos_token_id
-        with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(request.seed)
+            pad = self._tokenizer.eos_token_id or 0
+        width = max(len(row.prompt) for row in rows)
+        ids = torch.tensor([[pad] * (width - len(row.prompt)) + row.prompt for row in rows], device=self._device)
+        mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
+
+        def ends(ids: Any, scores: Any, **_: Any) -> Any:
+            for row, reply in zip(rows, ids[:, width:].tolist()):
+                if not self._is_over(row):
+                    self._read(row, reply)
+            return torch.tensor([self._is_over(row) for row in rows], device=ids.device)
+
+        with torch.inference_mode():
             self._model.generate(
-                **inputs,
-                **options,
-                max_new_tokens=max_tokens,
+                input_ids=ids,
+                attention_mask=mask.to(self._device),
+                do_sample=False,
+                logits_processor=[_Sampler(torch, [row.turn.request for row in rows], self._device)],
+                stopping_criteria=[ends],
+                max_new_tokens=max(row.room for row in rows),
                 repetition_penalty=1.0,
                 pad_token_id=pad,
-                stopping_criteria=[watch],
             )
 
+    def _is_over(self, row: _Row) -> bool:
+        return row.is_over or row.turn.is_given_up or self._is_closed
 
-class _Watch:
-    """A stopping criterion, called after each token: reads the reply so far, streams what is new, says when to stop."""
-
-    def __init__(
-        self,
-        torch: Any,
-        tokenizer: Any,
-        end_ids: Sequence[int],
-        prompt_length: int,
-        stops: Sequence[str],
-        on_text: OnText | None,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._torch, self._tokenizer, self._end_ids, self._prompt_length = torch, tokenizer, end_ids, prompt_length
-        self._stops, self._on_text, self._cancelled = stops, on_text, cancelled
-        self._repetition = Repetition()
-        self.text = ''
-        self.tokens = 0
-        self.repeated = ''
-        self.has_ended = False
-
-    def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
-        """A tensor of one truth value: whether the reply ends here."""
-        reply = ids[0, self._prompt_length :].tolist()
+    def _read(self, row: _Row, reply: Sequence[int]) -> None:
+        """Read a reply after each of its tokens: pass on what is new, and see whether it is over."""
         text = self._tokenizer.decode(reply, skip_special_tokens=True)
-        ends = [at + len(stop) for stop in self._stops if stop and (at := text.find(stop)) >= 0]
+        ends = [at + len(stop) for stop in row.turn.request.stop if stop and (at := text.find(stop)) >= 0]
         ends += [end] if (end := answer_end(text)) >= 0 else []
-        text = text[: min(ends)] if ends else text
-        self.tokens = len(reply)
-        self.has_ended = bool(ends) or reply[-1] in self._end_ids
-        # A character that is still short of bytes decodes to U+FFFD; it is passed on once it is whole.
-        if ends or not text.endswith('\ufffd'):
-            piece, self.text = text[len(self.text) :], text
-            self.repeated = self._repetition.unit(piece)
-            if self._on_text is not None and piece:
-                self._on_text(piece)
-        over = self.has_ended or bool(self.repeated) or self._cancelled()
-        return self._torch.tensor([over], device=ids.device)
+        row.hear(text[: min(ends)] if ends else text, is_whole=bool(ends))
+        row.tokens, row.has_ended = len(reply), bool(ends) or reply[-1] in self._end_ids
+
+
+@dataclasses.dataclass(eq=False)
+class _Turn:
+    """A request, and what comes of it."""
+
+    request: Generation
+    on_text: OnText | None
+    is_given_up: bool = False
+    outcome: concurrent.futures.Future[Completion] = dataclasses.field(default_factory=concurrent.futures.Future)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether somebody watches the reply as it comes, or it is not written but chosen."""
+        return self.on_text is not None or bool(self.request.options)
+
+
+@dataclasses.dataclass(eq=False)
+class _Row:
+    """A turn while it is replied to: its prompt, how many tokens there is room for, and the reply so far."""
+
+    turn: _Turn
+    prompt: list[int]
+    room: int
+    text: str = ''
+    tokens: int = 0
+    has_ended: bool = False
+    repeated: str = ''
+    repetition: Repetition = dataclasses.field(default_factory=Repetition)
+
+    @property
+    def is_over(self) -> bool:
+        return self.has_ended or bool(self.repeated) or self.tokens >= self.room
+
+    def hear(self, text: str, *, is_whole: bool) -> None:
+        """Take the reply so far; a character still short of bytes, U+FFFD at its end, is passed on once it is whole."""
+        if not is_whole and text.endswith('\ufffd'):
+            return
+        piece, self.text = text[len(self.text) :], text
+        self.repeated = self.repetition.unit(piece)
+        if self.turn.on_text is not None and piece:
+            self.turn.on_text(piece)
+
+    def settle(self, latency_s: float) -> None:
+        """Give the turn what has come of it."""
+        if self.repeated:
+            self.turn.outcome.set_exception(endless(self.repeated, self.text))
+            return
+        is_cut = not self.turn.request.options and not self.has_ended and self.tokens == self.room
+        told = Completion(text=self.text, tokens=self.tokens, latency_s=latency_s, is_cut=is_cut)
+        self.turn.outcome.set_result(told)
+
+
+class _Sampler:
+    """A logits processor that draws the next token of each row by the row's own seed, whatever rows are beside it.
+
+    The greatest of logits / temperature + Gumbel noise is a draw from their softmax.
+    """
+
+    def __init__(self, torch: Any, requests: Sequence[Generation], device: str) -> None:
+        self._torch = torch
+        self._draws = [
+            (row, request.temperature, torch.Generator(device).manual_seed(request.seed))
+            for row, request in enumerate(requests)
+            if request.temperature > 0.0
+        ]
+
+    def __call__(self, ids: Any, scores: Any) -> Any:
+        """Scores (B, V) whose maxima are the tokens that are drawn."""
+        for row, temperature, generator in self._draws:
+            noise = self._torch.empty_like(scores[row]).exponential_(generator=generator)
+            scores[row] = scores[row] / temperature - noise.log()
+        return scores
 
 
 def _tokenizer_class(transformers: Any, folder: pathlib.Path) -> Any:

@@ -51,6 +51,8 @@ class BackendRow:
             This module is imported whether the backend is used or not.
         needs: what must be installed or running.
         lazy: True for a reasoner that takes long to load; its first probe loads it.
+        at_once: of a reasoner in the process, so many requests under way keep it busy where many are made: those that
+            it replies to side by side, and as many that wait meanwhile.
     """
 
     name: str
@@ -63,6 +65,7 @@ class BackendRow:
     settings: str = ''
     needs: str
     lazy: bool = False
+    at_once: int = 1
 
 
 def _registry(*rows: BackendRow) -> dict[str, BackendRow]:
@@ -144,6 +147,7 @@ REASONERS = _registry(
         takes=('folder',),
         needs='torch and transformers',
         lazy=True,
+        at_once=32,
     ),
 )
 PROMPT_FORMATS = {

@@ -102,6 +102,94 @@ def test_sampling_is_seeded(tmp_path):
     assert sample(4) != sample(5)
 
 
+def all_at_once(model, requests):
+    """What comes of requests that are made at the same time, errors among it."""
+
+    async def ask():
+        return await asyncio.gather(*map(model.generate, requests), return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """A function that begins to count the rows of each batch, and lets the device hold so many of them."""
+    from transformers import Qwen2ForCausalLM
+
+    generate = Qwen2ForCausalLM.generate
+
+    def count(most=100):
+        counted = []
+
+        def counting(self, *, input_ids, **others):
+            counted.append(len(input_ids))
+            if len(input_ids) > most:
+                raise RuntimeError('CUDA out of memory')
+            return generate(self, input_ids=input_ids, **others)
+
+        monkeypatch.setattr(Qwen2ForCausalLM, 'generate', counting)
+        return counted
+
+    return count
+
+
+def mixed_requests():
+    """Greedy and sampled ones, of other lengths of prompt and reply."""
+    for number in range(20):
+        prompt = ' '.join(f'w{(number * step) % 92}' for step in range(1, 3 + 2 * number))
+        yield request(prompt, temperature=float(number % 2), seed=number % 5, max_tokens=5 + number)
+
+
+@pytest.mark.parametrize(
+    'most', [pytest.param(100, id='as they come'), pytest.param(3, id='more than the device holds')]
+)
+def test_requests_that_wait_are_replied_to_side_by_side_as_they_are_alone(tmp_path, batches, most):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+    asked = list(mixed_requests())
+    alone = [asyncio.run(model.generate(one)) for one in asked]
+    counted = batches(most)
+    together = all_at_once(model, asked)
+    assert counted[:2] == ([16, 4] if most == 100 else [16, 1])
+    assert [(reply.text, reply.tokens, reply.is_cut) for reply in together] == [
+        (reply.text, reply.tokens, reply.is_cut) for reply in alone
+    ]
+
+
+def test_one_that_is_refused_repeats_itself_or_is_given_up_leaves_the_others_their_replies(tmp_path):
+    folder = with_template(random_folder(tmp_path, eos_token_id=None, max_position_embeddings=300))
+    model = TransformersLanguageModel(folder, device='cpu')
+
+    async def ask():
+        asked = [request('w1', max_tokens=290), request('w1 ' * 400), request('w5', max_tokens=2), request('w9')]
+        tasks = [asyncio.ensure_future(model.generate(one)) for one in asked]
+        await asyncio.sleep(0)
+        tasks[3].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    endless, refused, short, given_up = asyncio.run(ask())
+    assert isinstance(endless, ReplyError)
+    assert isinstance(refused, BackendRefused)
+    assert short.text == generate(model, 'w5', max_tokens=2).text
+    assert isinstance(given_up, asyncio.CancelledError)
+
+
+def test_what_is_streamed_or_chosen_waits_for_no_other_reply(tmp_path, batches):
+    model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
+    counted = batches()
+    pieces = []
+
+    async def ask():
+        short = request('w1', max_tokens=4)
+        work = [model.generate(short), model.generate(short, pieces.append), model.generate(short)]
+        chosen = model.generate(request('w1', options=('w3', 'w4')))
+        return await asyncio.gather(*work, chosen, model.generate(short), model.generate(short))
+
+    first, streamed, *_, chosen, _, last = asyncio.run(ask())
+    assert first.text == streamed.text == last.text == ''.join(pieces)
+    assert chosen.text in ('w3', 'w4')
+    assert counted == [1, 1, 1, 2]
+
+
 def test_cancel_stops_the_model(tmp_path):
     model = TransformersLanguageModel(with_template(random_folder(tmp_path, eos_token_id=None)), device='cpu')
     pieces = []
