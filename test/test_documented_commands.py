@@ -60,6 +60,8 @@ TESTED = {
     'python -m training.evaluate ': ('training/test_evaluate.py', "'--against'"),
     'python -m training.export ': ('training/test_export.py', "'--out'"),
     'python -m training.world.recording ': ('training/test_recording.py', 'training.world.recording'),
+    'python -m training.world.box_server ': ('training/test_box_server.py', 'box_server'),
+    'python -m embodied_r_ros answer out/bags/seed7 ': ('training/test_box_server.py', 'answer'),
     'python -m benchmarks.key_frames ': ('test_figures.py', 'benchmarks.key_frames'),
     'python examples/go_to.py ': ('nodes/test_go_to.py', 'go_to'),
     'python examples/yolo_detections.py ': ('nodes/test_detections.py', 'yolo_detections'),
