@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +109,14 @@ def test_boxes_over_http_and_depth_lead_to_an_answer_with_a_place(
     sofa = next(one for one in found['landmarks'] if one['name'] == 'sofa')
     assert sofa['position_m'][:2] == pytest.approx([4.0, 0.5], abs=0.3)
     assert (sofa['frame'], drawing.asked > 1, drawing.unknown) == ('odom', True, 0)
+
+
+@pytest.mark.system
+def test_the_command_serves_the_recordings_that_it_is_told() -> None:
+    command = [sys.executable, '-m', 'training.world.box_server', '--seeds', '1']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with urllib.request.urlopen(f'{url}/models', timeout=30.0) as reply:
+            assert json.load(reply)['data'][0]['id'] == 'boxes'
+        process.terminate()

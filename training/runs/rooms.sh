@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the shipped reasoner is right about in rooms of one's own, two walks through each, into FOLDER: with exact
+# What the shipped reasoner is right about in rooms of one's own, one walk through each, into FOLDER: with exact
 # observations, and with boxes and depth at 5 % jitter, 5 % missed, 3 % false.
 #
 #   training/runs/rooms.sh FOLDER LAYOUT...
@@ -9,7 +9,7 @@ shift
 for room in "$@"; do rooms+=("$(realpath "$room")"); done
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=.venv/bin/python
-count=$((16 * ${#rooms[@]}))
+count=$((8 * ${#rooms[@]}))
 asked=(--layouts "${rooms[@]}" --questions "$count" --seed 8)
 "$python" -m training.prepare world "${asked[@]}" --out "$folder/exact.jsonl"
 "$python" -m training.evaluate --samples "$folder/exact.jsonl"
