@@ -13,9 +13,12 @@ from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.landmark_history import scene_of
 from embodied_r_ros.evaluation.samples import read_samples, to_observations
 from training import prepare
+from training.sources.world import RULE
+from training.world.box_eyes import observe_exactly
 from training.world.furnishing import gap_m
 from training.world.layouts import CLEARANCE_M, ROBOT_HEIGHT_M, FreeSpace, load_layout
 from training.world.path import Station
+from training.world.recording import labels_of
 from training.world.scene import SceneObject
 
 SOFA = {'name': 'sofa', 'center_m': [1, 2, 0.5], 'size_m': [1, 1, 1]}
@@ -190,6 +193,17 @@ def test_what_eyes_see_is_asked_about_by_the_names_of_the_landmarks(rooms, tmp_p
             assert numbered <= set(scene_of(observations).names.values())
             asked |= numbered
     assert asked
+
+
+def test_tags_on_several_of_a_name_are_labelled_with_numbers(rooms, tmp_path, monkeypatch):
+    walks = []
+    monkeypatch.setattr(
+        'training.world.recording.observe', lambda walk: walks.append(walk) or observe_exactly(walk, RULE)
+    )
+    prepared(tmp_path / 'w.jsonl', '--questions', 2, '--seed', 2, '--perception', 'opencv', '--layouts', rooms[6])
+    labels = [label.name for label in labels_of(walks[0].scene).values()]
+    assert {'chair 1', 'chair 2', 'desk 1', 'desk 2'} <= set(labels)
+    assert len(set(labels)) == len(labels) == 18
 
 
 def test_what_cannot_be_walked_is_left_out_and_named_by_reason(rooms, tmp_path, capsys):
