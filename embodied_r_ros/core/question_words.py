@@ -72,6 +72,7 @@ _MENTION = re.compile(rf"\b{_ARTICLE} (?:(\S*_)|((?:{_NOT_END}[a-z0-9'/-]+ )*{_N
 _TAKES_ME = (
     'of|to|from|relative to|behind|for|ahead of|in front of|tell|takes?|brings?|gets?|lets?|with|leads?|around|towards'
 )
+_NUMBER_BEHIND = re.compile(r' \d{1,4}$')
 _GENERIC_START = re.compile(r'(?:least|most|best|shortest|smallest|next|following|same|right|correct)\b')
 _GENERIC = re.compile(
     r'\b(?:turns?|way|sides?|directions?|actions?|moves?|steps?|order|sequence|options?|routes?|walk|path|left|'
@@ -93,11 +94,16 @@ def plain(text: str, known: Iterable[str] = ()) -> str:
 
     Args:
         text: as it was asked.
-        known: names of things; where one stands in the text it is marked, so that `mentions` knows where it ends.
+        known: names of things; where one stands in the text it is marked, so that `mentions` knows where it ends. So is
+            one with a number that no thing of its name has.
     """
     text = text.lower().replace('\u2019', "'").replace('\u00b0', ' degrees ')
     text = _spaced(text).rstrip('?.! ')
-    for name in sorted((name for name in known if name in text), key=len, reverse=True):
+    names = {name for name in known if name in text}
+    for kind in {_NUMBER_BEHIND.sub('', name) for name in known}:
+        if kind in text:
+            names.update(re.findall(rf'(?<![\w-]){re.escape(kind)} \d{{1,4}}(?!\w|\.\d| ?(?:m|deg\w*|met\w+)\b)', text))
+    for name in sorted(names, key=len, reverse=True):
         marked = name.replace(' ', '_') + '_'
         # Joined, not substituted: a backslash in a name is no template's.
         text = marked.join(re.split(rf"(?<![\w'-]){re.escape(name)}(?![\w-])", text))

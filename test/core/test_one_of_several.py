@@ -7,6 +7,7 @@ from landmark_scenes import looks, pose
 
 from embodied_r_ros.core.coarse import coarse_log
 from embodied_r_ros.core.compact import CompactFormat, name_tokens
+from embodied_r_ros.core.errors import CannotTell
 from embodied_r_ros.core.landmark_history import scene_of
 from embodied_r_ros.core.one_of_several import meant
 from embodied_r_ros.core.records import Completion, Question
@@ -76,3 +77,19 @@ def test_choices_keep_their_words(observations):
     seen = [*observations, *looks([('door', (0.5, 3.0))], [pose(1.0)])]
     prompt = CompactFormat().ask(question, seen)
     assert prompt.read(Completion(text='<think> hm </think> <answer> q2 </answer>')).answer == 'the chair'
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'Where is chair 7 now?',
+        'Where is the chair 7 now?',
+        'Where must I look for sofa 2?',
+        'I want chair 7. Where is it?',
+    ],
+)
+def test_a_number_that_no_thing_has_is_told_with_what_there_is(observations, text):
+    with pytest.raises(
+        CannotTell, match=r"'(?:chair 7|sofa 2)' was not seen in the window; seen were: chair 1, chair 2"
+    ):
+        CompactFormat().ask(Question(text=text, choices=SIDES), observations)
