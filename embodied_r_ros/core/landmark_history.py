@@ -23,9 +23,9 @@ BORDER_DEG = 5.0
 HIDES_DEG, HIDES_M = 6.0, 0.5
 # Through a thing one looks when another is seen within this angle of it, and farther by this.
 THROUGH_DEG, THROUGH_M = 3.0, 0.7
+# A key frame should show what is so near and so far. Farther off nothing speaks against a thing, so one look alone does
+# not outweigh a thing of the same name that was seen more often.
 SHOWN_FROM_M, SHOWN_TO_M = 1.0, 6.0
-# Farther off, one look alone does not outweigh a thing of the same name that was seen more often.
-LONE_TO_M = 8.0
 # So often at most is a thing seen at wrong distances.
 MISTAKEN_MOST = 3
 
@@ -216,7 +216,7 @@ def _spoken_against(same: Sequence[Thing], views: dict[Key, View], known: _Known
 
 def _is_vague(thing: Thing) -> bool:
     """Whether only directions tell of a thing, or one glimpse from far away."""
-    return thing.place is None or thing.glimpses[0].distance_m > LONE_TO_M
+    return thing.place is None or thing.glimpses[0].distance_m > SHOWN_TO_M
 
 
 def _speaks_against(thing: Thing, view: View, known: _Known) -> bool:

@@ -162,7 +162,7 @@ def test_a_lone_direction_is_no_second_thing_beside_one_that_was_seen_more_often
 
 def test_one_look_from_far_away_does_not_outweigh_a_thing_that_was_seen_more_often():
     observations = looks([('cot', (5.0, 0.0))], [pose(0.0), pose(1.0)])
-    far = seen(2, pose(1.0, heading_deg=180.0), sighting('cot', (-9.0, 1.0), pose(1.0, heading_deg=180.0)))
+    far = seen(2, pose(1.0, heading_deg=180.0), sighting('cot', (-6.0, 1.0), pose(1.0, heading_deg=180.0)))
     near = seen(2, pose(1.0, heading_deg=180.0), sighting('cot', (-4.0, 1.0), pose(1.0, heading_deg=180.0)))
     assert len(scene_of([*observations, far]).things) == 1
     assert len(scene_of([*observations, near]).things) == 2
