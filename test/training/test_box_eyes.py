@@ -88,6 +88,13 @@ def test_signs_are_read_near_and_from_ahead(center_m, count):
     assert [seen.source for seen in first] == ['sign'] * count
 
 
+def test_signs_as_wide_as_the_thing_are_read_wherever_it_stands():
+    column = dataclasses.replace(COLUMN, size_m=(0.46, 0.46, 1.6))
+    places = [(5.5, y_dm / 10, 0.8) for y_dm in range(-20, 21)]
+    read = [sightings(walk_among(dataclasses.replace(column, center_m=place)), eyes=(SIGNS,))[0] for place in places]
+    assert [len(signs) for signs in read] == [1] * len(places)
+
+
 def test_the_depth_image_shows_floor_things_and_wall():
     view = look(walk_among(COLUMN).scene, Station())
     row, column = CAMERA.height // 4 + 10, CAMERA.width // 4

@@ -232,9 +232,10 @@ def _sign_box(thing: SceneObject, number: int, side: tuple[int, int], view: Sigh
 
 
 def _shows(point_px: tuple[float, float], number: int, view: Sightlines) -> bool:
+    """Whether nothing stands before a point of a thing; beside its edge the pixel around it may show what is behind."""
     rows, columns = view.owner.shape
     column, row = math.floor(point_px[0] * columns / CAMERA.width), math.floor(point_px[1] * rows / CAMERA.height)
-    return 0 <= row < rows and 0 <= column < columns and bool(view.owner[row, column] == number)
+    return 0 <= row < rows and 0 <= column < columns and view.owner[row, column] in (number, -1)
 
 
 def _jittered(box_px: Box, noise: EyeNoise, rng: random.Random) -> Box:
