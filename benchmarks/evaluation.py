@@ -1,7 +1,8 @@
 """How many questions a second `evaluate` gets answered: 500 about 20 bags, one model server that takes up 8 at once.
 
-Perception and reasoner are both on the server, 0.5 s a call; nothing is known of the bags before. The baseline asks one
-at a time, a tenth of the questions, about a tenth of the bags.
+Perception and reasoner are both on the server, 0.5 s a call. The bags are the sample bags, each several times with
+other bytes, and nothing is known of them before. The baseline asks one at a time, a tenth of the questions, about a
+tenth of the bags.
 
     python -m benchmarks.evaluation [--bags N]
 """
@@ -18,18 +19,18 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from benchmarks._figure import rates, tell
-from benchmarks._pictures import jpeg, pan
 from benchmarks._server import MODEL, Server
 from embodied_r_ros.__main__ import main as command
-from embodied_r_ros.core.frames import NS_PER_S
+from embodied_r_ros.share import share_path
 
 LATENCY_S, SLOTS = 0.5, 8
 QUESTIONS_PER_BAG = 25
-LENGTH_S, IMAGES_HZ = 10, 5
+ASKED_FROM_S, ASKED_TO_S = 8.0, 16.0
 IMAGE = 'sensor_msgs/msg/CompressedImage'
 
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = parser.parse_args(arguments).bags
     with tempfile.TemporaryDirectory() as place, Server(LATENCY_S, SLOTS) as server:
         folder = pathlib.Path(place)
-        bags = [_write_bag(folder / f'bag{number}', seed=number) for number in range(count)]
+        bags = [_write_bag(folder / f'bag{number}', number) for number in range(count)]
         ours_s = _evaluate(folder / 'ours', bags, server, SLOTS)
         calls = len(server.spent_s())
         few = bags[: max(1, count // 10)]
@@ -77,6 +78,7 @@ def _evaluate(folder: pathlib.Path, bags: Sequence[pathlib.Path], server: Server
 
 def _questions(bag: pathlib.Path) -> list[str]:
     """Samples about a bag, their seconds spread over its second half."""
+    every_s = (ASKED_TO_S - ASKED_FROM_S) / QUESTIONS_PER_BAG
     return [
         json.dumps(
             {
@@ -87,25 +89,28 @@ def _questions(bag: pathlib.Path) -> list[str]:
                 'question': f'Where is thing {number}?',
                 'choices': ['left', 'right'],
                 'answer': 'A',
-                'media': {'path': str(bag), 'end_s': LENGTH_S * (0.5 + number / QUESTIONS_PER_BAG / 2)},
+                'media': {'path': str(bag), 'end_s': ASKED_FROM_S + number * every_s},
             }
         )
         for number in range(QUESTIONS_PER_BAG)
     ]
 
 
-def _write_bag(folder: pathlib.Path, seed: int) -> pathlib.Path:
-    """A camera that pans along a wall of its own."""
+def _write_bag(folder: pathlib.Path, number: int) -> pathlib.Path:
+    """A sample bag whose images have bytes of their own, so that no description of another one stands for it."""
     types = get_typestore(Stores.ROS2_JAZZY)
-    kinds = ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time')
-    image, header, stamp = (types.types[kind] for kind in (IMAGE, *kinds))
-    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        topic = writer.add_connection('/camera/image_raw/compressed', IMAGE, typestore=types)
-        for number, view in enumerate(pan(LENGTH_S * IMAGES_HZ + 1, 300 / IMAGES_HZ, 640, 480, seed)):
-            stamp_ns = (100 * IMAGES_HZ + number) * NS_PER_S // IMAGES_HZ
-            at = header(stamp(*divmod(stamp_ns, NS_PER_S)), 'camera')
-            data = np.frombuffer(jpeg(view), np.uint8)
-            writer.write(topic, stamp_ns, types.serialize_cdr(image(at, 'jpeg', data), IMAGE))
+    sample = share_path(f'data/bags/seed{number % 3 + 1}')
+    with AnyReader([sample]) as reader, Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topics = {
+            one.topic: writer.add_connection(one.topic, one.msgtype, typestore=types) for one in reader.connections
+        }
+        for connection, stamp_ns, data in reader.messages():
+            if connection.msgtype == IMAGE:
+                message = types.deserialize_cdr(data, IMAGE)
+                # What follows the end of a JPEG is not decoded.
+                message.data = np.append(message.data, np.uint8(number))
+                data = types.serialize_cdr(message, IMAGE)
+            writer.write(topics[connection.topic], stamp_ns, data)
     return folder
 
 

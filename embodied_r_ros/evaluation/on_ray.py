@@ -116,10 +116,10 @@ def _cluster(address: str) -> Iterator[Any]:
     try:
         _reach(address)
         ray.init(address=address, logging_level=logging.WARNING, **options)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises just that where a machine is too slow to start it
         raise BackendError(
-            f'no Ray cluster answers at {address!r}: {error}; start one with `ray start --head`, or leave '
-            'the address out'
+            f'no Ray cluster can be used at {address!r}: {error}; start one with `ray start --head`, or leave the '
+            'address out'
         ) from error
     try:
         with contextlib.redirect_stdout(sys.stderr):

@@ -185,7 +185,7 @@ def test_tasks_find_relative_paths_where_the_command_was_given(
 def test_a_cluster_that_is_not_there_is_said(folder: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
     pytest.importorskip('ray', reason='needs Ray: pip install -r requirements/ray.txt')
     assert main(['evaluate', str(folder / 'asked.yaml'), '--media', str(folder), '--ray', address]) == 2
-    assert f'no Ray cluster answers at {address!r}: ' in capsys.readouterr().err
+    assert f'no Ray cluster can be used at {address!r}: ' in capsys.readouterr().err
 
 
 def test_without_ray_both_commands_say_what_to_install(

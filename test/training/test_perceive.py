@@ -132,7 +132,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path, server:
     server.latency_s = 0.2
     command = [sys.executable, '-m', 'training.perceive', '--samples', str(file), '--out', str(tmp_path / 'o.jsonl')]
     killed = subprocess.Popen([*command, *asking(server), '--requests', '2'], cwd=ROOT, stderr=subprocess.DEVNULL)
-    assert server.wait_until(lambda: len(pairs_asked(server)) >= 6, 20.0)
+    assert server.wait_until(lambda: len(pairs_asked(server)) >= 6, 120.0)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait(10.0)
     begun = len(pairs_asked(server))
