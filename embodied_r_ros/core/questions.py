@@ -47,7 +47,7 @@ FORMS = {
         'My instructions are: 1. go forward 3 m; 2. turn right 90 degrees; 3. go forward 2 m. Which step am I on?'
     ),
     ACTION_GENERATION: 'What should I do next to get to the sofa?',
-    RELATIVE_DISTANCE: 'Which is closest to the sofa: the lamp, the desk or the door?',
+    RELATIVE_DISTANCE: 'Which is closest to the sofa: the lamp, the desk, the door or the shelf?',
     RELATIVE_DIRECTION: 'Standing at the sofa and facing the lamp, where is the desk?',
     ROUTE_PLANNING: (
         'I am at the sofa facing the lamp. I walk to the lamp, then to the desk, then to the door. '

@@ -110,9 +110,13 @@ def test_which_instruction_is_under_way(text):
 def test_each_form_that_is_named_to_people_is_read_without_choices_and_without_known_things(task):
     parsed = read_question(FORMS[task])
     assert (parsed.task, parsed.options) == (task, {})
-    things = {'landmark position': 1, 'counterfactual': 1, 'progress evaluation': 0, 'action generation': 1}
-    count = things.get(task, 3 if task in ('relative direction', 'appearance order') else 4)
-    assert parsed.objects == (('sofa', 'lamp', 'desk', 'door')[:count])
+    one, three = (
+        {'landmark position', 'counterfactual', 'action generation'},
+        {'relative direction', 'appearance order'},
+    )
+    counts = dict.fromkeys(one, 1) | dict.fromkeys(three, 3)
+    counts |= {'progress evaluation': 0, 'route planning': 4, 'relative distance': 5}
+    assert parsed.objects == ('sofa', 'lamp', 'desk', 'door', 'shelf')[: counts[task]]
 
 
 @pytest.mark.parametrize(
