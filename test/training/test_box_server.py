@@ -18,6 +18,7 @@ from embodied_r_ros.core.box_replies import with_things
 from embodied_r_ros.core.errors import InputError
 from embodied_r_ros.core.frames import DepthItem
 from embodied_r_ros.core.prompts import describe_prompt
+from training.world import box_server
 from training.world.box_eyes import EyeNoise
 from training.world.box_server import BoxModel, serving
 from training.world.path import WIDE_CAMERA, Leg, Station
@@ -95,7 +96,7 @@ def test_boxes_over_http_and_depth_lead_to_an_answer_with_a_place(
 ) -> None:
     write_bag(WALK, tmp_path / 'bag', with_depth=True)
     drawing = BoxModel(EyeNoise(jitter=0.05), 0)
-    drawing.note_recording(WALK)
+    drawing.note_recording(tmp_path / 'bag', WALK)
     with serving(drawing) as url:
         words = ['--perception', 'openai', '--eyes', 'boxes', '--vlm-url', url, '--depth-topic', DEPTH_TOPIC, '--json']
         question = [
@@ -112,11 +113,19 @@ def test_boxes_over_http_and_depth_lead_to_an_answer_with_a_place(
 
 
 @pytest.mark.system
-def test_the_command_serves_the_recordings_that_it_is_told() -> None:
-    command = [sys.executable, '-m', 'training.world.box_server', '--seeds', '1']
+def test_the_command_serves_the_recordings_that_it_is_told(tmp_path: Path) -> None:
+    write_bag(WALK, tmp_path / 'bag')
+    command = [sys.executable, '-m', 'training.world.box_server', str(tmp_path / 'bag')]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        with urllib.request.urlopen(f'{url}/models', timeout=30.0) as reply:
-            assert json.load(reply)['data'][0]['id'] == 'boxes'
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            with urllib.request.urlopen(f'{url}/models', timeout=30.0) as reply:
+                assert json.load(reply)['data'][0]['id'] == 'boxes'
+        finally:
+            process.terminate()
+
+
+def test_a_recording_of_another_place_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert box_server.main([str(tmp_path / 'kitchen' / 'run')]) == 2
+    assert "a recording of a site 'world-<seed>' is wanted, got 'kitchen' in" in capsys.readouterr().err

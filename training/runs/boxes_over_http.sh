@@ -15,7 +15,7 @@ asked=(--walks "${seeds[@]}" --questions 100 --per-walk 10 --seed 8)
 "$python" -m training.prepare world "${asked[@]}" --bags "$folder/bags" --out "$folder/recorded.jsonl"
 "$python" -m training.prepare world "${asked[@]}" --eyes boxes --noise "${noise[@]}" --out "$folder/in_process.jsonl"
 "$python" -m training.evaluate --samples "$folder/in_process.jsonl"
-coproc server { exec "$python" -m training.world.box_server --seeds "${seeds[@]}" --noise "${noise[@]}"; }
+coproc server { exec "$python" -m training.world.box_server "$folder"/bags/seed* --noise "${noise[@]}"; }
 # shellcheck disable=SC2154
 trap 'kill "$server_PID"' EXIT
 read -r url <&"${server[0]}"

@@ -1,10 +1,10 @@
 """A server that draws boxes in simulated pictures, as a vision-language model would, to try the eye `boxes` with.
 
     python -m training.world.recording --seeds 7 --depth --out out/bags
-    python -m training.world.box_server --seeds 7 --port 8000 --noise 0.05 0.05 0.03
+    python -m training.world.box_server out/bags/seed7 --port 8000 --noise 0.05 0.05 0.03
 
-It speaks OpenAI's chat API. It knows the pictures of these recordings by a digest of their bytes, since the same seed
-gives the same recording; of any other picture it says that it shows nothing.
+It speaks OpenAI's chat API. It knows the pictures of these recordings by a digest of their bytes, and what they show
+from the simulation; of any other picture it says that it shows nothing.
 """
 
 from __future__ import annotations
@@ -15,17 +15,23 @@ import contextlib
 import hashlib
 import http.server
 import json
+import pathlib
 import random
+import re
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from embodied_r_ros.adapters.bags import read_recording
 from embodied_r_ros.core.box_replies import MOST_THINGS, THINGS
+from embodied_r_ros.core.errors import EmbodiedRError, InputError
 from embodied_r_ros.core.frames import ImageItem
+from training.sources.bag_run import site_of
 from training.sources.world_eyes import NOISE
 from training.world.box_eyes import EyeNoise, drawn_boxes
 from training.world.path import Station
-from training.world.recording import encoded, recorded_items, station_of, with_common_tags
+from training.world.recording import station_of
 from training.world.scene import Scene, Walk, make_walk
 from training.world.sightlines import look
 
@@ -49,11 +55,11 @@ class BoxModel:
         """Know a picture: the bytes of its file, and from where in which place it was taken."""
         self._pictures[_digest(picture)] = scene, station
 
-    def note_recording(self, walk: Walk) -> None:
+    def note_recording(self, bag: pathlib.Path, walk: Walk) -> None:
         """Know the pictures of a walk's recording."""
-        for item in recorded_items(walk):
-            if isinstance(item, ImageItem):
-                self.note(encoded(item.frame).data, walk.scene, station_of(walk, item.stamp_ns))
+        for item in read_recording(bag):
+            if isinstance(item, ImageItem) and item.frame.image is not None:
+                self.note(item.frame.image.data, walk.scene, station_of(walk, item.stamp_ns))
 
     def reply(self, asked: Mapping[str, Any]) -> str:
         """What it says to the body of a chat request about one picture or two; the last one is described.
@@ -128,11 +134,23 @@ def serving(model: BoxModel, port: int = 0) -> Iterator[str]:
         thread.join()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the URL, and serve until the process is ended."""
+def walk_of(bag: pathlib.Path) -> Walk:
+    """The walk that was recorded.
+
+    Raises:
+        InputError: it is none through a made-up place.
+    """
+    site = site_of(bag)
+    if not re.fullmatch(r'world-\d{1,9}', site):
+        raise InputError(f"a recording of a site 'world-<seed>' is wanted, got {site!r} in {bag}; make one")
+    return make_walk(int(site.removeprefix('world-')))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the URL, and serve until the process is ended; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m training.world.box_server', description=__doc__.split('\n')[0])
-    told = 'Know the pictures of the recordings with these seeds.'
-    parser.add_argument('--seeds', type=int, nargs='+', required=True, help=told)
+    told = 'Know the pictures of these recordings, as training.world.recording makes them.'
+    parser.add_argument('bags', type=pathlib.Path, nargs='+', metavar='BAG', help=told)
     parser.add_argument('--port', type=int, default=0, help='Listen on this port of 127.0.0.1 (default: a free one).')
     told = 'Edges of boxes are off by this share, such shares of things missed and false (default: %(default)s).'
     parser.add_argument('--noise', type=float, nargs=3, default=NOISE, metavar=('JITTER', 'MISSED', 'FALSE'), help=told)
@@ -140,12 +158,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     jitter, missed, false = options.noise
     model = BoxModel(EyeNoise(jitter=jitter, missed=missed, false=false), options.seed)
-    for seed in options.seeds:
-        model.note_recording(with_common_tags(make_walk(seed)))
+    try:
+        for bag in options.bags:
+            model.note_recording(bag, walk_of(bag))
+    except EmbodiedRError as error:
+        print(f'training.world.box_server: {error}', file=sys.stderr)
+        return 2
     with serving(model, options.port) as url, contextlib.suppress(KeyboardInterrupt):
         print(url, flush=True)
         threading.Event().wait()
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
