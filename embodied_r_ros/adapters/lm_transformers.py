@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import concurrent.futures
 import dataclasses
 import importlib
+import inspect
 import json
 import os
 import pathlib
@@ -63,6 +65,10 @@ class TransformersLanguageModel:
             raise SettingsError(f'the tokenizer of {str(folder)!r} must have a chat template, found none; add one')
         ends = self._model.generation_config.eos_token_id
         self._end_ids = [] if ends is None else [ends] if isinstance(ends, int) else ends
+        pad, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
+        self._pad_id = next((known for known in (pad, end) if known is not None), 0)
+        has_cache = 'past_key_values' in inspect.signature(self._model.forward).parameters
+        self._cache_class = transformers.DynamicCache if has_cache else None
         self._thread = WorkerThread('reasoner')
         self._waiting: collections.deque[_Turn] = collections.deque()
         self._is_closed = False
@@ -96,6 +102,7 @@ class TransformersLanguageModel:
         turn = _Turn(request, in_this_loop(on_text))
         self._waiting.append(turn)
         try:
+            await asyncio.sleep(0)  # requests that are made beside this one come along
             return await self._thread.run(lambda _: self._work(turn))
         finally:
             turn.is_given_up = True
@@ -156,7 +163,8 @@ class TransformersLanguageModel:
                 f'the prompt must have fewer than {context} tokens, the context of {self.name}; got {len(ids)!r}; '
                 'ask about a shorter window or put fewer observations before it'
             )
-        return _Row(turn, ids, room if context is None else min(room, context - len(ids)))
+        generator = self._torch.Generator(self._device).manual_seed(turn.request.seed)
+        return _Row(turn, ids, room if context is None else min(room, context - len(ids)), generator)
 
     def _likeliest(self, row: _Row) -> str:
         """The option that the model is likeliest to continue the prompt with."""
@@ -174,30 +182,53 @@ class TransformersLanguageModel:
         return max(scores, key=scores.__getitem__, default='')
 
     def _generate(self, rows: Sequence[_Row]) -> None:
-        """Write the replies of rows side by side, the prompts padded on the left."""
-        torch, pad = self._torch, self._tokenizer.pad_token_id
-        if pad is None:
-            pad = self._tokenizer.eos_token_id or 0
-        width = max(len(row.prompt) for row in rows)
-        ids = torch.tensor([[pad] * (width - len(row.prompt)) + row.prompt for row in rows], device=self._device)
-        mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
+        """Write the replies of rows side by side; whenever half of them are over, the others go on without those."""
+        torch, width = self._torch, max(len(row.prompt) for row in rows)
+        pads = [width - len(row.prompt) for row in rows]
+        ids = torch.tensor([[self._pad_id] * pad + row.prompt for pad, row in zip(pads, rows)], device=self._device)
+        mask = torch.tensor([[0] * pad + [1] * (width - pad) for pad in pads], device=self._device)
+        cache = self._cache_class(config=self._model.config) if len(rows) > 1 and self._cache_class else None
+        while rows:
+            ids = self._write(rows, width, input_ids=ids, attention_mask=mask, past_key_values=cache)
+            left = [number for number, row in enumerate(rows) if not self._is_over(row)]
+            rows = [rows[number] for number in left]
+            if rows:
+                kept = torch.tensor(left, device=self._device)
+                mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)[kept]
+                ids = ids[kept]
+                if cache is not None:
+                    cache.batch_select_indices(kept)
+
+    def _write(self, rows: Sequence[_Row], width: int, **inputs: Any) -> Any:
+        """Go on with the replies of rows until half of them are over.
+
+        Args:
+            rows: at least one.
+            width: of the prompts.
+            inputs: prompts and replies so far, and what the model has kept of them.
+
+        Returns:
+            ids of the prompts and the replies, (rows, length).
+        """
+        torch = self._torch
 
         def ends(ids: Any, scores: Any, **_: Any) -> Any:
             for row, reply in zip(rows, ids[:, width:].tolist()):
                 if not self._is_over(row):
                     self._read(row, reply)
-            return torch.tensor([self._is_over(row) for row in rows], device=ids.device)
+            over = [self._is_over(row) for row in rows]
+            is_half = 2 * sum(over) >= len(over)
+            return torch.tensor([is_half or one for one in over], device=ids.device)
 
         with torch.inference_mode():
-            self._model.generate(
-                input_ids=ids,
-                attention_mask=mask.to(self._device),
+            return self._model.generate(
+                **inputs,
                 do_sample=False,
-                logits_processor=[_Sampler(torch, [row.turn.request for row in rows], self._device)],
+                logits_processor=[_Sampler(torch, rows)],
                 stopping_criteria=[ends],
-                max_new_tokens=max(row.room for row in rows),
+                max_new_tokens=max(row.room - row.tokens for row in rows),
                 repetition_penalty=1.0,
-                pad_token_id=pad,
+                pad_token_id=self._pad_id,
             )
 
     def _is_over(self, row: _Row) -> bool:
@@ -234,6 +265,7 @@ class _Row:
     turn: _Turn
     prompt: list[int]
     room: int
+    generator: Any
     text: str = ''
     tokens: int = 0
     has_ended: bool = False
@@ -269,19 +301,15 @@ class _Sampler:
     The greatest of logits / temperature + Gumbel noise is a draw from their softmax.
     """
 
-    def __init__(self, torch: Any, requests: Sequence[Generation], device: str) -> None:
-        self._torch = torch
-        self._draws = [
-            (row, request.temperature, torch.Generator(device).manual_seed(request.seed))
-            for row, request in enumerate(requests)
-            if request.temperature > 0.0
-        ]
+    def __init__(self, torch: Any, rows: Sequence[_Row]) -> None:
+        self._torch, self._rows = torch, rows
 
     def __call__(self, ids: Any, scores: Any) -> Any:
         """Scores (B, V) whose maxima are the tokens that are drawn."""
-        for row, temperature, generator in self._draws:
-            noise = self._torch.empty_like(scores[row]).exponential_(generator=generator)
-            scores[row] = scores[row] / temperature - noise.log()
+        for number, row in enumerate(self._rows):
+            if row.turn.request.temperature > 0.0:
+                noise = self._torch.empty_like(scores[number]).exponential_(generator=row.generator)
+                scores[number] = scores[number] / row.turn.request.temperature - noise.log()
         return scores
 
 
