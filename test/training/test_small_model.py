@@ -44,8 +44,12 @@ def place(tmp_path_factory):
     """Where all is written; at the end the seconds and the memory of the largest process are told."""
     begun = time.monotonic()
     yield tmp_path_factory.mktemp('small')
-    peak_kb = max(resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(f'\nlanguage model: {time.monotonic() - begun:.0f} s, {peak_kb / 1e6:.1f} GB at most in one process')
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s, peak_kb = sum(one.ru_utime + one.ru_stime for one in used), max(one.ru_maxrss for one in used)
+    print(
+        f'\nlanguage model: {time.monotonic() - begun:.0f} s, {cpu_s:.0f} s of CPU time, '
+        f'{peak_kb / 1e6:.1f} GB at most in one process'
+    )
 
 
 def command(*words: object, cwd: pathlib.Path | None = None) -> str:
@@ -73,7 +77,7 @@ def samples(place):
 
 @pytest.fixture(scope='module')
 def tuned(place, folder):
-    words = '--format paper --steps 2 --lessons 2 --max-tokens 480'.split()
+    words = '--format paper --steps 2 --lessons 1 --max-tokens 480'.split()
     command('training.sft', '--model', folder, *words, '--out', place / 'tuned')
     return place / 'tuned'
 
