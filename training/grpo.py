@@ -137,10 +137,10 @@ def memory_needed(trainer: StagedTrainer, settings: GrpoSettings, longest: int) 
     Raises:
         SettingsError: there is less.
     """
-    per_token, config = memory.bytes_per_token(trainer), trainer.model.config.get_text_config()
+    learning, scoring = (memory.bytes_per_token(trainer, learns=learns) for learns in (True, False))
     passes = {
-        f'a backward pass of {settings.micro_batch} replies': settings.micro_batch * per_token,
-        f'scoring {settings.score_batch} replies': settings.score_batch * per_token / config.num_hidden_layers,
+        f'a backward pass of {settings.micro_batch} replies': settings.micro_batch * learning,
+        f'scoring {settings.score_batch} replies': settings.score_batch * scoring,
     }
     if settings.vllm == 'none':
         rows = trainer.args.generation_batch_size

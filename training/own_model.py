@@ -135,7 +135,7 @@ def memory_needed(trainer: Teacher, settings: OwnModelSettings) -> str:
     Raises:
         SettingsError: there is less.
     """
-    a_pass = memory.bytes_per_token(trainer) * settings.max_tokens * settings.micro_batch
+    a_pass = memory.bytes_per_token(trainer, learns=True) * settings.max_tokens * settings.micro_batch
     return memory.check(
         {
             'gradients and Adam': memory.learning_bytes(trainer.model),

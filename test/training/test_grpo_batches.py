@@ -104,14 +104,33 @@ def test_a_step_with_spread_starts_the_count_anew(capsys):
     assert capsys.readouterr().out == ''
 
 
-def test_what_a_pass_keeps_grows_with_the_layers(start, tmp_path):
+def test_what_a_pass_needs_grows_with_the_layers(start, tmp_path):
     trainer = make_trainer(start, tmp_path / 'out', make_settings(max_steps=1))
-    kept = memory.bytes_per_token(trainer)
     model = trainer.model
-    model.model.layers = model.model.layers[:1]
-    half = memory.bytes_per_token(trainer)
+    layers = model.model.layers
+    needed = {}
+    for count in (2, 1):
+        model.model.layers = layers[:count]
+        needed[count] = memory.bytes_per_token(trainer, learns=True)
     hidden, middle = model.config.hidden_size, model.config.intermediate_size
-    assert 4 * (6 * hidden + 3 * middle) < kept - half < 4 * (30 * hidden + 8 * middle)
+    assert 4 * (6 * hidden + 3 * middle) < (needed[2] - needed[1]) / memory.ALLOCATED_ON_CPU
+    assert (needed[2] - needed[1]) / memory.ALLOCATED_ON_CPU < 4 * (30 * hidden + 8 * middle)
+
+
+@pytest.mark.parametrize(('learns', 'fewest', 'most'), [(True, 4, 12), (False, 2, 6)])
+def test_what_a_pass_needs_counts_the_copies_of_the_logits(start, tmp_path, learns, fewest, most):
+    trainer = make_trainer(start, tmp_path / 'out', make_settings(max_steps=1))
+    model, needed = trainer.model, {}
+    for vocabulary in (1000, 9000):
+        model.resize_token_embeddings(vocabulary)
+        needed[vocabulary] = memory.bytes_per_token(trainer, learns=learns) / memory.ALLOCATED_ON_CPU
+    assert fewest * 4 * 8000 < needed[9000] - needed[1000] < most * 4 * 8000
+
+
+def test_what_only_scores_needs_less_than_what_learns(start, tmp_path):
+    trainer = make_trainer(start, tmp_path / 'out', make_settings(max_steps=1))
+    scores, learns = (memory.bytes_per_token(trainer, learns=learns) for learns in (False, True))
+    assert 0 < scores < learns / 2, 'nothing is kept for a way back'
 
 
 def test_gradients_and_moments_count_for_what_is_trained(start, tmp_path):
