@@ -14,7 +14,6 @@ import dataclasses
 import itertools
 import pathlib
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from accelerate import PartialState
 from datasets import IterableDataset
 from trl import SFTConfig
 
+from embodied_r_ros.adapters.lm_transformers import faster_dtype
 from embodied_r_ros.core.errors import EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.settings import Settings, add_arguments, from_arguments, setting
 from embodied_r_ros.evaluation.samples import Sample, read_samples
@@ -103,7 +103,7 @@ def train(options: argparse.Namespace, settings: OwnModelSettings) -> None:
     """
     set_up(settings.threads)
     if settings.dtype == 'auto':
-        settings = dataclasses.replace(settings, dtype=faster_dtype(PartialState().device))
+        settings = dataclasses.replace(settings, dtype=faster_dtype(PartialState().device.type))
     made = made_from(options, ('model', 'format', 'samples', 'split', 'without'), settings)
     samples = read_samples(options.samples, options.split, without=options.without) if options.samples else []
     if options.samples and not samples:
@@ -144,23 +144,6 @@ def memory_needed(trainer: Teacher, settings: OwnModelSettings) -> str:
         memory.free_bytes(trainer.accelerator.device),
         'lower micro_batch, which changes no result, or max_tokens, or train low-rank adapters (lora_rank)',
     )
-
-
-def faster_dtype(device: torch.device) -> str:
-    """The type in which a linear layer is faster on a device: bfloat16 needs hardware that knows it."""
-
-    def seconds(dtype: torch.dtype) -> float:
-        inputs, weights = (torch.ones(size, 512, dtype=dtype, device=device) for size in (256, 1024))
-        taken = []
-        for _ in range(6):
-            begun = time.perf_counter()
-            torch.nn.functional.linear(inputs, weights).sum().item()
-            taken.append(time.perf_counter() - begun)
-        return min(taken)
-
-    if device.type == 'cuda':
-        return 'bfloat16' if torch.cuda.is_bf16_supported() else 'float32'
-    return 'bfloat16' if seconds(torch.bfloat16) < seconds(torch.float32) else 'float32'
 
 
 def weights_dtype(settings: OwnModelSettings) -> torch.dtype:

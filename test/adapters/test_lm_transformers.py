@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tiny_models import chain_folder, random_folder, with_template
 
+from embodied_r_ros.adapters import lm_transformers
 from embodied_r_ros.adapters.lm_numpy import NumpyLanguageModel
 from embodied_r_ros.adapters.lm_transformers import TransformersLanguageModel
 from embodied_r_ros.core.errors import BackendError, BackendRefused, BackendUnavailable, ReplyError, SettingsError
@@ -90,6 +91,17 @@ def test_says_the_same_as_numpy(tmp_path):
     for number in range(10):
         prompt = ' '.join(f'w{(number * step) % 92}' for step in range(1, 30))
         assert generate(theirs, prompt, max_tokens=20).text == generate(ours, prompt, max_tokens=20).text
+
+
+@pytest.mark.parametrize(('faster', 'same'), [('float32', True), ('bfloat16', False)])
+def test_16_bits_become_32_on_a_cpu_that_is_faster_with_them(tmp_path, monkeypatch, faster, same):
+    monkeypatch.setattr(lm_transformers, 'faster_dtype', lambda device: faster)
+    ours = NumpyLanguageModel(with_template(random_folder(tmp_path / 'full', eos_token_id=None)))
+    folder = with_template(random_folder(tmp_path / 'half', eos_token_id=None, dtype='bfloat16'))
+    theirs = TransformersLanguageModel(folder, device='cpu')
+    prompts = [' '.join(f'w{(number * step) % 92}' for step in range(1, 30)) for number in range(10)]
+    said = [[generate(model, prompt, max_tokens=20).text for prompt in prompts] for model in (ours, theirs)]
+    assert (said[0] == said[1]) is same
 
 
 def test_sampling_is_seeded(tmp_path):
