@@ -6,7 +6,6 @@ from typing import Any
 
 from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.core.box_replies import MOST_THINGS, TOKENS_PER_THING, Size, read_things
-from embodied_r_ros.core.boxes import box_sighting
 from embodied_r_ros.core.records import Sighting
 
 
@@ -29,6 +28,5 @@ class BoxEye:
         things, wrong = read_things(entries, sent_wh, (width, height), units)
         for sentence, count in wrong:
             picture.leave_out('box', sentence, count)
-        depth = picture.depth if picture.camera else None
-        found = (box_sighting(thing.name, thing.box_px, picture.lens, depth, source='box') for thing in things)
+        found = (picture.boxed(thing.name, thing.box_px, source='box') for thing in things)
         return tuple(seen for seen in found if seen is not None)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_r_ros.adapters.eyes import Picture
-from embodied_r_ros.core.boxes import DEPTH_SPREAD_M, DEPTH_SPREAD_SHARE, box_sighting, cut_to_image
+from embodied_r_ros.core.boxes import DEPTH_SPREAD_M, DEPTH_SPREAD_SHARE, cut_to_image
 from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.depth import Box
 from embodied_r_ros.core.detections import MOST_DETECTIONS, Detection, Detections
@@ -117,7 +117,7 @@ def _boxed(name: str, box_px: Box, picture: Picture, details: dict[str, Any]) ->
             'detector look at the images that camera_node gets',
         )
         return None
-    return box_sighting(name, box, lens, picture.depth if picture.camera else None, **details)
+    return picture.boxed(name, box, **details)
 
 
 def _placed(

@@ -6,13 +6,16 @@ Each eye is a row of `EYES` in `core/models.py`; a perceiver looks with those th
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+import math
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_r_ros.core.boxes import box_sighting
 from embodied_r_ros.core.camera import Camera, assumed_camera
-from embodied_r_ros.core.depth import DepthMap
+from embodied_r_ros.core.depth import Box, DepthMap
+from embodied_r_ros.core.floor_contact import with_floor_contact
 from embodied_r_ros.core.records import Sighting
 
 ASSUMED_FOV_DEG = 65.0
@@ -35,6 +38,7 @@ class Picture:
         image: (height, width) grey or (height, width, 3) BGR, uint8.
         camera: behind images of this size; None where it is not calibrated.
         depth: registered to the image; None where there is none.
+        height_m: of the camera above the floor; NaN where it is not known.
         assumed_fov_deg: horizontal field of view of a camera that is not calibrated.
         left_out: what eyes could not use; they add to it.
     """
@@ -42,6 +46,7 @@ class Picture:
     image: NDArray[np.uint8]
     camera: Camera | None = None
     depth: DepthMap | None = None
+    height_m: float = math.nan
     assumed_fov_deg: float = ASSUMED_FOV_DEG
     left_out: list[LeftOut] = dataclasses.field(default_factory=list)
 
@@ -50,6 +55,17 @@ class Picture:
         """The camera, or a level one of the assumed field of view, which tells bearings alone."""
         height, width = self.image.shape[:2]
         return self.camera or assumed_camera(width, height, self.assumed_fov_deg)
+
+    def boxed(self, name: str, box_px: Box, **details: Any) -> Sighting | None:
+        """The sighting of a thing that a box frames, as far as depth tells or, without it, contact with the floor.
+
+        As `core.boxes.box_sighting`; a camera that is not calibrated gives no distance.
+        """
+        depth = self.depth if self.camera else None
+        seen = box_sighting(name, box_px, self.lens, depth, **details)
+        if seen is None or self.camera is None or depth is not None:
+            return seen
+        return with_floor_contact(seen, self.camera, self.height_m)
 
     def leave_out(self, kind: str, sentence: str, count: int = 1) -> None:
         """Note that something could not be used; it is counted by its kind, and told once per rule."""

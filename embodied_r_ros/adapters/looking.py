@@ -24,6 +24,7 @@ from embodied_r_ros.adapters.worker_thread import WorkerThread
 from embodied_r_ros.core.camera import fit_camera, in_base
 from embodied_r_ros.core.depth import DepthMap
 from embodied_r_ros.core.errors import EmbodiedRError, InputError
+from embodied_r_ros.core.floor_contact import camera_height_m
 from embodied_r_ros.core.records import Key, KeyFrame, Sighting
 from embodied_r_ros.core.settings import Settings, setting
 
@@ -42,6 +43,12 @@ class LookingSettings(Settings):
         'Without a calibration, bearings assume this horizontal field of view.',
         unit='deg',
         within=(5.0, 170.0),
+    )
+    base_height_m: float = setting(
+        0.0,
+        'Height of base_frame above the floor, for distances of boxes that end on the floor.',
+        unit='m',
+        within=(-10.0, 10.0),
     )
     slow_eyes_s: float = setting(
         2.0, 'A key frame waits at most this long for slow eyes, such as signs.', unit='s', within=(0.0, None)
@@ -178,7 +185,12 @@ class Looking:
         camera = None
         if frame.calibration is not None:
             camera, _ = fit_camera(frame.calibration, width, height)
-        picture = Picture(image=image, camera=camera, assumed_fov_deg=self._settings.assumed_fov_deg)
+        picture = Picture(
+            image=image,
+            camera=camera,
+            height_m=camera_height_m(frame.camera_pose, self._settings.base_height_m),
+            assumed_fov_deg=self._settings.assumed_fov_deg,
+        )
         return dataclasses.replace(picture, depth=_depth(frame, picture))
 
     def _glimpses(self, picture: Picture, eyes: Iterable[Eye]) -> Iterable[Sighting]:

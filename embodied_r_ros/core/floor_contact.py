@@ -9,7 +9,8 @@ import numpy as np
 
 from embodied_r_ros.core.boxes import MOST_HALF_M
 from embodied_r_ros.core.camera import Camera
-from embodied_r_ros.core.records import Sighting
+from embodied_r_ros.core.poses import rotation_matrix
+from embodied_r_ros.core.records import Pose, Sighting
 
 # A box that ends this near to the lower border of the image is cut by it: its foot lies before the floor there, about
 # at this share of the way.
@@ -20,6 +21,20 @@ FOOT_DEG, LEAST_SHARE = 1.5, 0.3
 FARTHEST_M = 10.0
 # Feet seen this little below the horizon tell nothing.
 LEAST_DOWN = 0.05
+# A camera that is tilted by more than this is not taken to look level.
+LEVEL_DEG = 2.0
+
+
+def camera_height_m(camera_pose: Pose | None, base_height_m: float) -> float:
+    """Height of a level camera above the floor; NaN where its place on the base is not known, or it is tilted.
+
+    Args:
+        camera_pose: of the camera as a body in the base.
+        base_height_m: of the base's origin above the floor.
+    """
+    if camera_pose is None or rotation_matrix(camera_pose)[2, 2] < math.cos(math.radians(LEVEL_DEG)):
+        return math.nan
+    return camera_pose.z_m + base_height_m
 
 
 def with_floor_contact(seen: Sighting, camera: Camera, height_m: float) -> Sighting:

@@ -96,6 +96,13 @@ def test_rays_are_in_the_axes_of_the_base(describe: Any) -> None:
     assert told.sightings[0].bearing_left_deg == pytest.approx(90.0 - math.degrees(math.atan2(150, 500)))
 
 
+def test_without_depth_a_thing_is_as_far_as_its_foot_on_the_floor(describe: Any) -> None:
+    level = Pose(x_m=0.0, y_m=0.0, z_m=1.0, qx=0.0, qy=0.0, qz=0.0, qw=1.0)
+    (told,), _ = describe([frame(camera_pose=level)], reply({'name': 'bin', 'box': [219, 189, 420, 440]}))
+    assert told.sightings[0].level_distance_m == pytest.approx(2.5 + 0.5, abs=0.02)
+    assert told.sightings[0].spread_along_m > 0.8
+
+
 def test_boxes_of_a_shrunk_image_are_scaled_back(describe: Any) -> None:
     (told,), (asked,) = describe([frame()], reply({'name': 'desk', 'box': [160, 60, 240, 180]}), max_image_px=320 * 240)
     assert 'pixels of an image of 320 x 240' in asked['messages'][0]['content'][-1]['text']

@@ -63,6 +63,8 @@ def test_a_box_tells_the_direction_and_with_depth_the_distance() -> None:
     depth = DepthMap(np.full((240, 320), 2.0, np.float32))
     ((chair,), _, _) = look(Detection(class_id='chair', box_px=BOX), depth=depth)
     assert chair.distance_m == pytest.approx(2.0 * math.hypot(1.0, 0.3) + 0.2, abs=1e-3)
+    ((chair,), _, _) = look(Detection(class_id='chair', box_px=BOX), height_m=0.4)
+    assert chair.level_distance_m == pytest.approx(0.4 / 0.1 * math.hypot(1.0, 0.3) + 0.4, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from embodied_r_ros.core.boxes import box_sighting
 from embodied_r_ros.core.camera import Camera
-from embodied_r_ros.core.floor_contact import with_floor_contact
+from embodied_r_ros.core.floor_contact import camera_height_m, with_floor_contact
+from embodied_r_ros.core.poses import pose_from_angles
 
 CAMERA = Camera(width=640, height=480, fx_px=400.0, fy_px=400.0, cx_px=320.0, cy_px=240.0)
 HEIGHT_M = 1.2
@@ -50,3 +51,17 @@ def test_a_foot_below_the_image_is_nearer_than_the_floor_that_is_seen():
 def test_without_the_height_of_the_camera_nothing_is_told():
     seen = standing(4.0)
     assert with_floor_contact(seen, CAMERA, 0.0) == with_floor_contact(seen, CAMERA, math.nan) == seen
+
+
+@pytest.mark.parametrize(
+    ('camera_pose', 'height_m'),
+    [
+        pytest.param(pose_from_angles(0.1, 0.0, 1.1, 0.0, 0.0, 1.6), 1.2, id='level, to the side'),
+        pytest.param(pose_from_angles(0.1, 0.0, 1.1, 0.0, 0.03, 0.0), 1.2, id='nearly level'),
+        pytest.param(pose_from_angles(0.1, 0.0, 1.1, 0.0, 0.2, 0.0), math.nan, id='it looks down'),
+        pytest.param(pose_from_angles(0.1, 0.0, 1.1, math.pi, 0.0, 0.0), math.nan, id='upside down'),
+        pytest.param(None, math.nan, id='its place is not known'),
+    ],
+)
+def test_the_height_of_a_camera_is_known_where_it_looks_level(camera_pose, height_m):
+    assert camera_height_m(camera_pose, 0.1) == pytest.approx(height_m, nan_ok=True)
