@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--labels', type=pathlib.Path, help='This file names the tags (default: labels.yaml beside each recording).'
     )
-    size = 'The tags have sides of so many metres; 0 is unknown (default %(default)s).'
+    size = 'Side of the tags in metres; 0 is unknown (default %(default)s).'
     parser.add_argument('--tag-size', type=float, default=TagSettings().tag_size_m, help=size)
-    gap = 'A key frame comes at least every so many seconds, 0 for never (default %(default)s, as on a robot).'
+    gap = 'Take a key frame at least every so many seconds; 0 is never (default %(default)s, as on a robot).'
     parser.add_argument('--max-gap', type=float, default=KeyFrameSettings().max_gap_s, help=gap)
     parser.add_argument('--requests', type=int, default=8, help='This many requests run at once (default %(default)s).')
     parser.add_argument('--focus', action='store_true', help='Key frames are looked at again for each question.')

@@ -73,7 +73,7 @@ def begin(out: pathlib.Path, made: Mapping[str, Any]) -> bool:
         out.mkdir(parents=True, exist_ok=True)
     started, finished = out / STARTED, (out / FINISHED).exists()
     if finished and not started.exists():
-        raise SettingsError(f'{out} holds a model of another making; name another folder with --out')
+        raise SettingsError(f'{out} holds a model that was made in another way; name another folder with --out')
     if started.exists() and (finished or newest_checkpoint(out)):
         before = json.loads(started.read_text(encoding='utf-8'))
         for name, value in made.items():

@@ -38,15 +38,15 @@ class Asker(Protocol):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes, beside what names models and topics."""
     add = parser.add_argument
-    add('questions', type=pathlib.Path, metavar='QUESTIONS', help='YAML that people write, or JSON by the line.')
-    media = 'The questions are about these bags and videos, or some in these folders (default: the paths in QUESTIONS).'
+    add('questions', type=pathlib.Path, metavar='QUESTIONS', help='A YAML file written by hand, or JSON lines.')
+    media = 'Bags and videos of the questions, or folders that hold them (default: the paths in QUESTIONS).'
     add('--media', type=pathlib.Path, nargs='+', default=[], metavar='PATH', help=media)
-    through = 'Questions go to this: offline, in this process, or a graph of real nodes at replayed time'
+    through = 'Ask offline, in this process, or ask a graph of real nodes at replayed time'
     add('--through', choices=THROUGH, default=THROUGH[0], help=f'{through} (default %(default)s).')
-    rate = 'The graph is played recordings at so many times real time (default %(default)s).'
+    rate = 'Recordings are played to the graph at this multiple of real time (default %(default)s).'
     add('--rate', type=float, default=1.0, metavar='X', help=rate)
-    add('--out', type=pathlib.Path, metavar='RUN', help='Answers are kept in this folder; a killed run goes on there.')
-    add('--against', type=pathlib.Path, metavar='RUN', help='The run in this folder is compared with, by question.')
+    add('--out', type=pathlib.Path, metavar='RUN', help='Keep answers in this folder; a killed run continues from it.')
+    add('--against', type=pathlib.Path, metavar='RUN', help='Compare with the run in this folder, by question.')
     add('--report', type=pathlib.Path, metavar='F', help='This HTML file shows what each answer rests on.')
     cache = "What was perceived is kept in this folder (default: embodied_r_ros/perception in the user's cache)."
     add('--cache', type=pathlib.Path, metavar='DIR', help=cache)

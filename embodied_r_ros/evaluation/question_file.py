@@ -52,7 +52,7 @@ def read_questions(path: pathlib.Path, media: Sequence[pathlib.Path] = ()) -> Qu
     """Read a file of questions.
 
     Args:
-        path: YAML where the name ends in .yaml or .yml, else JSON by the line.
+        path: YAML where the name ends in .yaml or .yml, else JSON lines.
         media: recordings, or folders that hold some; a question names its own by path, name or stem. Without them the
             paths in the file count, seen from here, from the file's folder or from the package's share folder.
 
@@ -62,7 +62,7 @@ def read_questions(path: pathlib.Path, media: Sequence[pathlib.Path] = ()) -> Qu
     by_hand = path.suffix.lower() in ('.yaml', '.yml')
     entries = _yaml_entries(path) if by_hand else _lines(path)
     if not entries:
-        raise InputError(f'{path} holds no question; write a list of questions, or JSON by the line')
+        raise InputError(f'{path} holds no question; write a list of questions, or JSON lines')
     places = _Places(path, media)
     samples: dict[str, Sample] = {}
     left_out: list[LeftOut] = []

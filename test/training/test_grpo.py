@@ -113,7 +113,7 @@ def test_a_model_of_another_making_is_not_written_over(call, tmp_path, capsys):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'training.json').write_text('{}')
     assert call() == 2
-    assert 'holds a model of another making; name another folder' in capsys.readouterr().err
+    assert 'holds a model that was made in another way; name another folder' in capsys.readouterr().err
 
 
 def test_a_run_whose_last_checkpoint_is_its_end_only_saves_the_model(call, tmp_path):

@@ -1,4 +1,4 @@
-"""Question files: Parquet, JSON and JSON by the line are read alike, and a bad one is told apart by what is wrong."""
+"""Question files: Parquet, JSON and JSON lines are read alike, and a bad one is told apart by what is wrong."""
 
 from __future__ import annotations
 
