@@ -74,8 +74,8 @@ def _through_rosbag2(path: Path) -> Rosbag2Reader:
         return Rosbag2Reader(path)
     except ImportError as error:
         raise SettingsError(
-            f'reading {str(path)!r} needs one of two Python packages: {_missing}, {error}; pip install rosbags, or '
-            'rosbag2_py of ROS 2 (apt install ros-$ROS_DISTRO-rosbag2)'
+            f'reading {str(path)!r} needs the Python package rosbags or rosbag2_py, got neither ({_missing}; {error}); '
+            'pip install rosbags, or apt install ros-$ROS_DISTRO-rosbag2'
         ) from error
     except UNREADABLE as error:
         raise InputError(cannot_read(path, f'{error} (read by rosbag2_py; rosbags is not installed)')) from error

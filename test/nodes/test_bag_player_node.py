@@ -195,7 +195,7 @@ def test_without_rosbags_the_process_ends_with_status_2_and_a_sentence(recording
     command = [sys.executable, '-c', program, '--ros-args', '-p', f'path:={recording}']
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
-    sentence = r"bag_player_node: reading '.*' needs one of two Python packages.*; pip install rosbags, or .*\n"
+    sentence = r"bag_player_node: reading '.*' needs the Python package rosbags .*; pip install rosbags, or .*\n"
     assert re.fullmatch(sentence, done.stderr)
 
 
