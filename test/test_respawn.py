@@ -16,7 +16,7 @@ import time
 
 import pytest
 import yaml
-from test_launch import NODES, environment, launched, wait_for  # noqa: F401 - a fixture is found by its name
+from test_launch import NODES, environment, installed, launched, wait_for  # noqa: F401 - fixtures are found by their names
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 rclpy = pytest.importorskip('rclpy')
