@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from embodied_r_ros.adapters.eyes import Picture
 from embodied_r_ros.adapters.perception import marked
 from embodied_r_ros.core.boxes import box_sighting
 from embodied_r_ros.core.depth import Box, DepthMap
-from embodied_r_ros.core.floor_contact import with_floor_contact
 from embodied_r_ros.core.motion import motion_from_poses, moves_along
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.pose_track import PoseTrack
@@ -160,11 +160,11 @@ def _sightings(
     depth = noisy_depth(view, noise, rng) if noise.has_depth else None
     found: list[Sighting | None] = []
     if BOXES in eyes:
+        black = np.broadcast_to(np.uint8(0), (CAMERA.height, CAMERA.width))
         height_m = station.z_m + CAMERA_HEIGHT_M
+        picture = Picture(image=black, camera=CAMERA, depth=depth, height_m=height_m)
         for name, box_px in drawn_boxes(scene, view, noise, rng):
-            seen = box_sighting(name, box_px, CAMERA, depth, source='box')
-            floor = seen is not None and depth is None
-            found.append(with_floor_contact(seen, CAMERA, height_m) if seen and floor else seen)
+            found.append(picture.boxed(name, box_px, source='box'))
     if SIGNS in eyes:
         for name, box_px in _signs(scene, view, station, noise, rng):
             found.append(box_sighting(name, box_px, CAMERA, depth, is_flat=True, source='sign'))
