@@ -28,7 +28,7 @@ from embodied_r_ros.core.poses import position, rotation_matrix
 from embodied_r_ros.core.records import Pose, Sighting
 from embodied_r_ros.core.settings import Settings, setting
 from embodied_r_ros.core.text import LONGEST_NAME, clean, foreign_name
-from embodied_r_ros.core.yaml_file import read_yaml
+from embodied_r_ros.core.yaml_file import read_mapping
 from embodied_r_ros.share import share_path
 
 SOURCE = 'detection'
@@ -162,12 +162,7 @@ def read_names(path: str | pathlib.Path) -> dict[str, str | None]:
     Raises:
         SettingsError: the file cannot be read, or holds something else.
     """
-    try:
-        content = read_yaml(pathlib.Path(path))
-    except SettingsError as error:
-        raise SettingsError(f'detection_labels must be a readable YAML file, got {str(path)!r}: {error}') from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must map classes to names, as in '56: chair'; got {type(content).__name__}")
+    content = read_mapping(path, 'detection_labels', "classes to names, as in '56: chair'")
     # What stands in the file is not shown: a wrong path may lead to one with secrets.
     for number, (key, name) in enumerate(content.items(), 1):
         if isinstance(key, bool) or not isinstance(key, (int, str)):

@@ -26,7 +26,7 @@ from embodied_r_ros.core.camera import Camera
 from embodied_r_ros.core.errors import SettingsError
 from embodied_r_ros.core.records import Sighting
 from embodied_r_ros.core.settings import Settings, setting
-from embodied_r_ros.core.yaml_file import read_yaml
+from embodied_r_ros.core.yaml_file import read_mapping
 from embodied_r_ros.share import share_path
 
 LABELS_FILE = 'labels.yaml'
@@ -159,12 +159,7 @@ def read_labels(path: str | pathlib.Path) -> dict[int, TagLabel]:
     Raises:
         SettingsError: the file cannot be read or holds something else than ids with nouns.
     """
-    try:
-        content = read_yaml(pathlib.Path(path))
-    except SettingsError as error:
-        raise SettingsError(f'labels must be a readable YAML file, got {str(path)!r}: {error}') from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must map tag ids to nouns, as in '17: sofa'; got {type(content).__name__}")
+    content = read_mapping(path, 'labels', "tag ids to nouns, as in '17: sofa'")
     # What stands in the file is not shown: a wrong path may lead to one with secrets.
     numbered = enumerate(content.items(), 1)
     return {_tag_id(f'{path}: entry {number}', key): _label(path, key, value) for number, (key, value) in numbered}

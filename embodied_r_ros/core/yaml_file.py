@@ -44,3 +44,23 @@ def read_yaml(path: pathlib.Path) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         # PyYAML raises more than its own errors, as for `!!bool maybe`.
         raise SettingsError(f'it holds what YAML does not allow ({type(error).__name__})') from None
+
+
+def read_mapping(path: str | pathlib.Path, name: str, form: str) -> dict[Any, Any]:
+    """What a YAML file maps.
+
+    Args:
+        path: of the file.
+        name: of the setting that names it.
+        form: what it must map to what, with an example.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds something else than a mapping.
+    """
+    try:
+        content = read_yaml(pathlib.Path(path))
+    except SettingsError as error:
+        raise SettingsError(f'{name} must be a readable YAML file, got {str(path)!r}: {error}') from error
+    if not isinstance(content, dict):
+        raise SettingsError(f'{path} must map {form}; got {type(content).__name__}')
+    return content
