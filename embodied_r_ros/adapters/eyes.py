@@ -57,15 +57,14 @@ class Picture:
         return self.camera or assumed_camera(width, height, self.assumed_fov_deg)
 
     def boxed(self, name: str, box_px: Box, **details: Any) -> Sighting | None:
-        """The sighting of a thing that a box frames, as far as depth tells or, without it, contact with the floor.
+        """The sighting of a thing that a box frames, as far as depth or contact with the floor tells.
 
         As `core.boxes.box_sighting`; a camera that is not calibrated gives no distance.
         """
-        depth = self.depth if self.camera else None
-        seen = box_sighting(name, box_px, self.lens, depth, **details)
-        if seen is None or self.camera is None or depth is not None:
-            return seen
-        return with_floor_contact(seen, self.camera, self.height_m)
+        if self.camera is None:
+            return box_sighting(name, box_px, self.lens, None, **details)
+        seen = box_sighting(name, box_px, self.camera, self.depth, **details)
+        return seen and with_floor_contact(seen, self.camera, self.height_m)
 
     def leave_out(self, kind: str, sentence: str, count: int = 1) -> None:
         """Note that something could not be used; it is counted by its kind, and told once per rule."""

@@ -14,8 +14,10 @@ from embodied_r_ros.core.records import Sighting
 
 # One standard deviation of a distance by depth.
 DEPTH_SPREAD_SHARE, DEPTH_SPREAD_M = 0.02, 0.02
-# Of a thing's middle across the ray, as a share of the box: boxes are not drawn to the pixel.
-_DRAWN_SHARE = 0.05
+# Of a thing's middle across the ray, as a share of the box: boxes are not drawn to the pixel, and where a box ends this
+# near to the side of the image, more of the thing lies beyond it.
+_DRAWN_SHARE, _CUT_SHARE = 0.05, 0.5
+BORDER_PX = 3.0
 # No more than this lies between the surface of a thing and its middle.
 MOST_HALF_M = 0.5
 _LEAST_SIDE_PX = 2.0
@@ -62,5 +64,13 @@ def box_sighting(
         seen,
         distance_m=surface_m + half_m,
         spread_along_m=math.hypot(DEPTH_SPREAD_SHARE * surface_m + DEPTH_SPREAD_M, half_m / 2),
-        spread_across_m=max(DEPTH_SPREAD_M, _DRAWN_SHARE * abs(width_m)) if math.isfinite(width_m) else math.nan,
+        spread_across_m=spread_across_m(box_px, width_m, camera),
     )
+
+
+def spread_across_m(box_px: Box, width_m: float, camera: Camera) -> float:
+    """One standard deviation of a thing's middle across its ray; NaN where the width of what its box frames is."""
+    if not math.isfinite(width_m):
+        return math.nan
+    is_cut = box_px[0] < BORDER_PX or box_px[2] > camera.width - 1 - BORDER_PX
+    return max(DEPTH_SPREAD_M, (_CUT_SHARE if is_cut else _DRAWN_SHARE) * abs(width_m))

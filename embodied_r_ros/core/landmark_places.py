@@ -157,10 +157,11 @@ def _mean(rows: _Rows, agrees: NDArray[np.bool_], near_m: Floats) -> Place:
     origins, rays, along = rows.origins[agrees], rows.rays[agrees], rows.along[agrees]
     read_m = ((near_m - origins) * rays).sum(axis=1)
     measured = np.abs(rows.distances[agrees] - read_m) <= AGREE_M + 2.0 * along
-    along = np.where(measured, along, np.inf)
     distances = np.where(measured, rows.distances[agrees], read_m)
+    # Spreads grow with the distance: at one for all, since otherwise those that err towards the camera seem surer.
     told_at_m = np.where(np.isnan(rows.distances[agrees]), 1.0, rows.distances[agrees])
-    across = rows.across[agrees] * np.where(measured, 1.0, np.maximum(read_m, NEAREST_M) / told_at_m)
+    scale = np.maximum(read_m, NEAREST_M) / told_at_m
+    along, across = np.where(measured, along * scale, np.inf), rows.across[agrees] * scale
     outer = rays[:, :, None] * rays[:, None, :]
     parts = (np.eye(3) - outer) / across[:, None, None] ** 2 + outer / along[:, None, None] ** 2
     points = origins + distances[:, None] * rays

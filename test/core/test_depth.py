@@ -99,6 +99,16 @@ def test_the_middle_of_a_thing_lies_half_its_width_behind_its_surface_and_that_o
     assert thing.spread_along_m > sign.spread_along_m > 0.0
 
 
+def test_a_box_that_the_side_of_the_image_cuts_is_unsure_across_by_half_its_width() -> None:
+    flat = DepthMap(np.full((480, 640), 2.0, np.float32))
+    inside, left, right = (
+        box_sighting('x', (edge, 139.5, edge + 100, 339.5), CAMERA, flat) for edge in (300.0, 0.0, 539.0)
+    )
+    assert inside is not None and left is not None and right is not None
+    assert inside.spread_across_m == pytest.approx(0.05 * 0.4, abs=0.001)
+    assert left.spread_across_m == right.spread_across_m == pytest.approx(0.5 * 0.4, abs=0.001)
+
+
 def test_a_box_without_depth_is_a_ray() -> None:
     seen = box_sighting('desk', (519.5, 139.5, 619.5, 239.5), CAMERA, None, source='box', confidence=0.5)
     assert seen is not None

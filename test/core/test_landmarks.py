@@ -74,6 +74,14 @@ def test_of_two_sightings_that_differ_the_surer_one_tells_the_place():
     assert place_of([wrong, right]).position_m[0] == pytest.approx(6.0, abs=0.1)
 
 
+def test_of_two_distances_that_are_unsure_by_the_same_share_neither_draws_the_place_its_way():
+    near, far = (
+        Glimpse(origin_m=(0, 0, 0), ray=(1, 0, 0), distance_m=metres, along_m=0.3 * metres, across_m=0.03 * metres)
+        for metres in (4.0, 5.0)
+    )
+    assert place_of((near, far)).position_m[0] == pytest.approx(4.5, abs=0.01)
+
+
 def foot(origin_m, thing_m, distance_m):
     """A glimpse whose distance, by a foot on the floor, is unsure."""
     way = [end - start for end, start in zip(thing_m, origin_m)]
