@@ -45,6 +45,7 @@ from embodied_r_ros.core.text import clean
 MAX_STEPS = 32
 MAX_NAMES = 64
 MAX_COORDINATE = 80
+CANDIDATES = 4
 PAD, BOS, EOS, UNKNOWN = '<pad>', '<s>', '</s>', '<unk>'
 # The verdict on a thought that leads to no answer.
 NOWHERE = '?'
@@ -290,7 +291,7 @@ class CompactFormat:
         trouble = _too_much(len(log.steps), len(seen))
         if trouble:
             raise CannotTell(trouble)
-        ask = tie(parsed, log)
+        ask = _as_taught(tie(parsed, log))
         names = name_tokens(log.where_seen())
         return CompactPrompt(f'{write_log(log, names)} {write_ask(ask, names)}', ask, log, names, note)
 
@@ -299,6 +300,21 @@ class CompactFormat:
         log = coarse_log(observations)
         seen = log.where_seen()
         return '' if _too_much(len(log.steps), len(seen)) else write_log(log, name_tokens(seen))
+
+
+def _as_taught(ask: Ask) -> Ask:
+    """With as many candidates as the reasoner was taught to compare: the last one is repeated for those that lack."""
+    question = ask.question
+    count = len(question.objects) - 1
+    if question.task != RELATIVE_DISTANCE or count >= CANDIDATES:
+        return ask
+    last, repeated = question.options.get(f'q{count + 1}'), range(count + 2, CANDIDATES + 2)
+    padded = dataclasses.replace(
+        question,
+        objects=question.objects + question.objects[-1:] * len(repeated),
+        options=question.options | ({} if last is None else {f'q{index}': last for index in repeated}),
+    )
+    return dataclasses.replace(ask, question=padded)
 
 
 def _too_much(steps: int, names: int) -> str:

@@ -75,7 +75,7 @@ ASKED = {
     'distance': (
         'Which of these is closest to the desk?',
         ('the sofa', 'the floor lamp', 'the door'),
-        f'nearest q1 {DESK} of q2 {SOFA} q3 {LAMP} q4 {DOOR} ?',
+        f'nearest q1 {DESK} of q2 {SOFA} q3 {LAMP} q4 {DOOR} q5 {DOOR} ?',
     ),
     'direction': (
         'Standing at the sofa and facing the desk, where is the door?',
@@ -162,6 +162,7 @@ ANSWERS = {
     'an open direction': ('open', 'front-left', 'front-left'),
     'an open action': ('action', 'turn-around', 'turn around'),
     'a thing': ('distance', 'q4', 'the door'),
+    'the last thing, repeated': ('distance', 'q5', 'the door'),
     'an order': ('order', 'q2 q1 q3', 'sofa, desk, door'),
     'an order that is no choice': ('order', 'q3 q1 q2', 'door, desk, sofa'),
     'an open route': ('route', 'left behind', 'turn left, then turn back'),
