@@ -23,7 +23,7 @@ from embodied_r_ros.core.landmark_report import sentence
 from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.phrases import write_sightings
-from embodied_r_ros.core.records import Answer, Calibration, ErrorCode, Evidence, KeyFrame, Question, Sighting
+from embodied_r_ros.core.records import Answer, ErrorCode, Evidence, KeyFrame, Question, Sighting
 from embodied_r_ros.evaluation import command as evaluation
 from embodied_r_ros.evaluation import results
 from embodied_r_ros.evaluation.observation_json import data_of, landmark_entry, to_entry
@@ -68,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_run_evaluate)
     picture = commands.add_parser('sightings', help='This command shows what eyes see in one picture.')
     picture.add_argument('path', metavar='IMAGE', help='This is a JPEG or PNG file.')
-    for command, default in ((picture, 'none, so that there are no distances'), (answer, 'that of the bag, or none')):
+    of_bag = 'that of the bag, or none'
+    for command, default in (
+        (picture, 'none, so that there are no distances'), (answer, of_bag), (evaluate, of_bag)
+    ):  # fmt: skip
         lens = f'The camera has this calibration, as camera_info_manager writes it (default: {default}).'
         command.add_argument('--camera-info', metavar='YAML', help=lens)
     picture.add_argument('--json', action='store_true', help='The last line is one JSON object.')
@@ -141,16 +144,12 @@ def _run_sightings(options: argparse.Namespace) -> int:
 
 
 async def _sightings(options: argparse.Namespace) -> Sequence[Sighting]:
-    calibration = _calibration(options)
+    calibration = one_picture.read_calibration(options.camera_info)
     perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
     try:
         return await one_picture.sightings_in(options.path, perceiver, calibration)
     finally:
         await perceiver.aclose()
-
-
-def _calibration(options: argparse.Namespace) -> Calibration | None:
-    return one_picture.read_calibration(options.camera_info) if options.camera_info else None
 
 
 def _tags(options: argparse.Namespace) -> TagSettings:
@@ -167,8 +166,10 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 def _asker(options: argparse.Namespace) -> evaluation.Asker:
     if options.through == 'offline':
         return ask_on_ray if options.ray else ask_offline
-    if options.ray:
-        raise SettingsError(f'--ray needs --through offline, got {options.through!r}; leave one of them out')
+    for option in ('ray', 'camera_info'):
+        if getattr(options, option):
+            name = option.replace('_', '-')
+            raise SettingsError(f'--{name} needs --through offline, got {options.through!r}; leave one of them out')
     try:
         from embodied_r_ros.ros_client.replaying import ask_in_graph
     except ImportError as error:
@@ -180,7 +181,7 @@ def _asker(options: argparse.Namespace) -> evaluation.Asker:
 
 async def _answer(options: argparse.Namespace, question: Question) -> offline.OfflineAnswer:
     mounting = MountingSettings(base_frame=options.base_frame, camera_pose=options.camera_pose)
-    calibration = _calibration(options)
+    calibration = one_picture.read_calibration(options.camera_info)
     perceiver = backends.perceiver(model_options.perception(options), _tags(options), NO_HURRY)
     reasoner = model_options.reasoner(options)
     lm = backends.reasoner(reasoner)

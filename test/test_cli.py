@@ -275,6 +275,27 @@ def test_a_video_gets_its_calibration_from_a_file(pair, tmp_path, capsys):
     _, calibrated = run(capsys, *command, '--camera-info', lens)
     assert last_json(plain)['observations'][0]['text'] == 'tag 6 straight ahead'
     assert last_json(calibrated)['observations'][0]['text'] == 'tag 6 straight ahead at 1.0 m'
+    questions, report = tmp_path / 'questions.yaml', tmp_path / 'report.html'
+    questions.write_text('- {question: "Where is tag 6?", choices: [ahead, behind], answer: ahead}')
+    command = [
+        'evaluate',
+        questions,
+        '--media',
+        video,
+        '--models',
+        pair,
+        '--cache',
+        tmp_path / 'kept',
+        '--report',
+        report,
+    ]
+    for told, options in ((False, []), (True, ['--camera-info', lens])):
+        run(capsys, *command, *options)
+        assert ('straight ahead at 1.0 m' in report.read_text(encoding='utf-8')) == told
+    status, captured = run(capsys, *command, '--camera-info', lens, '--through', 'graph')
+    assert (status, captured.err) == (
+        2, "--camera-info needs --through offline, got 'graph'; leave one of them out\n"
+    )  # fmt: skip
 
 
 def test_the_sample_recordings_have_labels(pair, capsys):

@@ -46,12 +46,16 @@ async def sightings_in(
     return (await perceiver.describe(None, frame)).sightings
 
 
-def read_calibration(path: str | pathlib.Path) -> Calibration:
+def read_calibration(path: str | pathlib.Path | None) -> Calibration | None:
     """A calibration as ROS camera drivers keep it: image_width, image_height, camera_matrix, distortion_coefficients.
+
+    None where no file is named.
 
     Raises:
         SettingsError: the file cannot be read, or holds something else.
     """
+    if not path:
+        return None
     try:
         content = read_yaml(pathlib.Path(path))
     except SettingsError as error:

@@ -90,6 +90,7 @@ def made_with(options: argparse.Namespace) -> dict[str, Any]:
         'labels': [_content(options.labels), options.tag_size],
         'topics': [options.image_topic, options.camera_info_topic, options.odom_topic, options.depth_topic],
         'mounting': [options.base_frame, options.camera_pose],
+        'calibration': _content(options.camera_info),
         'code': code_key(CODE),
     }
 

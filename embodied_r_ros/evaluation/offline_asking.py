@@ -14,6 +14,7 @@ from embodied_r_ros.adapters import backends
 from embodied_r_ros.adapters.lm import LanguageModel, drive
 from embodied_r_ros.adapters.side_by_side import all_or_none
 from embodied_r_ros.app import model_options, offline
+from embodied_r_ros.app.one_picture import read_calibration
 from embodied_r_ros.core import reasoning
 from embodied_r_ros.core.errors import BackendError, EmbodiedRError, InputError, SettingsError
 from embodied_r_ros.core.formats import PromptFormat
@@ -139,7 +140,8 @@ async def _perceive(
     requests = looks.server.max_concurrent_requests if looks.backend in served(PERCEIVERS) else 1
     async with perceiver_source(looks, options.tag_size, options.labels) as source:
         cache = PairCache(cache_folder(options))
-        perceiver = MediaPerceiver(source, cache, KeyFrameSettings(), topics, mounting, requests)
+        lens = read_calibration(options.camera_info)
+        perceiver = MediaPerceiver(source, cache, KeyFrameSettings(), topics, mounting, requests, lens)
         with progress('recordings', len(media)) as step:
             try:
                 return await perceiver.perceive(media, step)

@@ -29,7 +29,7 @@ from embodied_r_ros.core.memory import ObservationMemory, Window
 from embodied_r_ros.core.mounting import MountingSettings
 from embodied_r_ros.core.observations import Observation
 from embodied_r_ros.core.reasoning import ODOMETRY_FRAME
-from embodied_r_ros.core.records import KeyFrame, Pose
+from embodied_r_ros.core.records import Calibration, KeyFrame, Pose
 from embodied_r_ros.evaluation.observation_json import from_entry, to_entry
 from embodied_r_ros.evaluation.pair_cache import PairCache, code_key, file_key
 from embodied_r_ros.evaluation.perceiver_source import Looker, PerceiverSource
@@ -174,6 +174,7 @@ class MediaPerceiver:
         topics: of bags.
         mounting: where the camera sits, and which frames count.
         requests: descriptions under way at once.
+        calibration: of the camera, in place of what bags say.
     """
 
     source: PerceiverSource
@@ -182,6 +183,7 @@ class MediaPerceiver:
     topics: offline.TopicNames
     mounting: MountingSettings
     requests: int = 8
+    calibration: Calibration | None = None
 
     async def perceive(
         self, media: Sequence[Medium], on_done: Callable[[], object]
@@ -208,7 +210,8 @@ class MediaPerceiver:
         return good, {medium: one for medium, one in found.items() if isinstance(one, str)}
 
     async def _perceived(self, medium: Medium, perceiver: Perceiver, key: str, looker: Looker) -> Perceived:
-        told = [key, repr((medium, self.settings, self.topics, self.mounting)), code_key((pathlib.Path(__file__),))]
+        settings = repr((medium, self.settings, self.topics, self.mounting, self.calibration))
+        told = [key, settings, code_key((pathlib.Path(__file__),))]
         whole = file_key(medium.path, *told)
         known = self.cache.get(whole)
         if known is not None:
@@ -221,6 +224,7 @@ class MediaPerceiver:
             odometry=medium.odometry,
             topics=None if self.topics == offline.TopicNames() else self.topics,
             mounting=self.mounting,
+            calibration=self.calibration,
         )
         last = recording.key_frames[-1].session
         frames = [frame for frame in recording.key_frames if frame.session == last]
