@@ -8,9 +8,9 @@ import re
 from embodied_r_ros.core.asking import Ask
 from embodied_r_ros.core.coarse import CoarseLog
 from embodied_r_ros.core.compact_words import amount, bearing, metres
-from embodied_r_ros.core.question_words import APPEARANCE_ORDER, PROGRESS_EVALUATION
+from embodied_r_ros.core.question_words import APPEARANCE_ORDER
 
-_MOVE = re.compile(r'\b(s\d{1,3} (?:(?:left|right|forward) [\d.]{1,6}(?:m|deg)|stay|start))(?!\S)')
+_MOVE = re.compile(r'\b(s\d{1,3} (?:left|right|forward) [\d.]{1,6}(?:m|deg))(?!\S)')
 _SIGHTING = re.compile(r'\b(q\d n\d{1,3} o\d{1,3}(?: (?:ahead|(?:left|right)\d{1,3}deg) [\d.]{1,6}m)?)(?!\S)')
 
 
@@ -35,16 +35,12 @@ def astray(thinking: str, ask: Ask, log: CoarseLog, names: dict[str, str]) -> st
 
 
 def _moves(ask: Ask, log: CoarseLog) -> list[str]:
-    """The moves that a thought writes, in their order."""
+    """The moves that a thought writes, in their order; a step without a move, which changes nothing, is none."""
     if ask.question.task == APPEARANCE_ORDER:
         return []
-    if ask.question.task == PROGRESS_EVALUATION:
-        return [f's{index} {amount(s)}' for index, s in enumerate(log.steps) if s.kind not in ('start', 'stay')]
-    taken, supposed = (
-        [f's{index} {amount(step)}' for index, step in enumerate(steps)]
-        for steps in (log.steps, log.mirrored(ask.mirrored).steps)
-    )
-    return taken[1:] + supposed[ask.mirrored[0] :] if ask.late else supposed[1:]
+    taken, supposed = (list(enumerate(steps)) for steps in (log.steps, log.mirrored(ask.mirrored).steps))
+    moves = taken + supposed[ask.mirrored[0] :] if ask.late else supposed
+    return [f's{index} {amount(step)}' for index, step in moves if step.kind not in ('start', 'stay')]
 
 
 def _sightings(ask: Ask, log: CoarseLog, names: dict[str, str]) -> list[str]:

@@ -36,7 +36,7 @@ GOES_ASTRAY = {
     ),
     'another size': ('s3 forward 2m', 's3 forward 2.5m', "wanted the move 's3 forward 2m', got 's3 forward 2.5m'"),
     'another number': ('s3 forward', 's4 forward', "wanted the move 's3 forward 2m', got 's4 forward 2m'"),
-    'a move skipped': ('s2 stay p2 270deg 0 0 ; ', '', "wanted the move 's2 stay', got 's3 forward 2m'"),
+    'a move skipped': ('s1 left 90deg p1', 'p1', "wanted the move 's1 left 90deg', got 's3 forward 2m'"),
     'the last move skipped': ('s3 forward 2m -4 0', '', "wanted the move 's3 forward 2m', got 'nothing'"),
     'a move beyond the last': (
         ' . q1',
@@ -65,6 +65,10 @@ GOES_ASTRAY = {
 
 def test_a_thought_that_writes_each_move_and_sighting_follows_its_log():
     assert astray(THOUGHT, ASK, LOG, NAMES) == ''
+
+
+def test_a_thought_may_leave_out_that_the_robot_stood_still():
+    assert astray(THOUGHT.replace('s2 stay p2 270deg 0 0 ; ', ''), ASK, LOG, NAMES) == ''
 
 
 @pytest.mark.parametrize(('part', 'written', 'message'), GOES_ASTRAY.values(), ids=GOES_ASTRAY)
