@@ -17,7 +17,7 @@ from embodied_r_ros.adapters.eye_tags import TagSettings, find_labels
 from embodied_r_ros.adapters.looking import NO_HURRY
 from embodied_r_ros.adapters.perception import Description, Perceiver
 from embodied_r_ros.core import phrases, replies
-from embodied_r_ros.core.errors import BackendError, BackendRefused, ReplyError, SettingsError
+from embodied_r_ros.core.errors import BackendError, BackendRefused, ReplyError
 from embodied_r_ros.core.models import PERCEIVERS, PerceptionModel, ServerSettings, served
 from embodied_r_ros.core.prompts import describe_prompt, focus_prompt
 from embodied_r_ros.core.records import KeyFrame, Motion, MotionSource
@@ -49,8 +49,8 @@ class PerceiverSource(Protocol):
         """
 
 
-class InProcessSource:
-    """Perception in this process, anew for each recording: it remembers frames by stamp, which recordings may share.
+class OwnPerceivers:
+    """Perception with a perceiver of its own for each recording: it remembers frames by stamp, which they may share.
 
     Args:
         model: who looks.
@@ -75,19 +75,30 @@ class InProcessSource:
 
 
 class ServerSource:
-    """A vision-language model on a server, the same for all recordings."""
+    """A vision-language model on a server, the same for all recordings.
 
-    def __init__(self, perceiver: Perceiver, model: PerceptionModel) -> None:
+    Args:
+        perceiver: asks the model; its name is that of the model.
+        model: who looks.
+        own: gives each recording a perceiver that looks with the model's eyes too; None where it has none.
+    """
+
+    def __init__(self, perceiver: Perceiver, model: PerceptionModel, own: PerceiverSource | None = None) -> None:
         prompts = [describe_prompt(False), *(describe_prompt(True, motion) for motion in MOTIONS)]
         prompts += [focus_prompt(has_previous, '?') for has_previous in (False, True)]
         sampling = dataclasses.replace(model, server=ServerSettings())
-        self._perceiver = perceiver
+        self._perceiver, self._own = perceiver, own
         self._key = key_of([perceiver.name, repr(sampling), repr(prompts), code_key(MODEL_CODE)])
 
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[tuple[Perceiver, str]]:
-        """Who looks at a recording, and what its words depend on beside the images: model, prompts, the code."""
-        yield self._perceiver, self._key
+        """Who looks at a recording, and what its words depend on beside the images: model, prompts, the code, eyes."""
+        if self._own is None:
+            yield self._perceiver, self._key
+            return
+        async with self._own.open(path) as (perceiver, key):
+            await perceiver.probe()
+            yield perceiver, key_of([self._key, key])
 
 
 @contextlib.asynccontextmanager
@@ -97,21 +108,17 @@ async def perceiver_source(
     """Who looks: in this process, or the model of a server, which is reached for first.
 
     Raises:
-        SettingsError: a library or a file is missing, or eyes are to look beside a server's model.
+        SettingsError: a library or a file is missing.
         BackendError: the server is not there.
     """
+    own = OwnPerceivers(model, tag_size_m, labels)
     if model.backend not in served(PERCEIVERS):
-        yield InProcessSource(model, tag_size_m, labels)
+        yield own
         return
-    if model.eyes:
-        # What they see depends on the labels of a recording too, which the key of a server's look does not hold.
-        raise SettingsError(
-            f'eyes {model.eyes!r} need perception by opencv, got {model.backend}; leave one of them out'
-        )
     perceiver = backends.perceiver(model)
     try:
         await perceiver.probe()
-        yield ServerSource(perceiver, model)
+        yield ServerSource(perceiver, model, own if model.eyes else None)
     finally:
         await perceiver.aclose()
 

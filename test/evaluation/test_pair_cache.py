@@ -21,7 +21,7 @@ from embodied_r_ros.core.models import EYES, PerceptionModel, ServerSettings
 from embodied_r_ros.core.records import EncodedImage, KeyFrame, Motion, MotionSource, Move
 from embodied_r_ros.evaluation import pair_cache, perceiver_source
 from embodied_r_ros.evaluation.pair_cache import PairCache, code_key, file_key, key_of, pair_key
-from embodied_r_ros.evaluation.perceiver_source import InProcessSource, ServerSource
+from embodied_r_ros.evaluation.perceiver_source import OwnPerceivers, ServerSource
 
 MOTION = Motion(
     name='move forward', forward_m=2.0, left_m=0.0, up_m=0.0, rotate_left_deg=0.0, source=MotionSource.ODOMETRY
@@ -75,7 +75,7 @@ def test_a_pair_keeps_its_key_wherever_it_stands_in_a_recording() -> None:
 OPENCV = PerceptionModel(backend='opencv')
 
 
-def source_key(source: InProcessSource | ServerSource, recording: Path | str = 'bag') -> str:
+def source_key(source: OwnPerceivers | ServerSource, recording: Path | str = 'bag') -> str:
     async def opened() -> str:
         async with source.open(str(recording)) as (_, found):
             return found
@@ -93,38 +93,38 @@ def labels(tmp_path: Path) -> Path:
 def test_the_key_of_tags_holds_their_size_their_labels_the_settings_and_the_eyes(
     labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = source_key(InProcessSource(OPENCV, 0.4, str(labels)))
-    assert source_key(InProcessSource(OPENCV, 0.4, str(labels))) == first
+    first = source_key(OwnPerceivers(OPENCV, 0.4, str(labels)))
+    assert source_key(OwnPerceivers(OPENCV, 0.4, str(labels))) == first
     keys = {
         first,
-        source_key(InProcessSource(OPENCV, 0.3, str(labels))),
-        source_key(InProcessSource(OPENCV, 0.4, None)),
+        source_key(OwnPerceivers(OPENCV, 0.3, str(labels))),
+        source_key(OwnPerceivers(OPENCV, 0.4, None)),
     }
     monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
-    keys.add(source_key(InProcessSource(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, str(labels))))
+    keys.add(source_key(OwnPerceivers(dataclasses.replace(OPENCV, eyes='tags,dummy'), 0.4, str(labels))))
     labels.write_text('17: lamp\n', encoding='utf-8')
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
+    keys.add(source_key(OwnPerceivers(OPENCV, 0.4, str(labels))))
     labels.write_text('17: sofa\n', encoding='utf-8')
     monkeypatch.setattr(perceiver_source, 'TagSettings', functools.partial(TagSettings, max_range_m=5.0))
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
+    keys.add(source_key(OwnPerceivers(OPENCV, 0.4, str(labels))))
     assert len(keys) == 6
 
 
 def test_labels_beside_a_recording_are_in_the_key_wherever_they_lie(labels: Path, tmp_path: Path) -> None:
     (tmp_path / 'bag').mkdir()
-    assert source_key(InProcessSource(OPENCV, 0.4, None), tmp_path / 'bag') == source_key(
-        InProcessSource(OPENCV, 0.4, str(labels))
+    assert source_key(OwnPerceivers(OPENCV, 0.4, None), tmp_path / 'bag') == source_key(
+        OwnPerceivers(OPENCV, 0.4, str(labels))
     )
 
 
 def test_the_key_of_tags_holds_the_code_and_the_version_of_opencv(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {source_key(InProcessSource(OPENCV, 0.4, str(labels)))}
+    keys = {source_key(OwnPerceivers(OPENCV, 0.4, str(labels)))}
     monkeypatch.setattr(cv2, '__version__', '3.0')
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
+    keys.add(source_key(OwnPerceivers(OPENCV, 0.4, str(labels))))
     monkeypatch.setattr(perceiver_source, 'CODE', (tmp_path,))
-    keys.add(source_key(InProcessSource(OPENCV, 0.4, str(labels))))
+    keys.add(source_key(OwnPerceivers(OPENCV, 0.4, str(labels))))
     assert len(keys) == 3
 
 

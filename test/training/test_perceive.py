@@ -318,7 +318,16 @@ def test_a_registered_eye_looks_at_recordings(tmp_path: Path, monkeypatch: pytes
     assert texts(tmp_path / 'o.jsonl')[0][0] == 'plant 20 deg left at 2.0 m'
 
 
-def test_eyes_for_a_model_on_a_server_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_eye_looks_beside_a_model_on_a_server_and_known_pairs_are_not_asked_again(
+    tmp_path: Path, server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EYES, 'dummy', dummy_backends.EYE)
     file = write(tmp_path / 's.jsonl', sample('a', video(tmp_path / 'v.avi')))
-    assert run(file, tmp_path / 'o.jsonl', '--perception', 'openai', '--eyes', 'tags') == 2
-    assert "eyes 'tags' need perception by opencv, got openai; leave one of them out" in capsys.readouterr().err
+    kept = ('--cache', str(tmp_path / 'kept'))
+    assert run(file, tmp_path / 'plain.jsonl', *asking(server), *kept) == 0
+    count = len(pairs_asked(server))
+    for out in ('one.jsonl', 'two.jsonl'):
+        assert run(file, tmp_path / out, *asking(server), '--eyes', 'dummy', *kept) == 0
+        first, *_ = texts(tmp_path / out)[0]
+        assert first.startswith('plant 20 deg left at 2.0 m') and ' view ' in first
+        assert len(pairs_asked(server)) == 2 * count
