@@ -28,5 +28,4 @@ class BoxEye:
         things, wrong = read_things(entries, sent_wh, (width, height), units)
         for sentence, count in wrong:
             picture.leave_out('box', sentence, count)
-        found = (picture.boxed(thing.name, thing.box_px, source='box') for thing in things)
-        return tuple(seen for seen in found if seen is not None)
+        return picture.on_floor(picture.boxed(thing.name, thing.box_px, source='box') for thing in things)

@@ -75,8 +75,8 @@ class DetectionEye:
         if told.count > len(told.found):
             sentence = f'at most {MOST_DETECTIONS} detections of an image are used, the surest, got {told.count!r}'
             picture.leave_out(DETECTION, sentence, told.count - len(told.found))
-        found = (self._sighting(one, picture, told.in_camera) for one in told.found)
-        return tuple(sorted((seen for seen in found if seen), key=lambda seen: -seen.bearing_left_deg))
+        found = picture.on_floor(self._sighting(one, picture, told.in_camera) for one in told.found)
+        return tuple(sorted(found, key=lambda seen: -seen.bearing_left_deg))
 
     def _sighting(self, one: Detection, picture: Picture, in_camera: Pose) -> Sighting | None:
         name = self._names.get(one.class_id, one.class_id)

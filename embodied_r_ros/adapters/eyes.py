@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,14 +58,16 @@ class Picture:
         return self.camera or assumed_camera(width, height, self.assumed_fov_deg)
 
     def boxed(self, name: str, box_px: Box, **details: Any) -> Sighting | None:
-        """The sighting of a thing that a box frames, as far as depth or contact with the floor tells.
+        """The sighting of a thing that a box frames, as far away as depth tells, as `core.boxes.box_sighting`.
 
-        As `core.boxes.box_sighting`; a camera that is not calibrated gives no distance.
+        A camera that is not calibrated gives no distance.
         """
-        if self.camera is None:
-            return box_sighting(name, box_px, self.lens, None, **details)
-        seen = box_sighting(name, box_px, self.camera, self.depth, **details)
-        return seen and with_floor_contact(seen, self.camera, self.height_m)
+        return box_sighting(name, box_px, self.lens, self.depth if self.camera else None, **details)
+
+    def on_floor(self, found: Iterable[Sighting | None]) -> tuple[Sighting, ...]:
+        """The sightings that there are, with distances by contact with the floor as `core.floor_contact` has them."""
+        sightings = [seen for seen in found if seen is not None]
+        return tuple(with_floor_contact(sightings, self.camera, self.height_m) if self.camera else sightings)
 
     def leave_out(self, kind: str, sentence: str, count: int = 1) -> None:
         """Note that something could not be used; it is counted by its kind, and told once per rule."""

@@ -163,8 +163,8 @@ def _sightings(
         black = np.broadcast_to(np.uint8(0), (CAMERA.height, CAMERA.width))
         height_m = station.z_m + CAMERA_HEIGHT_M
         picture = Picture(image=black, camera=CAMERA, depth=depth, height_m=height_m)
-        for name, box_px in drawn_boxes(scene, view, noise, rng):
-            found.append(picture.boxed(name, box_px, source='box'))
+        boxes = drawn_boxes(scene, view, noise, rng)
+        found += picture.on_floor(picture.boxed(name, box_px, source='box') for name, box_px in boxes)
     if SIGNS in eyes:
         for name, box_px in _signs(scene, view, station, noise, rng):
             found.append(box_sighting(name, box_px, CAMERA, depth, is_flat=True, source='sign'))
