@@ -26,6 +26,7 @@ from embodied_r_ros.core.formats import PromptFormat
 from embodied_r_ros.core.models import PROMPT_FORMATS, REASONERS, ReasonerModel, purposes, served
 from embodied_r_ros.core.reasoning import ReasoningSettings
 from embodied_r_ros.core.records import Answer, Completion, Generation, Question
+from embodied_r_ros.evaluation.progress import progress
 from embodied_r_ros.evaluation.samples import Sample, read_samples, to_observations
 from embodied_r_ros.evaluation.scoring import counts, paired, score, summary
 from training.admission import admit
@@ -56,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--fold', metavar='I/K', help='Only scenes of fold I of K are taken, which training left out.')
     parser.add_argument('--against', default='', help='The reasoner in this folder is compared with the first.')
     add_reasoner_options(parser)
+    most = 'A thought and its answer have at most so many tokens (default: %(default)s).'
+    parser.add_argument('--max-tokens', type=int, default=ReasoningSettings().max_tokens, metavar='N', help=most)
     parser.add_argument('--judge', type=pathlib.Path, help='The model in this folder judges consistency, if admitted.')
     parser.add_argument('--answers', type=pathlib.Path, help='Every answer is written with its thinking to this file.')
     parser.add_argument('--json', action='store_true', help='The command prints one JSON line in place of a table.')
@@ -101,7 +104,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _replies(options: argparse.Namespace, model: str, samples: Sequence[Sample]) -> list[Reply]:
     pair = reasoner_model(options, model)
-    work = answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair), concurrency_of(pair))
+    settings = ReasoningSettings(max_tokens=options.max_tokens)
+    work = answer_all(samples, backends.reasoner(pair), backends.prompt_format(pair), concurrency_of(pair), settings)
     return asyncio.run(work)
 
 
@@ -156,29 +160,35 @@ class _Heard:
 
 
 async def answer_all(
-    samples: Sequence[Sample], model: LanguageModel, prompt_format: PromptFormat, concurrency: int = 1
+    samples: Sequence[Sample],
+    model: LanguageModel,
+    prompt_format: PromptFormat,
+    concurrency: int = 1,
+    settings: ReasoningSettings | None = None,
 ) -> list[Reply]:
     """An answer to each sample, in their order, so many of them under way side by side.
 
     Where the reasoner declines or its reply is unreadable, the answer carries the code.
     """
-    free = asyncio.Semaphore(concurrency)
+    free, settings = asyncio.Semaphore(concurrency), settings or ReasoningSettings()
 
     async def reply(sample: Sample) -> Reply:
         question = Question(text=sample['question'], choices=tuple(sample['choices']))
         heard = _Heard(model)
         async with free:  # time-out and timings run from here on
             seen = to_observations(sample)
-            steps = reasoning.answer(question, seen, prompt_format, ReasoningSettings(), model.name, may_force=False)
+            steps = reasoning.answer(question, seen, prompt_format, settings, model.name, may_force=False)
             try:
                 answer = await drive(steps, heard)
             except EmbodiedRError as error:
                 answer = reasoning.failure(error)
+        step()
         return Reply(answer=answer, completion=heard.last)
 
     try:
         await model.probe()
-        return list(await asyncio.gather(*map(reply, samples)))
+        with progress('questions', len(samples)) as step:
+            return list(await asyncio.gather(*map(reply, samples)))
     finally:
         await model.aclose()
 

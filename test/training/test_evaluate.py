@@ -157,12 +157,23 @@ def numbered(count):
     ]
 
 
-def evaluated(folder, server, entries):
+def evaluated(folder, server, entries, *more):
     """What the command line makes of samples that a server is asked about: the kept answers."""
     write_samples(folder / 'samples.jsonl', entries)
     words = ['--samples', str(folder / 'samples.jsonl'), '--answers', str(folder / 'answers.jsonl')]
-    assert evaluate.main([*words, '--lm-url', server.url, '--json']) == 0
+    assert evaluate.main([*words, *more, '--lm-url', server.url, '--json']) == 0
     return [json.loads(line) for line in (folder / 'answers.jsonl').read_text(encoding='utf-8').split('\n')[:-1]]
+
+
+@pytest.mark.system
+def test_replies_may_be_as_long_as_is_said(tmp_path, capsys):
+    with FakeOpenAI('<think>hm</think><answer>B</answer>') as server:
+        evaluated(tmp_path, server, numbered(2), '--max-tokens', '400')
+        asked = [chat.json['max_tokens'] for chat in server.chats if chat.json['max_tokens'] > 1]
+        assert asked == [400, 400]
+        words = ['--samples', str(tmp_path / 'samples.jsonl'), '--lm-url', server.url]
+        assert evaluate.main([*words, '--max-tokens', '4']) == 2
+    assert 'max_tokens' in capsys.readouterr().err
 
 
 @pytest.mark.system

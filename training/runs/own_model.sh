@@ -21,7 +21,8 @@ walks=(--per-walk 3 --legs 1 3 --things 6 9 --seconds 3 12)
 "$python" -m training.sft --model "$out/smollm2" --format paper --steps "$steps" --lessons 4 --max-tokens 560 \
   --learning-rate 1e-3 --save-steps 4 --out "$out/tuned"
 for model in smollm2 tuned; do
-  "$python" -m training.evaluate --samples "$out/test.jsonl" --model "$out/$model" --answers "$out/$model.jsonl"
+  "$python" -m training.evaluate --samples "$out/test.jsonl" --model "$out/$model" --max-tokens 400 \
+    --answers "$out/$model.jsonl"
 done
 "$python" -m training.grpo --model "$out/tuned" --samples "$out/train.jsonl" --max-steps 5 --prompts-per-step 2 \
   --micro-batch 1 --max-completion-length 320 --lora-rank 16 --learning-rate 1e-5 --weights 1:7:0 --out "$out/reinforced"
