@@ -116,7 +116,7 @@ def _foot(seen: Sighting, camera: Camera) -> _Foot | None:
 
 
 def _side(seen: Sighting, foot: _Foot | None, height_m: float) -> _Side:
-    if foot is None or math.isnan(seen.distance_m + foot.wide + foot.off):
+    if foot is None or not math.isfinite(seen.distance_m + foot.wide + foot.off):
         return _Side.UNKNOWN
     ahead_m = seen.distance_m * seen.ray[0]
     surface_m = ahead_m - min(MOST_HALF_M, ahead_m * foot.wide / (2 + foot.wide))
@@ -130,7 +130,7 @@ def _at_contact(seen: Sighting, foot: _Foot, camera: Camera, height_m: float) ->
     if ahead_m > FARTHEST_M or seen.box_px is None:
         return seen
     width_m = ahead_m * foot.wide
-    half_m = 0.0 if math.isnan(width_m) else min(MOST_HALF_M, width_m / 2)
+    half_m = min(MOST_HALF_M, width_m / 2) if math.isfinite(width_m) else 0.0
     level_m = ahead_m * math.hypot(1.0, foot.aside) + half_m
     distance_m = level_m / max(math.hypot(seen.ray[0], seen.ray[1]), 0.1)
     off_m = (ahead_m**2 / height_m + height_m) * math.radians(FOOT_DEG)
